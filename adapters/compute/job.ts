@@ -1,0 +1,8 @@
+/** What a job may say while it works. */
+export interface JobContext {
+  /** `share` from 0 to 1. */
+  readonly progress: (share: number, note: string) => void;
+}
+
+/** CPU-heavy work on files that runs in its own process. Input and output cross by structured clone. */
+export type Job<Input, Output> = (input: Input, context: JobContext) => Promise<Output>;

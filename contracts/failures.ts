@@ -1,0 +1,178 @@
+/**
+ * The catalogue of expected failures: code, whether a retry can help, and wording. A message says where, what was found,
+ * what was allowed and the way out. This file imports nothing, so that workflows may use it.
+ */
+
+interface Entry<Fields> {
+  /** True when the same call may succeed later without anybody changing anything. */
+  readonly retryable: boolean;
+  readonly wording: (fields: Fields) => string;
+}
+
+const never = <Fields>(wording: (fields: Fields) => string): Entry<Fields> => ({ retryable: false, wording });
+const later = <Fields>(wording: (fields: Fields) => string): Entry<Fields> => ({ retryable: true, wording });
+
+export const FAILURES = {
+  APPROVAL_BY_AUTHOR: never(
+    (f: { lifecycle: string; who: string }) =>
+      `lifecycle ${f.lifecycle}: ${f.who} started it and may not approve it; ask somebody else to run \`modelwright approve ${f.lifecycle}\``,
+  ),
+  APPROVAL_NOT_WAITING: never(
+    (f: { lifecycle: string; status: string }) =>
+      `lifecycle ${f.lifecycle}: no approval is being waited for (it is ${f.status}); see \`modelwright status ${f.lifecycle}\``,
+  ),
+  ARTIFACT_CORRUPT: never(
+    (f: { digest: string; found: string }) =>
+      `artifact ${f.digest}: the stored bytes have digest ${f.found}; restore the artifact from a backup, its name must equal the SHA-256 of its bytes`,
+  ),
+  ARTIFACT_MISSING: never(
+    (f: { digest: string; store: string }) =>
+      `artifact ${f.digest} is not in the store ${f.store}; check that this process uses the same artifact store as the one that wrote it`,
+  ),
+  COLUMN_MISSING: never(
+    (f: { where: string; column: string; found: string }) =>
+      `${f.where}: column "${f.column}" is missing; found ${f.found}; add the column or change the signature`,
+  ),
+  COLUMN_TYPE: never(
+    (f: { where: string; column: string; found: string; allowed: string }) =>
+      `${f.where}: column "${f.column}" is ${f.found}, allowed ${f.allowed}; convert it in the data source`,
+  ),
+  DATA_EMPTY: never(
+    (f: { where: string; window: string }) =>
+      `${f.where}: no rows${f.window ? ` in ${f.window}` : ""}; widen the window or check the source`,
+  ),
+  DATA_UNREADABLE: never(
+    (f: { path: string; found: string; allowed: string }) =>
+      `${f.path}: cannot be read as data (${f.found}); allowed: ${f.allowed}; export the file again`,
+  ),
+  DATA_VALIDATION_FAILED: never(
+    (f: { where: string; checks: string }) =>
+      `${f.where}: the data failed ${f.checks}; see the validation report, mend the data or change the check in the spec`,
+  ),
+  DIGEST_MISMATCH: never(
+    (f: { where: string; found: string; expected: string }) =>
+      `${f.where}: the bytes have digest ${f.found}, ${f.expected} was announced; transfer the file again`,
+  ),
+  ENDPOINT_BUSY: never(
+    (f: { endpoint: string; rollout: string }) =>
+      `endpoint ${f.endpoint}: rollout ${f.rollout} is running and an endpoint has one writer; wait for it or \`modelwright abort ${f.rollout}\``,
+  ),
+  ENVIRONMENT_NEEDS_EVIDENCE: never(
+    (f: { environment: string; version: string }) =>
+      `${f.version}: environment ${f.environment} takes only versions with a passing evaluation of exactly these bytes, and it has none; run it through a lifecycle, or deploy to an environment whose policy asks for no evidence`,
+  ),
+  FILE_MISSING: never(
+    (f: { path: string; what: string }) =>
+      `${f.path}: no such file (${f.what}); check the path, relative paths start at the spec or the working directory`,
+  ),
+  GATEWAY_UNCONFIRMED: later(
+    (f: { endpoint: string; epoch: number; missing: string }) =>
+      `endpoint ${f.endpoint}: routing epoch ${f.epoch} is not confirmed by ${f.missing}; traffic stays with the champion until every live gateway confirms`,
+  ),
+  INFERENCE_FAILED: never(
+    (f: { model: string; reason: string }) =>
+      `model ${f.model}: ONNX Runtime could not run it (${f.reason}); check the inputs against \`GET /v2/models/NAME\``,
+  ),
+  INFERENCE_PROCESS_DIED: later(
+    (f: { model: string; exit: string }) =>
+      `model ${f.model}: its inference process ended (${f.exit}); it is started again`,
+  ),
+  INPUT_INVALID: never((f: { where: string; problems: string }) => `${f.where}: ${f.problems}`),
+  LIFECYCLE_UNKNOWN: never(
+    (f: { lifecycle: string }) => `lifecycle ${f.lifecycle} is not known; \`modelwright status\` lists them`,
+  ),
+  METRIC_UNKNOWN: never(
+    (f: { where: string; metric: string; allowed: string }) =>
+      `${f.where}: metric "${f.metric}" is not known; allowed: ${f.allowed}`,
+  ),
+  MODEL_NOT_ONNX: never(
+    (f: { where: string; found: string }) =>
+      `${f.where}: not an ONNX model (${f.found}); export the model to ONNX, pickles are refused because loading one runs code`,
+  ),
+  MODEL_REFUSED: never(
+    (f: { where: string; found: string; allowed: string }) =>
+      `${f.where}: the model is refused: ${f.found}; allowed: ${f.allowed}; export it again within these limits`,
+  ),
+  MODEL_SIGNATURE: never(
+    (f: { where: string; found: string; expected: string }) =>
+      `${f.where}: the model's signature differs: found ${f.found}, expected ${f.expected}; export the model to match its signature or declare another`,
+  ),
+  MODEL_UNKNOWN: never(
+    (f: { model: string; found: string }) => `model ${f.model} is not registered; registered: ${f.found}`,
+  ),
+  OPERATION_CONFLICT: never(
+    (f: { key: string }) =>
+      `operation ${f.key} was recorded with another request; this is a second caller under the same key, start a new lifecycle instead`,
+  ),
+  QUANTIZATION_UNSUPPORTED: never(
+    (f: { where: string; found: string }) =>
+      `${f.where}: nothing to quantize (${f.found}); keep fp32 and choose a batch size`,
+  ),
+  REFERENCE_INVALID: never(
+    (f: { found: string }) =>
+      `"${f.found}" is not a reference; allowed: model/NAME@N, artifact/DIGEST, lifecycle/ID, prediction/ID`,
+  ),
+  REFERENCE_UNKNOWN: never(
+    (f: { reference: string }) =>
+      `${f.reference} is not recorded here; check the id, \`modelwright models\` and \`modelwright status\` list what is`,
+  ),
+  SPEC_INVALID: never(
+    (f: { path: string; problems: string }) => `${f.path}: the spec has problems, nothing was started:\n${f.problems}`,
+  ),
+  STACK_NOT_STARTED: never(
+    (f: { what: string; reason: string; wayOut: string }) => `${f.what} could not be started: ${f.reason}; ${f.wayOut}`,
+  ),
+  STACK_UNREACHABLE: later(
+    (f: { what: string; address: string; reason: string }) =>
+      `${f.what} at ${f.address} does not answer (${f.reason}); start a stack with \`modelwright up\` or set the address`,
+  ),
+  STORAGE_UNAVAILABLE: later(
+    (f: { what: string; reason: string }) => `${f.what} is unavailable (${f.reason}); the step is retried`,
+  ),
+  TRAINER_EXITED: never(
+    (f: { command: string; exit: string; tail: string }) =>
+      `trainer \`${f.command}\` ended with ${f.exit}; its last words: ${f.tail || "(none)"}; mend the trainer and retry the lifecycle`,
+  ),
+  TRAINER_NO_MODEL: never(
+    (f: { command: string; expected: string }) =>
+      `trainer \`${f.command}\` ended well but wrote no ${f.expected}; write the file named in the manifest before exiting`,
+  ),
+  TRAINER_SILENT: never(
+    (f: { command: string; silentMs: number; allowedMs: number }) =>
+      `trainer \`${f.command}\` said nothing for ${f.silentMs} ms, allowed ${f.allowedMs} ms; print a progress line more often or raise training.silenceMs`,
+  ),
+  TRAINER_TIMEOUT: never(
+    (f: { command: string; allowedMs: number }) =>
+      `trainer \`${f.command}\` ran longer than training.timeoutMs = ${f.allowedMs} ms and was stopped; raise the limit or train less`,
+  ),
+  UNKNOWN_CATEGORY: never(
+    (f: { where: string; column: string; value: string }) =>
+      `${f.where}: column "${f.column}" holds "${f.value}", which is not in the vocabulary fixed at training, and the signature says to refuse it`,
+  ),
+} satisfies Record<string, Entry<never>>;
+
+export type FailureCode = keyof typeof FAILURES;
+export type FailureFields<Code extends FailureCode> = Parameters<(typeof FAILURES)[Code]["wording"]>[0];
+
+/** An expected failure from the catalogue. Bugs are never wrapped in it. */
+export class Failure<Code extends FailureCode = FailureCode> extends Error {
+  override readonly name = "Failure";
+  readonly code: Code;
+  readonly fields: FailureFields<Code>;
+  readonly retryable: boolean;
+
+  constructor(code: Code, fields: FailureFields<Code>, options?: { cause?: unknown }) {
+    const entry = FAILURES[code] as Entry<FailureFields<Code>>;
+    super(entry.wording(fields), options);
+    this.code = code;
+    this.fields = fields;
+    this.retryable = entry.retryable;
+  }
+}
+
+/** True for an expected failure, whichever module instance made it. */
+export function isFailure(thrown: unknown): thrown is Failure {
+  return (
+    thrown instanceof Error && thrown.name === "Failure" && "code" in thrown && (thrown.code as string) in FAILURES
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * Names that cross every border of the house, as const tuples: zod enums, Postgres checks and registries derive from them.
+ * This file imports nothing, so that workflows may use it.
+ */
+
+/** A judgement. `inconclusive` is its own outcome and never promotes. */
+export const VERDICTS = ["pass", "fail", "inconclusive"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** Steps of a lifecycle, in the order they run. */
+export const STAGES = [
+  "accept",
+  "snapshot",
+  "validate",
+  "train",
+  "admit",
+  "optimize",
+  "evaluate",
+  "approve",
+  "deploy",
+  "monitor",
+] as const;
+export type Stage = (typeof STAGES)[number];
+
+export const STAGE_STATUSES = ["running", "passed", "failed", "inconclusive", "waiting", "cancelled"] as const;
+export type StageStatus = (typeof STAGE_STATUSES)[number];
+
+export const LIFECYCLE_STATUSES = ["running", "waiting", "completed", "failed", "rejected", "aborted"] as const;
+export type LifecycleStatus = (typeof LIFECYCLE_STATUSES)[number];
+
+/** What an artifact holds; its name is the SHA-256 of its bytes whatever it holds. */
+export const ARTIFACT_KINDS = ["dataset", "model", "report", "profile", "spec", "trainer-output"] as const;
+export type ArtifactKind = (typeof ARTIFACT_KINDS)[number];
+
+/** How a model version came to be. */
+export const VERSION_ORIGINS = ["trained", "optimized", "registered"] as const;
+export type VersionOrigin = (typeof VERSION_ORIGINS)[number];
+
+/** Arms of an endpoint's traffic. */
+export const ARMS = ["champion", "canary"] as const;
+export type Arm = (typeof ARMS)[number];
+
+export const ROLLOUT_STATUSES = ["running", "promoted", "rolled-back", "aborted"] as const;
+export type RolloutStatus = (typeof ROLLOUT_STATUSES)[number];
+
+/** What the rollout judge says at one look. `hold` means: not enough evidence either way. */
+export const ROLLOUT_VERDICTS = ["promote", "rollback", "hold"] as const;
+export type RolloutVerdict = (typeof ROLLOUT_VERDICTS)[number];
+
+export const GUARDRAILS = ["error-rate", "latency", "wrong-label-rate"] as const;
+export type Guardrail = (typeof GUARDRAILS)[number];
+
+export const DRIFT_VERDICTS = ["stable", "drifted", "insufficient"] as const;
+export type DriftVerdict = (typeof DRIFT_VERDICTS)[number];
+
+export const DRIFT_TESTS = [
+  "kolmogorov-smirnov",
+  "population-stability-index",
+  "jensen-shannon",
+  "null-rate",
+  "new-category-rate",
+] as const;
+export type DriftTestName = (typeof DRIFT_TESTS)[number];
+
+export const DATA_CHECKS = [
+  "schema",
+  "row-count",
+  "nulls",
+  "ranges",
+  "duplicates",
+  "overlap",
+  "class-balance",
+  "time-order",
+  "label-leakage",
+] as const;
+export type DataCheckName = (typeof DATA_CHECKS)[number];
+
+/** `*_score`-like metrics are to be maximised, losses and errors minimised: each metric declares its direction. */
+export const METRICS = [
+  "accuracy",
+  "precision",
+  "recall",
+  "f1",
+  "roc-auc",
+  "log-loss",
+  "brier-score",
+  "calibration-error",
+] as const;
+export type MetricName = (typeof METRICS)[number];
+
+export const QUANTIZATION_PASSES = ["dynamic-int8"] as const;
+export type QuantizationPassName = (typeof QUANTIZATION_PASSES)[number];
+
+/** Task queues by resource: short work and workflows / CPU-heavy work. */
+export const QUEUES = { control: "modelwright-control", compute: "modelwright-compute" } as const;
+
+/** Names of the Temporal updates people's decisions travel by. */
+export const UPDATES = {
+  decide: "decide",
+  pause: "pause",
+  resume: "resume",
+  abort: "abort",
+  rollback: "rollback",
+} as const;
+
+export const WORKFLOWS = {
+  modelLifecycle: "modelLifecycle",
+  canaryRollout: "canaryRollout",
+  driftCheck: "driftCheck",
+} as const;
+
+/** Explicit ids: one lifecycle per id, one writer per endpoint, one check per monitor and scheduled time. */
+export const workflowIds = {
+  lifecycle: (lifecycleId: string) => `lifecycle/${lifecycleId}`,
+  rollout: (endpoint: string) => `rollout/${endpoint}`,
+  monitor: (monitorId: string) => `monitor/${monitorId}`,
+} as const;
+
+/** Exit codes of the command line. */
+export const EXIT_CODES = { pass: 0, error: 1, gateFailed: 2, waiting: 3 } as const;
+
+/** Traffic shares are whole basis points and sum to this. */
+export const BASIS_POINTS = 10_000;

@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { BASIS_POINTS, GUARDRAILS, ROLLOUT_VERDICTS } from "./names.ts";
+import { milliseconds, shareSchema } from "./primitives.ts";
+
+export const guardrailSchema = z.discriminatedUnion("name", [
+  z.strictObject({
+    name: z.literal("error-rate"),
+    /** Promotion needs evidence that the canary's error rate is below this; it is also the rollback level. */
+    atMost: shareSchema.default(0.01),
+  }),
+  z.strictObject({
+    name: z.literal("latency"),
+    /** A slow request takes longer than the champion's own quantile, frozen before the canary starts ... */
+    quantile: z.number().gt(0.5).lt(1).default(0.95),
+    /** ... but never counted as slow below this floor, so that noise of microseconds is no harm. */
+    floorMs: z.number().min(0).default(5),
+    /** Promotion needs evidence that the rate of slow requests grew by less than this factor. */
+    maximumRatio: z.number().gt(1).default(2),
+  }),
+  z.strictObject({
+    name: z.literal("wrong-label-rate"),
+    /** Promotion needs evidence that the rate of wrong decisions grew by less than this factor. */
+    maximumRatio: z.number().gt(1).default(1.2),
+  }),
+]);
+export type GuardrailSettings = z.output<typeof guardrailSchema>;
+
+export const rolloutPlanSchema = z
+  .strictObject({
+    /** Canary shares in basis points, rising; 10 000 is reached by promotion and not listed. */
+    steps: z
+      .array(
+        z
+          .int()
+          .min(1)
+          .max(BASIS_POINTS - 1),
+      )
+      .min(1)
+      .default([500, 2500, 5000]),
+    /** Canary requests a step needs before the next one. */
+    minimumRequestsPerStep: z.int().min(1).default(200),
+    guardrails: z
+      .array(guardrailSchema)
+      .min(1)
+      .default([
+        { name: "error-rate", atMost: 0.01 },
+        { name: "latency", quantile: 0.95, floorMs: 5, maximumRatio: 2 },
+        { name: "wrong-label-rate", maximumRatio: 1.2 },
+      ]),
+    /** A healthy canary is rolled back at most this often, however often we look. */
+    falseRollbackRate: z.number().gt(0).lt(0.5).default(0.05),
+    /** A canary at the margin is promoted at most this often. */
+    falsePromotionRate: z.number().gt(0).lt(0.5).default(0.05),
+    lookIntervalMs: milliseconds.default(60_000),
+    /** What happens when the evidence is still open then: `onDeadline`. */
+    deadlineMs: milliseconds.default(24 * 3600 * 1000),
+    onDeadline: z.enum(["rollback", "hold"]).default("rollback"),
+    /** A canary's share is valid only this long without renewal; then gateways return to the champion by themselves. */
+    leaseMs: milliseconds.default(60_000),
+  })
+  .refine(
+    (plan) => plan.steps.every((share, index) => index === 0 || share > (plan.steps[index - 1] ?? 0)),
+    "steps must rise",
+  );
+export type RolloutPlan = z.output<typeof rolloutPlanSchema>;
+
+export const armCountsSchema = z.strictObject({ champion: z.int().min(0), canary: z.int().min(0) });
+export type ArmCounts = z.output<typeof armCountsSchema>;
+
+/** Cumulative counts of one routing epoch; the share was constant in it. */
+export const epochCountsSchema = z.strictObject({
+  epoch: z.int(),
+  canaryShare: shareSchema,
+  requests: armCountsSchema,
+  errors: armCountsSchema,
+  slow: armCountsSchema,
+  labelled: armCountsSchema,
+  wrong: armCountsSchema,
+});
+export type EpochCounts = z.output<typeof epochCountsSchema>;
+
+export const guardrailLookSchema = z.strictObject({
+  name: z.enum(GUARDRAILS),
+  canaryEvents: z.int(),
+  canaryTrials: z.int(),
+  championEvents: z.int(),
+  championTrials: z.int(),
+  /** Rate in the canary over rate in the champion; null while undefined. */
+  ratio: z.number().nullable(),
+  /** e-value against "not worse"; rollback at `harmBound`. */
+  harmEvidence: z.number(),
+  harmBound: z.number(),
+  /** e-value against "worse than the margin"; promotion at `safetyBound`. */
+  safetyEvidence: z.number(),
+  safetyBound: z.number(),
+});
+export type GuardrailLook = z.output<typeof guardrailLookSchema>;
+
+/** One look of the judge: a pure function of the plan and the counts, so that anyone recomputes it. */
+export const rolloutLookSchema = z.strictObject({
+  verdict: z.enum(ROLLOUT_VERDICTS),
+  reason: z.string(),
+  /** Index into `plan.steps`. */
+  step: z.int(),
+  /** True when this step has what the next one needs. */
+  stepDone: z.boolean(),
+  guardrails: z.array(guardrailLookSchema),
+  /** e-value against "requests were split as intended"; evidence is not used above 1000. */
+  sampleRatioEvidence: z.number(),
+  counts: z.array(epochCountsSchema),
+});
+export type RolloutLook = z.output<typeof rolloutLookSchema>;
