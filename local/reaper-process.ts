@@ -1,0 +1,31 @@
+import { rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
+
+import { endProcess, processIdentity, sendSignal } from "./processes.ts";
+import type { Charge, ReaperOrder } from "./reaper.ts";
+
+const charges = new Map<number, Charge>();
+const files = new Set<string>();
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line) as ReaperOrder;
+  if (order.order === "watch") charges.set(order.charge.pid, order.charge);
+  else if (order.order === "forget") charges.delete(order.pid);
+  else files.add(order.path);
+}
+
+// The pipe is closed: whoever held the other end is done or gone.
+for (const role of ["client", "server"] as const) {
+  await Promise.all([...charges.values()].filter((charge) => charge.role === role).map(end));
+}
+for (const path of files) await rm(path, { force: true });
+
+async function end({ pid, identity, steps }: Charge): Promise<void> {
+  if (processIdentity(pid) === identity) await endProcess(pid, steps);
+  // Every charge leads a process group of its own; a worker that was killed may have left trainers in it. A group that has
+  // members keeps its number from being given away, but an empty one does not: only kill by it when its leader was ours.
+  else return;
+  sendSignal(-pid, "SIGKILL");
+}

@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config";
+
+const withServers = { globalSetup: ["test/support/servers.ts"] };
+
+/** Test tiers in the order of what they need: nothing, Postgres and Temporal, the whole stack. */
+const tiers = {
+  unit: {},
+  architecture: {},
+  database: withServers,
+  activity: withServers,
+  workflow: withServers,
+  replay: withServers,
+  "end-to-end": { ...withServers, testTimeout: 240_000, hookTimeout: 240_000 },
+};
+
+export default defineConfig({
+  test: {
+    // Forks, not threads: the native bridge of the Temporal SDK and ONNX Runtime do not survive worker threads.
+    pool: "forks",
+    maxWorkers: 2,
+    projects: Object.entries(tiers).map(([name, settings]) => ({
+      extends: true as const,
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+        ...settings,
+      },
+    })),
+  },
+});
