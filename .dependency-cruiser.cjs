@@ -8,7 +8,7 @@ const folders = {
   db: { ours: ["contracts"], packages: ["drizzle-orm", "pg", "@types/pg", "canonicalize"] },
   adapters: {
     ours: ["contracts", "core"],
-    packages: ["onnxruntime-node", "onnxruntime-common", "@duckdb/node-api", "@observablehq/plot", "linkedom"],
+    packages: ["onnxruntime-node", "onnxruntime-common", "@duckdb/node-api", "@observablehq/plot", "linkedom", "@temporalio/client"],
   },
   activities: { ours: ["contracts", "core", "db", "adapters"], packages: ["@temporalio/activity", "@temporalio/common"] },
   workflows: { ours: ["contracts", "activities"], packages: ["@temporalio/workflow"] },

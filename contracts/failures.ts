@@ -57,6 +57,10 @@ export const FAILURES = {
     (f: { endpoint: string; rollout: string }) =>
       `endpoint ${f.endpoint}: rollout ${f.rollout} is running and an endpoint has one writer; wait for it or \`modelwright abort ${f.rollout}\``,
   ),
+  ENDPOINT_UNKNOWN: never(
+    (f: { endpoint: string; found: string }) =>
+      `endpoint ${f.endpoint} is not served here; served: ${f.found || "(none)"}; deploy a version to it or check the name`,
+  ),
   ENVIRONMENT_NEEDS_EVIDENCE: never(
     (f: { environment: string; version: string }) =>
       `${f.version}: environment ${f.environment} takes only versions with a passing evaluation of exactly these bytes, and it has none; run it through a lifecycle, or deploy to an environment whose policy asks for no evidence`,
@@ -64,6 +68,10 @@ export const FAILURES = {
   FILE_MISSING: never(
     (f: { path: string; what: string }) =>
       `${f.path}: no such file (${f.what}); check the path, relative paths start at the spec or the working directory`,
+  ),
+  GATEWAY_OVERLOADED: later(
+    (f: { endpoint: string; waiting: number; allowed: number }) =>
+      `endpoint ${f.endpoint}: ${f.waiting} rows are waiting, allowed ${f.allowed}; ask again a little later`,
   ),
   GATEWAY_UNCONFIRMED: later(
     (f: { endpoint: string; epoch: number; missing: string }) =>
@@ -115,6 +123,9 @@ export const FAILURES = {
   REFERENCE_UNKNOWN: never(
     (f: { reference: string }) =>
       `${f.reference} is not recorded here; check the id, \`modelwright models\` and \`modelwright status\` list what is`,
+  ),
+  REQUEST_REFUSED: never(
+    (f: { status: number; found: string; allowed: string }) => `${f.found}; allowed: ${f.allowed}`,
   ),
   SPEC_INVALID: never(
     (f: { path: string; problems: string }) => `${f.path}: the spec has problems, nothing was started:\n${f.problems}`,

@@ -107,6 +107,7 @@ export const WORKFLOWS = {
   modelLifecycle: "modelLifecycle",
   canaryRollout: "canaryRollout",
   driftCheck: "driftCheck",
+  modelRegistration: "modelRegistration",
 } as const;
 
 /** Explicit ids: one lifecycle per id, one writer per endpoint, one check per monitor and scheduled time. */
@@ -114,6 +115,7 @@ export const workflowIds = {
   lifecycle: (lifecycleId: string) => `lifecycle/${lifecycleId}`,
   rollout: (endpoint: string) => `rollout/${endpoint}`,
   monitor: (monitorId: string) => `monitor/${monitorId}`,
+  registration: (registrationId: string) => `registration/${registrationId}`,
 } as const;
 
 /** Exit codes of the command line. */

@@ -56,12 +56,16 @@ export const rolloutPlanSchema = z
     deadlineMs: milliseconds.default(24 * 3600 * 1000),
     onDeadline: z.enum(["rollback", "hold"]).default("rollback"),
     /** A canary's share is valid only this long without renewal; then gateways return to the champion by themselves. */
-    leaseMs: milliseconds.default(60_000),
+    leaseMs: milliseconds.default(180_000),
   })
   .refine(
     (plan) => plan.steps.every((share, index) => index === 0 || share > (plan.steps[index - 1] ?? 0)),
     "steps must rise",
-  );
+  )
+  .refine((plan) => plan.leaseMs >= 2 * plan.lookIntervalMs, {
+    path: ["leaseMs"],
+    message: "the lease must last at least two looks, or the canary loses its share between them",
+  });
 export type RolloutPlan = z.output<typeof rolloutPlanSchema>;
 
 export const armCountsSchema = z.strictObject({ champion: z.int().min(0), canary: z.int().min(0) });

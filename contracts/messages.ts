@@ -1,0 +1,123 @@
+import type { DriftVerdict, LifecycleStatus, RolloutStatus, RolloutVerdict, Verdict } from "./names.ts";
+
+/** Inputs and answers of workflows, activities and updates: one object each, ids and digests only. */
+
+/** One run over a lifecycle: its first round, or a retry that keeps what earlier rounds passed. */
+export interface LifecycleRun {
+  readonly lifecycleId: string;
+  /** 1, 2, ... */
+  readonly round: number;
+}
+
+/** `spec` is what the client sent; `acceptSpec` parses it again and what it records is what the run uses. */
+export interface LifecycleInput extends LifecycleRun {
+  readonly spec: unknown;
+  readonly startedBy: string;
+  readonly causedBy: string | null;
+}
+
+export interface LifecycleResult {
+  readonly status: Exclude<LifecycleStatus, "running" | "waiting">;
+  readonly reason: string;
+}
+
+/** The part of an accepted spec that the workflow needs for its order of steps. */
+export interface AcceptedSpec {
+  readonly approvalRequired: boolean;
+  readonly endpoint: string | null;
+  readonly monitored: boolean;
+  readonly trainingTimeoutMs: number;
+}
+
+export interface StageOutcome {
+  readonly stageRunId: string;
+  readonly verdict: Verdict;
+  /** The one sentence people read. */
+  readonly headline: string;
+}
+
+/** A person's decision, sent as an update. */
+export interface Decision {
+  readonly decision: "approve" | "reject";
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Who asks for a pause, resume, abort or rollback, and why. */
+export interface Request {
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** A rollout of one version on one endpoint; `lifecycle` is null for `modelwright deploy`. */
+export interface RolloutInput {
+  readonly rolloutId: string;
+  readonly endpoint: string;
+  readonly environment: string;
+  readonly versionId: string;
+  readonly startedBy: string;
+  readonly lifecycle: LifecycleRun | null;
+  /** Plan as sent; parsed by `openRollout`. */
+  readonly plan: unknown;
+  /** Where a continued run goes on; absent at the start. */
+  readonly resume?: RolloutPosition;
+}
+
+export interface RolloutPosition {
+  readonly step: number;
+  readonly lookCount: number;
+  /** Milliseconds since 1970, workflow time. */
+  readonly deadlineAt: number;
+}
+
+export interface OpenedRollout {
+  /** False when the endpoint has no champion yet: then there is nothing to compare with. */
+  readonly hasChampion: boolean;
+  readonly stepCount: number;
+  readonly lookIntervalMs: number;
+  readonly deadlineMs: number;
+  readonly onDeadline: "rollback" | "hold";
+}
+
+export interface LookOutcome {
+  readonly verdict: RolloutVerdict;
+  readonly stepDone: boolean;
+  readonly reason: string;
+}
+
+export interface RolloutResult {
+  readonly rolloutId: string;
+  readonly status: Exclude<RolloutStatus, "running">;
+  readonly reason: string;
+}
+
+export interface DriftCheckInput {
+  readonly monitorId: string;
+  /** ISO; absent when a schedule starts the check, then the scheduled time counts. */
+  readonly scheduledAt?: string;
+}
+
+export interface DriftCheckOutcome {
+  readonly driftCheckId: string;
+  readonly verdict: DriftVerdict;
+  readonly harm: boolean;
+}
+
+export interface RetrainOutcome {
+  readonly decision: "start" | "cooldown" | "budget" | "in-flight" | "disabled";
+  readonly lifecycle: LifecycleInput | null;
+}
+
+export interface DriftCheckResult extends DriftCheckOutcome {
+  readonly retrain: RetrainOutcome["decision"] | null;
+  readonly lifecycleId: string | null;
+}
+
+/** `modelwright register`: a model file and its signature on the compute workers' machine. */
+export interface RegistrationInput {
+  readonly registrationId: string;
+  readonly model: string;
+  readonly modelPath: string;
+  readonly signaturePath: string;
+  readonly registeredBy: string;
+}

@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { z } from "zod";
+
+const environmentSchema = z.object({
+  DATABASE_URL: z.string().min(1),
+  TEMPORAL_ADDRESS: z.string().min(1).default("127.0.0.1:7233"),
+  TEMPORAL_NAMESPACE: z.string().min(1).default("default"),
+  MODELWRIGHT_DATA_DIR: z.string().min(1),
+});
+
+export interface WorkerEnvironment {
+  readonly databaseUrl: string;
+  readonly temporalAddress: string;
+  readonly namespace: string;
+  readonly artifactsDirectory: string;
+  readonly workDirectory: string;
+  readonly cacheDirectory: string;
+}
+
+/** The environment of a worker process, parsed once. */
+export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironment {
+  const parsed = environmentSchema.safeParse(environment);
+  if (!parsed.success) {
+    throw new Error(`environment: ${z.prettifyError(parsed.error)}; \`modelwright up\` sets these for you`);
+  }
+  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, MODELWRIGHT_DATA_DIR } = parsed.data;
+  return {
+    databaseUrl: DATABASE_URL,
+    temporalAddress: TEMPORAL_ADDRESS,
+    namespace: TEMPORAL_NAMESPACE,
+    artifactsDirectory: join(MODELWRIGHT_DATA_DIR, "artifacts"),
+    workDirectory: join(MODELWRIGHT_DATA_DIR, "work"),
+    cacheDirectory: join(MODELWRIGHT_DATA_DIR, "cache"),
+  };
+}

@@ -1,0 +1,32 @@
+import { ApplicationFailure, ParentClosePolicy, startChild, workflowInfo } from "@temporalio/workflow";
+import type { DriftCheckInput, DriftCheckResult } from "../contracts/messages.ts";
+import { workflowIds } from "../contracts/names.ts";
+import { compute, control } from "./activity-options.ts";
+import { modelLifecycle } from "./lifecycle.ts";
+
+/** One drift check, and the retraining it may ask for. Windows end at the scheduled time, never now, so a late or repeated run counts the same rows. */
+export async function driftCheck(input: DriftCheckInput): Promise<DriftCheckResult> {
+  const check = await compute.checkDrift({ monitorId: input.monitorId, scheduledAt: scheduledTime(input) });
+  if (!check.harm) return { ...check, retrain: null, lifecycleId: null };
+
+  const retrain = await control.decideRetrain({ driftCheckId: check.driftCheckId });
+  if (retrain.lifecycle) {
+    await startChild(modelLifecycle, {
+      workflowId: workflowIds.lifecycle(retrain.lifecycle.lifecycleId),
+      args: [retrain.lifecycle],
+      // The lifecycle outlives the check that asked for it.
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+    });
+  }
+  return { ...check, retrain: retrain.decision, lifecycleId: retrain.lifecycle?.lifecycleId ?? null };
+}
+
+function scheduledTime(input: DriftCheckInput): string {
+  if (input.scheduledAt !== undefined) return input.scheduledAt;
+  const scheduled: unknown = workflowInfo().searchAttributes["TemporalScheduledStartTime"]?.[0];
+  if (scheduled instanceof Date) return scheduled.toISOString();
+  throw ApplicationFailure.nonRetryable(
+    "a drift check needs a scheduled time: start it from a schedule or give scheduledAt",
+    "INPUT_INVALID",
+  );
+}

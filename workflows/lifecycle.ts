@@ -1,0 +1,156 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  ChildWorkflowFailure,
+  TemporalFailure,
+  allHandlersFinished,
+  condition,
+  defineUpdate,
+  executeChild,
+  isCancellation,
+  setHandler,
+} from "@temporalio/workflow";
+import type {
+  AcceptedSpec,
+  Decision,
+  LifecycleInput,
+  LifecycleResult,
+  LifecycleRun,
+  Request,
+  StageOutcome,
+} from "../contracts/messages.ts";
+import { UPDATES, workflowIds } from "../contracts/names.ts";
+import { compute, control, training } from "./activity-options.ts";
+import { canaryRollout } from "./rollout.ts";
+
+export const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
+export const abortUpdate = defineUpdate<void, [Request]>(UPDATES.abort);
+
+/** What people said while the lifecycle runs. */
+interface Said {
+  approvalAwaited: boolean;
+  decision: Decision | null;
+  abort: Request | null;
+}
+
+/** Leaves the story early with a result; never an error of the program. */
+class Ended extends Error {
+  readonly result: LifecycleResult;
+
+  constructor(result: LifecycleResult) {
+    super(result.reason);
+    this.result = result;
+  }
+}
+
+/** From data to production. Judgements are made and recorded by the activities; this holds their order. */
+export async function modelLifecycle(input: LifecycleInput): Promise<LifecycleResult> {
+  const run: LifecycleRun = { lifecycleId: input.lifecycleId, round: input.round };
+  const said: Said = { approvalAwaited: false, decision: null, abort: null };
+  const story = new CancellationScope();
+  listen(input, said, story);
+
+  try {
+    const result = await story.run(() => live(input, run, said)).catch((thrown: unknown) => {
+      if (thrown instanceof Ended) return thrown.result;
+      throw thrown;
+    });
+    return await end(run, said.abort ? abortedBy(said.abort) : result, null);
+  } catch (thrown) {
+    if (!(thrown instanceof TemporalFailure)) throw thrown;
+    if (isCancellation(thrown)) return await end(run, abortedBy(said.abort), null);
+    const failure = innermost(thrown);
+    await end(run, { status: "failed", reason: failure.message }, failure.type ?? null);
+    throw thrown;
+  }
+}
+
+async function live(input: LifecycleInput, run: LifecycleRun, said: Said): Promise<LifecycleResult> {
+  const spec = await control.acceptSpec(input);
+
+  await compute.snapshotData(run);
+  await mustPass(compute.validateData(run));
+  await training(spec.trainingTimeoutMs).trainModel(run);
+  await compute.admitModel(run);
+  await compute.optimizeModel(run);
+  await mustPass(compute.evaluateModel(run));
+  if (spec.approvalRequired) await approval(run, said);
+
+  const reason = await deploy(spec, run);
+  if (spec.monitored) await control.startMonitor(run);
+  return { status: "completed", reason };
+}
+
+/** A failed gate ends the run; an open one does too: "not enough evidence" never promotes. */
+async function mustPass(stage: Promise<StageOutcome>): Promise<void> {
+  const { verdict, headline } = await stage;
+  if (verdict !== "pass") throw new Ended({ status: "failed", reason: headline });
+}
+
+async function approval(run: LifecycleRun, said: Said): Promise<void> {
+  const { waiting } = await control.awaitApproval(run);
+  if (!waiting) return;
+  said.approvalAwaited = true;
+  await condition(() => said.decision !== null);
+  if (said.decision?.decision === "reject") {
+    throw new Ended({ status: "rejected", reason: `${said.decision.by}: ${said.decision.reason}` });
+  }
+}
+
+async function deploy(spec: AcceptedSpec, run: LifecycleRun): Promise<string> {
+  if (spec.endpoint === null) return "evaluated; the spec names no endpoint";
+  const rollout = await executeChild(canaryRollout, {
+    workflowId: workflowIds.rollout(spec.endpoint),
+    args: [await control.planRollout(run)],
+  });
+  await control.recordDeployment({ ...run, rollout });
+  if (rollout.status !== "promoted") throw new Ended({ status: "failed", reason: rollout.reason });
+  return rollout.reason;
+}
+
+function listen(input: LifecycleInput, said: Said, story: CancellationScope): void {
+  const { lifecycleId, round } = input;
+  setHandler(
+    decideUpdate,
+    async (decision) => {
+      // Postgres has the last word: its refusal reaches the caller and leaves the run waiting.
+      await control.recordDecision({ lifecycleId, round, ...decision });
+      said.decision = decision;
+    },
+    {
+      validator: (decision) => {
+        if (!said.approvalAwaited || said.decision) {
+          throw ApplicationFailure.nonRetryable(`lifecycle ${lifecycleId} is not waiting for an approval`, "APPROVAL_NOT_WAITING");
+        }
+        if (decision.decision === "approve" && decision.by === input.startedBy) {
+          const message = `${decision.by} started lifecycle ${lifecycleId} and may not approve it; ask somebody else`;
+          throw ApplicationFailure.nonRetryable(message, "APPROVAL_BY_AUTHOR");
+        }
+      },
+    },
+  );
+  setHandler(abortUpdate, (request) => {
+    said.abort = request;
+    story.cancel();
+  });
+}
+
+async function end(run: LifecycleRun, result: LifecycleResult, failureCode: string | null): Promise<LifecycleResult> {
+  return CancellationScope.nonCancellable(async () => {
+    await control.endLifecycle({ ...run, ...result, failureCode });
+    await condition(allHandlersFinished);
+    return result;
+  });
+}
+
+function abortedBy(request: Request | null): LifecycleResult {
+  return { status: "aborted", reason: request ? `${request.by}: ${request.reason}` : "cancelled" };
+}
+
+/** The catalogued failure inside what Temporal wraps around it. */
+function innermost(thrown: TemporalFailure): { message: string; type?: string | null } {
+  let cause: Error = thrown;
+  while ((cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure) && cause.cause) cause = cause.cause;
+  return cause instanceof ApplicationFailure ? { message: cause.message, type: cause.type ?? null } : { message: cause.message };
+}
