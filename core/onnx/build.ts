@@ -22,7 +22,7 @@ import {
   type AttributeValue,
   type ModelIdentity,
 } from "./create.ts";
-import type { Datatype } from "./datatypes.ts";
+import type { TensorDatatype } from "../../contracts/signature.ts";
 import type { Node, OnnxModel, Tensor, ValueInfo } from "./messages.ts";
 
 export { float, floats } from "./create.ts";
@@ -36,9 +36,9 @@ export interface NodeNaming {
 
 export interface GraphBuilder {
   /** Declares an input and returns its name. Sizes that vary are given by name: `["batch", 2]`. */
-  input(name: string, datatype: Datatype, shape: readonly (number | string)[]): string;
+  input(name: string, datatype: TensorDatatype, shape: readonly (number | string)[]): string;
   /** Declares a value made by `add` as an output. */
-  output(name: string, datatype: Datatype, shape: readonly (number | string)[]): void;
+  output(name: string, datatype: TensorDatatype, shape: readonly (number | string)[]): void;
   /** Adds FP32 constants in row-major order and returns their name. */
   floats(name: string, dims: readonly number[], values: Float32Array | readonly number[]): string;
   /** Adds INT64 constants (the shape of a Reshape, the axes of a Squeeze) and returns their name. */

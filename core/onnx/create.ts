@@ -1,5 +1,6 @@
 /** Parts of a model made from plain values; `build.ts` puts them together, rewrites add single ones. */
-import { datatypeCode, elementBits, type Datatype } from "./datatypes.ts";
+import type { TensorDatatype } from "../../contracts/signature.ts";
+import { datatypeCode, elementBits } from "./datatypes.ts";
 import type { Attribute, Dimension, Graph, Node, OnnxModel, Tensor, ValueInfo } from "./messages.ts";
 import { MESSAGES } from "./schema.ts";
 import { elementCount } from "./tensor-storage.ts";
@@ -89,10 +90,10 @@ export type TensorSource =
   | BigInt64Array
   | BigUint64Array;
 
-/** A tensor over the memory of `values`, in row-major order; FP16 and BF16 as their bits. `[]` as dims makes a scalar. */
+/** A tensor over the memory of `values`, in row-major order; FP16 as its bits. `[]` as dims makes a scalar. */
 export function createTensor(
   name: string,
-  datatype: Exclude<Datatype, "BYTES">,
+  datatype: Exclude<TensorDatatype, "BYTES">,
   dims: readonly number[],
   values: TensorSource,
 ): Tensor {
@@ -116,7 +117,11 @@ export function createTextTensor(name: string, dims: readonly number[], values: 
 }
 
 /** A typed input or output; an axis is a size, a name for a size that varies, or -1 for one nothing is known of. */
-export function createValueInfo(name: string, datatype: Datatype, shape: readonly (number | string)[]): ValueInfo {
+export function createValueInfo(
+  name: string,
+  datatype: TensorDatatype,
+  shape: readonly (number | string)[],
+): ValueInfo {
   const dims = shape.map((size): Dimension => {
     if (typeof size === "string") return { param: size, denotation: "" };
     return size < 0 ? { denotation: "" } : { value: size, denotation: "" };

@@ -2,6 +2,7 @@
  * Element types: ONNX's codes, the Open Inference Protocol's names (the ones we use everywhere) and the bits an element
  * takes in `raw_data`.
  */
+import type { TensorDatatype } from "../../contracts/signature.ts";
 
 const ROWS = [
   ["FP32", 1, 32],
@@ -17,20 +18,16 @@ const ROWS = [
   ["FP64", 11, 64],
   ["UINT32", 12, 32],
   ["UINT64", 13, 64],
-  ["BF16", 16, 16],
-] as const;
-
-/** The types a client can send and receive. */
-export const DATATYPES = ROWS.map(([name]) => name);
-export type Datatype = (typeof ROWS)[number][0];
+] as const satisfies readonly (readonly [TensorDatatype, number, number])[];
 
 const codes = new Map<string, number>(ROWS.map(([name, code]) => [name, code]));
-const names = new Map<number, Datatype>(ROWS.map(([name, code]) => [code, name]));
+const names = new Map<number, TensorDatatype>(ROWS.map(([name, code]) => [code, name]));
 
-/** Types with no name in the protocol that weights may still have: complex, 8-bit floats, 4 and 2 bit integers. */
+/** Types with no name in the protocol that weights may still have: complex, BF16, 8-bit floats, 4 and 2 bit integers. */
 const UNNAMED_BITS: readonly (readonly [code: number, bits: number])[] = [
   [14, 64],
   [15, 128],
+  [16, 16],
   [17, 8],
   [18, 8],
   [19, 8],
@@ -45,10 +42,10 @@ const UNNAMED_BITS: readonly (readonly [code: number, bits: number])[] = [
 const bits = new Map<number, number>([...ROWS.map(([, code, size]) => [code, size] as const), ...UNNAMED_BITS]);
 
 /** ONNX's code of a type, e.g. 1 for FP32. */
-export const datatypeCode = (datatype: Datatype): number => codes.get(datatype)!;
+export const datatypeCode = (datatype: TensorDatatype): number => codes.get(datatype)!;
 
 /** The protocol's name of an ONNX code; undefined for types no client can send. */
-export const datatypeOf = (code: number): Datatype | undefined => names.get(code);
+export const datatypeOf = (code: number): TensorDatatype | undefined => names.get(code);
 
 /** Bits per element in `raw_data`; 0 for strings, undefined for codes we do not know. */
 export const elementBits = (code: number): number | undefined => bits.get(code);

@@ -1,4 +1,5 @@
-import { datatypeOf, elementBits, type Datatype } from "./datatypes.ts";
+import type { TensorDatatype } from "../../contracts/signature.ts";
+import { datatypeOf, elementBits } from "./datatypes.ts";
 import type { Tensor } from "./messages.ts";
 import { MalformedMessage } from "./wire.ts";
 
@@ -37,7 +38,7 @@ export function checkTensor(tensor: Tensor): void {
 type ListField = "floatData" | "int32Data" | "int64Data" | "doubleData" | "uint64Data" | "stringData";
 
 /** Types with a list of their own; all narrower ones are widened into `int32Data`. */
-const LISTS: Partial<Record<Datatype, ListField>> = {
+const LISTS: Partial<Record<TensorDatatype, ListField>> = {
   FP32: "floatData",
   FP64: "doubleData",
   INT64: "int64Data",

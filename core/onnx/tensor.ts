@@ -2,7 +2,8 @@
  * Tensor elements as typed arrays, whatever the storage. The hosts we run on (x86-64, arm64) are little-endian as
  * `raw_data` is, so an aligned tensor is a view of the file; an unaligned one is copied, since typed arrays demand it.
  */
-import { datatypeOf, type Datatype } from "./datatypes.ts";
+import type { TensorDatatype } from "../../contracts/signature.ts";
+import { datatypeOf } from "./datatypes.ts";
 import { halfToNumber } from "./half.ts";
 import type { Tensor } from "./messages.ts";
 import { listOf } from "./tensor-storage.ts";
@@ -35,14 +36,13 @@ const ARRAYS = {
   INT64: BigInt64Array,
   UINT64: BigUint64Array,
   FP16: Uint16Array,
-  BF16: Uint16Array,
-} as const satisfies Record<Exclude<Datatype, "BYTES">, unknown>;
+} as const satisfies Record<Exclude<TensorDatatype, "BYTES">, unknown>;
 
 const utf8 = new TextDecoder();
 
 /**
- * The elements of a tensor in row-major order: FP16 and BF16 widened to Float32Array, BOOL as 0 and 1, BYTES as strings.
- * A view of the file where possible: do not write into it. Throws on the types no client can send (complex, 4-bit) and on
+ * The elements of a tensor in row-major order: FP16 widened to Float32Array, BOOL as 0 and 1, BYTES as strings.
+ * A view of the file where possible: do not write into it. Throws on the types no client can send (BF16, complex, 4-bit) and on
  * external data, both of which `inspectModel` tells apart beforehand.
  */
 export function tensorValues(tensor: Tensor): TensorValues {
@@ -51,13 +51,10 @@ export function tensorValues(tensor: Tensor): TensorValues {
   if (datatype === "BYTES") return tensor.stringData.map((bytes) => utf8.decode(bytes));
   const values = storedValues(tensor, datatype);
   if (datatype === "FP16") return Float32Array.from(values as Uint16Array, halfToNumber);
-  if (datatype === "BF16") {
-    return new Float32Array(Uint32Array.from(values as Uint16Array, (bits) => bits << 16).buffer);
-  }
   return values;
 }
 
-function storedValues(tensor: Tensor, datatype: Exclude<Datatype, "BYTES">): Exclude<TensorValues, string[]> {
+function storedValues(tensor: Tensor, datatype: Exclude<TensorDatatype, "BYTES">): Exclude<TensorValues, string[]> {
   const array = ARRAYS[datatype];
   const raw = tensor.rawData;
   if (raw !== undefined) {
@@ -75,10 +72,10 @@ function isBigArray(array: unknown): array is BigInt64ArrayConstructor | BigUint
   return array === BigInt64Array || array === BigUint64Array;
 }
 
-/** The elements of a float tensor (FP32, FP16 or BF16); undefined for any other type or for external data. */
+/** The elements of a float tensor (FP32 or FP16); undefined for any other type or for external data. */
 export function floatValues(tensor: Tensor): Float32Array | undefined {
   if (tensor.dataLocation !== 0) return undefined;
   const datatype = datatypeOf(tensor.dataType);
-  if (datatype !== "FP32" && datatype !== "FP16" && datatype !== "BF16") return undefined;
+  if (datatype !== "FP32" && datatype !== "FP16") return undefined;
   return tensorValues(tensor) as Float32Array;
 }
