@@ -1,0 +1,37 @@
+import type { ExtractTablesWithRelations } from "drizzle-orm";
+import { drizzle, type NodePgQueryResultHKT } from "drizzle-orm/node-postgres";
+import type { PgDatabase, PgTransaction } from "drizzle-orm/pg-core";
+import pg from "pg";
+
+type NoSchema = Record<string, never>;
+type Relations = ExtractTablesWithRelations<NoSchema>;
+
+/** Where reading is enough: a database or a transaction. */
+export type Queryable = PgDatabase<NodePgQueryResultHKT, NoSchema, Relations>;
+
+/** Every write takes one, so that a row, its lineage and its audit event are committed together or not at all. */
+export type Transaction = PgTransaction<NodePgQueryResultHKT, NoSchema, Relations>;
+
+/** A pool of connections. One a process; close it when the process ends. */
+export type Database = Queryable & { close(): Promise<void> };
+
+export interface DatabaseOptions {
+  /** Connection string of the application role. */
+  readonly url: string;
+  readonly maximumConnections?: number;
+}
+
+const CONNECT_WITHIN_MS = 10_000;
+
+/** Opens a pool; connections are made when the first query asks for one. */
+export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maximumConnections,
+    connectionTimeoutMillis: CONNECT_WITHIN_MS,
+    application_name: "modelwright",
+  });
+  // An idle connection that the server ends reports here; unheard it would end the process. The pool opens another.
+  pool.on("error", () => undefined);
+  return Object.assign(drizzle(pool), { close: () => pool.end() });
+}

@@ -1,0 +1,43 @@
+import pg from "pg";
+
+import { scramVerifier } from "./scram.ts";
+
+/** Holds every grant of the migrations; owns nothing and cannot log in. One a server, whatever the number of databases. */
+export const APPLICATION_GROUP = "modelwright_application";
+
+const DUPLICATE_OBJECT = "42710";
+const UNIQUE_VIOLATION = "23505";
+
+/** Name of the role the application logs in as, one a database, so that two stacks on one server keep their own passwords. */
+export const loginRoleOf = (database: string): string => `modelwright_app_${database}`.slice(0, 63);
+
+/** Makes the group role if it is missing; safe when several databases of one server are migrated at once. */
+export async function ensureApplicationGroup(client: pg.Client): Promise<void> {
+  await createRole(client, `CREATE ROLE ${APPLICATION_GROUP} NOLOGIN`);
+}
+
+/** Makes or updates the login role of this database, sets its password and lets nobody else but owners connect. */
+export async function ensureLoginRole(client: pg.Client, password: string): Promise<string> {
+  const found = await client.query<{ database: string }>("SELECT current_database() AS database");
+  const database = found.rows[0]?.database ?? "";
+  const login = loginRoleOf(database);
+  const role = pg.escapeIdentifier(login);
+  await createRole(client, `CREATE ROLE ${role} LOGIN`);
+  await client.query(
+    `ALTER ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${pg.escapeLiteral(scramVerifier(password))}`,
+  );
+  await client.query(`GRANT ${APPLICATION_GROUP} TO ${role}`);
+  await client.query(`REVOKE ALL ON DATABASE ${pg.escapeIdentifier(database)} FROM PUBLIC`);
+  await client.query(`GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(database)} TO ${role}`);
+  return login;
+}
+
+/** Postgres has no CREATE ROLE IF NOT EXISTS, and a look before would race with another migration. */
+async function createRole(client: pg.Client, statement: string): Promise<void> {
+  try {
+    await client.query(statement);
+  } catch (thrown) {
+    const code = thrown instanceof pg.DatabaseError ? thrown.code : undefined;
+    if (code !== DUPLICATE_OBJECT && code !== UNIQUE_VIOLATION) throw thrown;
+  }
+}

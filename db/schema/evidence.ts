@@ -1,0 +1,42 @@
+import { bigint, integer, pgTable, text } from "drizzle-orm/pg-core";
+
+import { jsonColumn, unparsed } from "../json.ts";
+import { bytes, instant } from "./columns.ts";
+
+/** Points downstream: what was used, for what came of it. */
+export const lineageEdge = pgTable("lineage_edge", {
+  from: text("from_ref").notNull(),
+  to: text("to_ref").notNull(),
+  role: text("role").notNull(),
+  lifecycle: text("lifecycle"),
+  at: instant("at").notNull().defaultNow(),
+});
+
+export const auditHead = pgTable("audit_head", {
+  stream: text("stream").primaryKey(),
+  seq: bigint("seq", { mode: "number" }).notNull(),
+  hash: bytes("hash").notNull(),
+});
+
+export const auditEvent = pgTable("audit_event", {
+  stream: text("stream").notNull(),
+  seq: bigint("seq", { mode: "number" }).notNull(),
+  at: instant("at").notNull(),
+  actor: text("actor").notNull(),
+  kind: text("kind").notNull(),
+  subject: text("subject").notNull(),
+  body: bytes("body").notNull(),
+  previousHash: bytes("previous_hash").notNull(),
+  hash: bytes("hash").notNull(),
+});
+
+export const operation = pgTable("operation", {
+  key: text("key").primaryKey(),
+  requestDigest: text("request_digest").notNull(),
+  workflowId: text("workflow_id").notNull(),
+  runId: text("run_id").notNull(),
+  activityId: text("activity_id").notNull(),
+  attempt: integer("attempt").notNull(),
+  result: jsonColumn("result", unparsed).notNull(),
+  at: instant("at").notNull().defaultNow(),
+});

@@ -1,0 +1,29 @@
+import { integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
+
+import { ROLLOUT_STATUSES, ROLLOUT_VERDICTS } from "../../contracts/names.ts";
+import { rolloutLookSchema, rolloutPlanSchema } from "../../contracts/rollout.ts";
+import { jsonColumn } from "../json.ts";
+import { instant } from "./columns.ts";
+
+export const rollout = pgTable("rollout", {
+  id: text("id").primaryKey(),
+  endpoint: text("endpoint").notNull(),
+  model: text("model").notNull(),
+  lifecycle: text("lifecycle"),
+  plan: jsonColumn("plan", rolloutPlanSchema).notNull(),
+  planDigest: text("plan_digest").notNull(),
+  championVersion: uuid("champion_version"),
+  canaryVersion: uuid("canary_version").notNull(),
+  status: text("status", { enum: ROLLOUT_STATUSES }).notNull().default("running"),
+  outcome: text("outcome"),
+  startedAt: instant("started_at").notNull().defaultNow(),
+  endedAt: instant("ended_at"),
+});
+
+export const deploymentLook = pgTable("deployment_look", {
+  rollout: text("rollout").notNull(),
+  number: integer("number").notNull(),
+  at: instant("at").notNull().defaultNow(),
+  verdict: text("verdict", { enum: ROLLOUT_VERDICTS }).notNull(),
+  look: jsonColumn("look", rolloutLookSchema).notNull(),
+});
