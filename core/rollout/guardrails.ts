@@ -1,0 +1,84 @@
+import type { Guardrail } from "../../contracts/names.ts";
+import type { ArmCounts, EpochCounts, GuardrailSettings } from "../../contracts/rollout.ts";
+import { levelAboveEvidence, levelBelowEvidence } from "./rate-level-evidence.ts";
+import { type EventSplit, ratioAboveEvidence, ratioBelowEvidence } from "./rate-ratio-evidence.ts";
+
+/** Events and trials of one guardrail in one epoch. */
+export interface GuardrailTally extends EventSplit {
+  readonly trials: ArmCounts;
+}
+
+export interface GuardrailEvidence {
+  /** e-value against "not worse". */
+  readonly harm: number;
+  /** e-value against "worse than the margin". */
+  readonly safety: number;
+}
+
+/** A guardrail describes itself: what it counts, whether it can be judged without a champion, how counts become evidence. */
+export interface GuardrailRule<Name extends Guardrail> {
+  readonly name: Name;
+  /** What an event is, for sentences: "12 of 800 requests were ...". */
+  readonly event: string;
+  readonly trial: string;
+  readonly needsChampion: boolean;
+  readonly tally: (counts: EpochCounts) => GuardrailTally;
+  readonly judge: (
+    settings: Extract<GuardrailSettings, { name: Name }>,
+    tallies: readonly GuardrailTally[],
+    hasChampion: boolean,
+  ) => GuardrailEvidence;
+}
+
+const errorRate: GuardrailRule<"error-rate"> = {
+  name: "error-rate",
+  event: "errors",
+  trial: "requests",
+  needsChampion: false,
+  tally: ({ canaryShare, errors, requests }) => ({ canaryShare, events: errors, trials: requests }),
+  judge: ({ atMost }, tallies, hasChampion) => {
+    const canary = tallies.map(({ events, trials }) => ({ events: events.canary, trials: trials.canary }));
+    const aboveLevel = levelAboveEvidence(canary, atMost);
+    return {
+      // The smaller of two e-values is one against "below the level or no worse than the champion": an outage that both arms
+      // share is no fault of the canary.
+      harm: hasChampion ? Math.min(aboveLevel, ratioAboveEvidence(tallies, 1)) : aboveLevel,
+      safety: levelBelowEvidence(canary, atMost),
+    };
+  },
+};
+
+const latency: GuardrailRule<"latency"> = {
+  name: "latency",
+  event: "slow",
+  trial: "requests",
+  needsChampion: true,
+  tally: ({ canaryShare, slow, requests }) => ({ canaryShare, events: slow, trials: requests }),
+  judge: ({ maximumRatio }, tallies) => judgeRatio(tallies, maximumRatio),
+};
+
+const wrongLabelRate: GuardrailRule<"wrong-label-rate"> = {
+  name: "wrong-label-rate",
+  event: "wrong",
+  trial: "labelled requests",
+  needsChampion: true,
+  // Labels come late but equally late in both arms of an epoch, so labelled requests split as the requests did.
+  tally: ({ canaryShare, wrong, labelled }) => ({ canaryShare, events: wrong, trials: labelled }),
+  judge: ({ maximumRatio }, tallies) => judgeRatio(tallies, maximumRatio),
+};
+
+function judgeRatio(tallies: readonly GuardrailTally[], maximumRatio: number): GuardrailEvidence {
+  return { harm: ratioAboveEvidence(tallies, 1), safety: ratioBelowEvidence(tallies, maximumRatio) };
+}
+
+/** Registry of guardrails: one rule each, one line here. */
+export const guardrails = {
+  "error-rate": errorRate,
+  latency,
+  "wrong-label-rate": wrongLabelRate,
+} satisfies { [Name in Guardrail]: GuardrailRule<Name> };
+
+/** Every rule, seen by what all of them can do. */
+export function guardrailRule<Name extends Guardrail>(name: Name): GuardrailRule<Name> {
+  return guardrails[name] as unknown as GuardrailRule<Name>;
+}

@@ -1,0 +1,131 @@
+import { BASIS_POINTS, type RolloutVerdict } from "../../contracts/names.ts";
+import {
+  type EpochCounts,
+  type GuardrailLook,
+  type GuardrailSettings,
+  guardrailSchema,
+  type RolloutLook,
+  type RolloutPlan,
+} from "../../contracts/rollout.ts";
+import { guardrailRule } from "./guardrails.ts";
+import { rateRatio } from "./rate-ratio.ts";
+import {
+  describeAllFailed,
+  describeHarm,
+  describeMissing,
+  describeOpen,
+  describeSafe,
+  describeSplit,
+  describeStepDone,
+  sentence,
+} from "./reasons.ts";
+import { SAMPLE_RATIO_BOUND, sampleRatioEvidence } from "./sample-ratio-evidence.ts";
+
+export interface RolloutState {
+  readonly plan: RolloutPlan;
+  /** Index into `plan.steps` of the step in force. */
+  readonly step: number;
+  /** Cumulative counts of every epoch of this rollout, none left out: leaving one out would refresh the canary's luck. */
+  readonly counts: readonly EpochCounts[];
+  /** No champion to compare with: only the absolute level of errors is judged, and there is nothing to ramp against. */
+  readonly firstDeployment: boolean;
+}
+
+/** Requests after which "every single one failed" needs no statistics. */
+const TRIPWIRE_REQUESTS = 20;
+
+/**
+ * One look at a rollout; look as often as you like. In this order: rollback when any of K guardrails has harm evidence of
+ * K / falseRollbackRate, or when all of 20 or more canary requests of the latest epoch were errors; hold while requests are not
+ * split as intended (the evidence assumes the split), while data is missing, or while safety is not shown; promote when at the
+ * last step every guardrail has safety evidence of 1 / falsePromotionRate. Harm wins over safety and over a wrong split: going
+ * back is the safe side. No data holds, it neither promotes nor rolls back.
+ *
+ * A healthy canary is rolled back with probability at most falseRollbackRate over the whole rollout (Ville and Bonferroni), one
+ * worse than a margin is promoted with at most falsePromotionRate (every guardrail must reject, so no correction).
+ * Requests are taken as assigned independently; many requests per routing key weaken that.
+ * A first deployment whose plan names no error-rate guardrail is judged by the default one: nothing is promoted on no evidence.
+ * @throws RangeError when `step` is not an index of `plan.steps`
+ */
+export function judgeRollout({ plan, step, counts: unordered, firstDeployment }: RolloutState): RolloutLook {
+  const share = plan.steps[step];
+  if (share === undefined) throw new RangeError(`rollout step ${step}: the plan has ${plan.steps.length} steps`);
+  const counts = unordered.toSorted((a, b) => a.epoch - b.epoch);
+  const guardrails = lookAtGuardrails(plan, counts, firstDeployment);
+  const splitEvidence = firstDeployment
+    ? 1
+    : sampleRatioEvidence(counts.map(({ canaryShare, requests }) => ({ canaryShare, events: requests })));
+
+  const stepRequests = requestsOfStep(counts, firstDeployment ? null : share);
+  const enough = stepRequests >= plan.minimumRequestsPerStep;
+  const wrongSplit = splitEvidence >= SAMPLE_RATIO_BOUND;
+  const decide = (verdict: RolloutVerdict, reason: string): RolloutLook => ({
+    verdict,
+    reason,
+    step,
+    stepDone: enough && !wrongSplit && verdict !== "rollback",
+    guardrails,
+    sampleRatioEvidence: splitEvidence,
+    counts,
+  });
+
+  const besides = wrongSplit ? [describeSplit(splitEvidence)] : [];
+  const harmful = guardrails.filter((look) => look.harmEvidence >= look.harmBound);
+  if (harmful.length > 0) return decide("rollback", sentence([...harmful.map(describeHarm), ...besides]));
+  const latest = counts.at(-1);
+  if (latest && allFailed(latest)) return decide("rollback", sentence([describeAllFailed(latest), ...besides]));
+  if (wrongSplit) return decide("hold", sentence([...besides, "the evidence rests on that split and is not used"]));
+  if (!enough) return decide("hold", sentence([describeMissing(stepRequests, plan, step)]));
+  if (!firstDeployment && step < plan.steps.length - 1)
+    return decide("hold", sentence([describeStepDone(stepRequests, plan, step)]));
+  const open = guardrails.filter((look) => look.safetyEvidence < look.safetyBound);
+  if (open.length > 0) return decide("hold", sentence(open.map(describeOpen)));
+  return decide("promote", sentence(guardrails.map(describeSafe)));
+}
+
+function allFailed({ requests, errors }: EpochCounts): boolean {
+  return requests.canary >= TRIPWIRE_REQUESTS && errors.canary >= requests.canary;
+}
+
+/** Canary requests under the step's share, in all its epochs: a pause splits a step into two. */
+function requestsOfStep(counts: readonly EpochCounts[], share: number | null): number {
+  const epochs =
+    share === null ? counts.slice(-1) : counts.filter((one) => Math.round(one.canaryShare * BASIS_POINTS) === share);
+  return epochs.reduce((sum, { requests }) => sum + requests.canary, 0);
+}
+
+function lookAtGuardrails(
+  plan: RolloutPlan,
+  counts: readonly EpochCounts[],
+  firstDeployment: boolean,
+): GuardrailLook[] {
+  let settings = plan.guardrails.filter(({ name }) => !(firstDeployment && guardrailRule(name).needsChampion));
+  if (settings.length === 0) settings = [guardrailSchema.parse({ name: "error-rate" })];
+  const harmBound = settings.length / plan.falseRollbackRate;
+  const safetyBound = 1 / plan.falsePromotionRate;
+  return settings.map((one) => lookAt(one, counts, { harmBound, safetyBound, hasChampion: !firstDeployment }));
+}
+
+function lookAt(
+  settings: GuardrailSettings,
+  counts: readonly EpochCounts[],
+  { harmBound, safetyBound, hasChampion }: { harmBound: number; safetyBound: number; hasChampion: boolean },
+): GuardrailLook {
+  const rule = guardrailRule(settings.name);
+  const tallies = counts.map(rule.tally);
+  const { harm, safety } = rule.judge(settings, tallies, hasChampion);
+  const total = (arm: "canary" | "champion", of: "events" | "trials") =>
+    tallies.reduce((sum, tally) => sum + tally[of][arm], 0);
+  return {
+    name: settings.name,
+    canaryEvents: total("canary", "events"),
+    canaryTrials: total("canary", "trials"),
+    championEvents: total("champion", "events"),
+    championTrials: total("champion", "trials"),
+    ratio: rateRatio(tallies),
+    harmEvidence: harm,
+    harmBound,
+    safetyEvidence: safety,
+    safetyBound,
+  };
+}
