@@ -57,6 +57,10 @@ export const FAILURES = {
     (f: { endpoint: string; rollout: string }) =>
       `endpoint ${f.endpoint}: rollout ${f.rollout} is running and an endpoint has one writer; wait for it or \`modelwright abort ${f.rollout}\``,
   ),
+  ENDPOINT_NOT_READY: later(
+    (f: { endpoint: string; reason: string }) =>
+      `endpoint ${f.endpoint} cannot answer now (${f.reason}); ask again a little later or see \`GET /metrics\``,
+  ),
   ENDPOINT_UNKNOWN: never(
     (f: { endpoint: string; found: string }) =>
       `endpoint ${f.endpoint} is not served here; served: ${f.found || "(none)"}; deploy a version to it or check the name`,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BASIS_POINTS } from "./names.ts";
+import { BASIS_POINTS, type Arm } from "./names.ts";
 import { digestSchema, instantSchema } from "./primitives.ts";
 import { modelSignatureSchema } from "./signature.ts";
 
@@ -28,7 +28,8 @@ export type ServedVersion = z.output<typeof servedVersionSchema>;
 export const endpointRouteSchema = z.strictObject({
   endpoint: z.string().min(1),
   epoch: z.int().min(0),
-  champion: servedVersionSchema,
+  /** Null before the first version is promoted: then nobody serves once the canary's lease ends. */
+  champion: servedVersionSchema.nullable(),
   canary: servedVersionSchema.nullable(),
   canaryBasisPoints: z.int().min(0).max(BASIS_POINTS),
   salt: z.string(),
@@ -47,6 +48,27 @@ export interface RoutingTable {
 export const routingSnapshotSchema = z.strictObject({ version: z.literal(1), routes: z.array(endpointRouteSchema) });
 export type RoutingSnapshot = z.output<typeof routingSnapshotSchema>;
 
+/** One row of a request in the prediction log. */
+export interface PredictionRecord {
+  /** Id of the request, and `/i` after it for row i where the request had several. */
+  readonly inferenceId: string;
+  readonly endpoint: string;
+  /** 0: the client chose the version itself, which is no evidence for a rollout. */
+  readonly epoch: number;
+  readonly arm: Arm;
+  readonly versionId: string;
+  /** SHA-256 of the epoch's salt and the key; the key itself is not kept. */
+  readonly routingKeyHash: string | null;
+  /** Database time as the gateway measured it. */
+  readonly at: Date;
+  /** Of the whole request: from its last byte read to the answer. */
+  readonly latencyMs: number;
+  /** `error` is the model's or the gateway's; requests that break the protocol are not logged. */
+  readonly outcome: "ok" | "error";
+  readonly score: number | null;
+  readonly decision: 0 | 1 | null;
+}
+
 /** Labels that arrive after the prediction, joined by inference id. */
 export const feedbackRequestSchema = z.strictObject({
   feedback: z
@@ -54,7 +76,11 @@ export const feedbackRequestSchema = z.strictObject({
       z.strictObject({
         inference_id: z.string().min(1).max(256),
         /** The outcome: 0 or 1. */
-        label: z.union([z.literal(0), z.literal(1), z.boolean().transform((value) => (value ? (1 as const) : (0 as const)))]),
+        label: z.union([
+          z.literal(0),
+          z.literal(1),
+          z.boolean().transform((value) => (value ? (1 as const) : (0 as const))),
+        ]),
         /** When the outcome became known; the time of arrival by default. */
         at: instantSchema.optional(),
       }),

@@ -29,7 +29,12 @@ export const stageResultSchemas = {
   }),
   admit: z.strictObject({ version: versionReferenceSchema, facts: modelFactsSchema, profile: digestSchema }),
   optimize: z.strictObject({ version: versionReferenceSchema, report: digestSchema, chosen: z.string() }),
-  evaluate: z.strictObject({ evaluationId: z.string(), report: digestSchema, page: digestSchema, verdict: z.enum(VERDICTS) }),
+  evaluate: z.strictObject({
+    evaluationId: z.string(),
+    report: digestSchema,
+    page: digestSchema,
+    verdict: z.enum(VERDICTS),
+  }),
   approve: z.strictObject({ decision: z.enum(["approve", "reject", "not-required"]), by: z.string().nullable() }),
   deploy: z.strictObject({ rolloutId: z.string(), status: z.enum(ROLLOUT_STATUSES), reason: z.string() }),
   monitor: z.strictObject({ monitorId: z.string() }),

@@ -7,6 +7,8 @@ export const trainingSettingsSchema = z.strictObject({
   trainer: z.enum(["process"]).default("process"),
   /** Program and arguments; the manifest's path is appended. Never run through a shell. */
   command: z.array(z.string().min(1)).min(1),
+  /** Directory the command runs in; relative to the spec's file. */
+  workingDirectory: z.string().min(1).default("."),
   /** Handed to the trainer untouched. */
   parameters: z.record(z.string(), z.json()).default({}),
   seed: z.int().min(0).default(1),

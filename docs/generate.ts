@@ -16,7 +16,9 @@ const generated: Record<string, () => string> = {
       "",
       "| code | retried | message |",
       "|---|---|---|",
-      ...Object.entries(FAILURES).map(([code, entry]) => `| \`${code}\` | ${entry.retryable ? "yes" : "no"} | ${example(entry.wording)} |`),
+      ...Object.entries(FAILURES).map(
+        ([code, entry]) => `| \`${code}\` | ${entry.retryable ? "yes" : "no"} | ${example(entry.wording)} |`,
+      ),
       "",
     ].join("\n"),
 };
@@ -24,7 +26,9 @@ const generated: Record<string, () => string> = {
 /** The message with its fields as placeholders. */
 function example(wording: (fields: never) => string): string {
   const placeholders = new Proxy({}, { get: (_, field) => `‹${String(field)}›` });
-  return wording(placeholders as never).replaceAll("|", "\\|").replaceAll("\n", " ");
+  return wording(placeholders as never)
+    .replaceAll("|", "\\|")
+    .replaceAll("\n", " ");
 }
 
 const check = process.argv.includes("--check");
@@ -37,6 +41,8 @@ for (const [file, make] of Object.entries(generated)) {
   else await writeFile(path, content);
 }
 if (stale.length > 0) {
-  console.error(`stale generated files: ${stale.join(", ")}; run \`node --import tsx docs/generate.ts\` and commit them`);
+  console.error(
+    `stale generated files: ${stale.join(", ")}; run \`node --import tsx docs/generate.ts\` and commit them`,
+  );
   process.exitCode = 1;
 }

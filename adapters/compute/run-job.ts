@@ -44,7 +44,13 @@ export async function runJob<Name extends JobName>(
       child.on("error", reject);
       child.on("exit", (code, signal) => {
         if (options.signal?.aborted) reject(options.signal.reason as Error);
-        else reject(new Failure("INFERENCE_PROCESS_DIED", { model: `job ${name}`, exit: `${signal ?? `code ${code}`} ${errors()}` }));
+        else
+          reject(
+            new Failure("INFERENCE_PROCESS_DIED", {
+              model: `job ${name}`,
+              exit: `${signal ?? `code ${code}`} ${errors()}`,
+            }),
+          );
       });
       child.send(input, (error) => {
         if (error) reject(error);

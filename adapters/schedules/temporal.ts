@@ -1,4 +1,4 @@
-import { Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from "@temporalio/client";
+import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from "@temporalio/client";
 import { QUEUES, WORKFLOWS, workflowIds } from "../../contracts/names.ts";
 import type { DriftCheckInput } from "../../contracts/messages.ts";
 

@@ -1,0 +1,76 @@
+import * as Plot from "@observablehq/plot";
+import type { Candidate, OptimizationReport } from "../../contracts/optimization.ts";
+import { formatBytes, formatNumber, formatShare } from "./numbers.ts";
+import { html, renderPage, table } from "./page.ts";
+import { COLORS, draw, figure } from "./plots.ts";
+
+/** The candidates and why one was chosen, as one self-contained HTML file. */
+export function renderOptimization(report: OptimizationReport, subject: string): string {
+  return renderPage({
+    title: "Optimisation",
+    subtitle: `${subject} · ${report.source}`,
+    verdict: null,
+    summary: `Chosen: ${report.chosen}. ${report.reason}`,
+    sections: [
+      {
+        title: "Candidates",
+        note: `Agreement is with fp32 on the same rows. Measured on ${Object.entries(report.runtime)
+          .map(([name, value]) => `${name} ${value}`)
+          .join(", ")}.`,
+        body: html`${table(
+            ["candidate", "size", ...latencyHeads(report), "same decision", "largest difference", "left out because"],
+            report.candidates.map((candidate) => [
+              candidate.name === report.chosen ? html`<strong>${candidate.name}</strong>` : candidate.name,
+              formatBytes(candidate.sizeBytes),
+              ...candidate.latency.map(
+                (latency) => `${formatNumber(latency.p50Ms)} / ${formatNumber(latency.p95Ms)} ms`,
+              ),
+              formatShare(candidate.agreement.sameDecisionShare),
+              formatNumber(candidate.agreement.maximumDifference),
+              candidate.refused ?? "",
+            ]),
+          )}
+          <div class="plots">
+            ${figure("Size and latency", sizeLatencyPlot(report), "p50 at the smallest batch; nearer to the origin is better.")}
+          </div>`,
+      },
+      ...Object.entries(report.nodes).map(([pass, nodes]) => ({
+        title: `What ${pass} did`,
+        body: table(
+          ["node", "operator", "action", "why"],
+          nodes.map((node) => [node.name, node.operator, node.action, node.reason]),
+        ),
+      })),
+    ],
+  });
+}
+
+const latencyHeads = (report: OptimizationReport) =>
+  (report.candidates[0]?.latency ?? []).map((latency) => `p50 / p95 at batch ${latency.batch}`);
+
+function sizeLatencyPlot(report: OptimizationReport) {
+  const points = report.candidates.map((candidate: Candidate) => ({
+    name: candidate.name,
+    kilobytes: candidate.sizeBytes / 1024,
+    p50Ms: candidate.latency[0]?.p50Ms ?? 0,
+    chosen: candidate.name === report.chosen,
+  }));
+  return draw({
+    width: 420,
+    height: 280,
+    grid: true,
+    marginLeft: 50,
+    marginRight: 60,
+    x: { label: "size, KiB", zero: true, nice: true },
+    y: { label: "p50, ms", zero: true, nice: true },
+    marks: [
+      Plot.dot(points, {
+        x: "kilobytes",
+        y: "p50Ms",
+        r: 6,
+        fill: (point: { chosen: boolean }) => (point.chosen ? COLORS.subject : COLORS.faint),
+      }),
+      Plot.text(points, { x: "kilobytes", y: "p50Ms", text: "name", dy: -12 }),
+    ],
+  });
+}

@@ -1,0 +1,52 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { parseDocument } from "yaml";
+import type { z } from "zod";
+import { Failure } from "../contracts/failures.ts";
+import { lifecycleSpecSchema, type LifecycleSpec } from "../contracts/spec.ts";
+
+/**
+ * Reads a lifecycle spec (YAML or JSON) and parses it whole: every problem is reported with its path.
+ * Relative paths in it start at the spec's own directory and come back absolute.
+ * @throws FILE_MISSING, SPEC_INVALID
+ */
+export async function loadSpec(path: string): Promise<LifecycleSpec> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new Failure("FILE_MISSING", { path, what: "lifecycle spec" }, { cause });
+  });
+  const document = parseDocument(text);
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => `  ${error.message.split("\n")[0] ?? ""}`).join("\n");
+    throw new Failure("SPEC_INVALID", { path, problems });
+  }
+  return parseSpec(document.toJS(), { path, directory: dirname(resolve(path)) });
+}
+
+/** Parses a spec written in TypeScript or read elsewhere. @throws SPEC_INVALID */
+export function parseSpec(spec: unknown, where: { path: string; directory: string }): LifecycleSpec {
+  const parsed = lifecycleSpecSchema.safeParse(spec);
+  if (!parsed.success) {
+    throw new Failure("SPEC_INVALID", { path: where.path, problems: describeProblems(parsed.error) });
+  }
+  return withAbsolutePaths(parsed.data, where.directory);
+}
+
+/** One line a problem: path, then what is wrong. */
+export function describeProblems(error: z.ZodError): string {
+  return error.issues.map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`).join("\n");
+}
+
+function withAbsolutePaths(spec: LifecycleSpec, directory: string): LifecycleSpec {
+  const absolute = <Source extends { path: string }>(source: Source): Source => ({
+    ...source,
+    path: resolve(directory, source.path),
+  });
+  return {
+    ...spec,
+    data: { ...spec.data, source: absolute(spec.data.source) },
+    training: { ...spec.training, workingDirectory: resolve(directory, spec.training.workingDirectory) },
+    ...(spec.monitoring && {
+      monitoring: { ...spec.monitoring, ...(spec.monitoring.source && { source: absolute(spec.monitoring.source) }) },
+    }),
+  };
+}

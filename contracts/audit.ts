@@ -1,0 +1,117 @@
+import { z } from "zod";
+import { LIFECYCLE_STATUSES, ROLLOUT_STATUSES, STAGE_STATUSES, STAGES, VERDICTS } from "./names.ts";
+import { actorSchema, digestSchema } from "./primitives.ts";
+
+const versionId = z.string();
+
+/**
+ * What is audited and what each event says. Personal data stays out: the actor is the one name an event carries. Numbers
+ * here are whole; an auditor reads measured numbers in the report whose digest the event names.
+ */
+const auditBodySchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("lifecycle-started"),
+    model: z.string(),
+    specDigest: digestSchema,
+    reason: z.string(),
+    /** Id of the retrain decision, or null when a person started it. */
+    causedBy: z.string().nullable(),
+  }),
+  z.strictObject({
+    kind: z.literal("lifecycle-status"),
+    status: z.enum(LIFECYCLE_STATUSES),
+    outcome: z.string().nullable(),
+    failureCode: z.string().nullable(),
+  }),
+  z.strictObject({
+    kind: z.literal("stage-finished"),
+    stage: z.enum(STAGES),
+    round: z.int(),
+    status: z.enum(STAGE_STATUSES),
+    verdict: z.enum(VERDICTS).nullable(),
+    headline: z.string().nullable(),
+  }),
+  z.strictObject({ kind: z.literal("snapshot-recorded"), digest: digestSchema, sourceDigest: digestSchema.nullable() }),
+  z.strictObject({
+    kind: z.literal("version-registered"),
+    versionId,
+    digest: digestSchema,
+    origin: z.string(),
+    parentVersionId: versionId.nullable(),
+  }),
+  z.strictObject({
+    kind: z.literal("evaluation-recorded"),
+    versionId,
+    modelDigest: digestSchema,
+    dataDigest: digestSchema,
+    reportDigest: digestSchema.nullable(),
+    verdict: z.enum(VERDICTS),
+  }),
+  z.strictObject({
+    kind: z.literal("approval-decided"),
+    decision: z.enum(["approve", "reject"]),
+    reason: z.string(),
+    evidenceDigest: digestSchema,
+  }),
+  z.strictObject({
+    kind: z.literal("rollout-started"),
+    endpoint: z.string(),
+    planDigest: digestSchema,
+    championVersionId: versionId.nullable(),
+    canaryVersionId: versionId,
+  }),
+  z.strictObject({
+    kind: z.literal("rollout-ended"),
+    endpoint: z.string(),
+    status: z.enum(ROLLOUT_STATUSES),
+    outcome: z.string().nullable(),
+  }),
+  z.strictObject({
+    kind: z.literal("routing-advanced"),
+    endpoint: z.string(),
+    epoch: z.int(),
+    championVersionId: versionId.nullable(),
+    canaryVersionId: versionId.nullable(),
+    /** Basis points. */
+    canaryShare: z.int(),
+    reason: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal("monitor-changed"),
+    versionId,
+    baselineProfile: digestSchema,
+    active: z.boolean(),
+  }),
+  z.strictObject({
+    kind: z.literal("drift-checked"),
+    monitor: z.string(),
+    scheduledAt: z.string(),
+    verdict: z.string(),
+    harm: z.boolean(),
+    reportDigest: digestSchema.nullable(),
+  }),
+  z.strictObject({
+    kind: z.literal("retrain-decided"),
+    driftCheck: z.string(),
+    decision: z.string(),
+    reason: z.string(),
+    lifecycle: z.string().nullable(),
+  }),
+]);
+
+export type AuditBody = z.output<typeof auditBodySchema>;
+export type AuditKind = AuditBody["kind"];
+
+/** What is hashed, in RFC 8785 canonical JSON. */
+export const auditEventSchema = z.strictObject({
+  stream: z.string().min(1).max(200),
+  /** From 1, without a gap in its stream. */
+  seq: z.int().min(1),
+  /** Database time, UTC, microseconds. */
+  at: z.string(),
+  actor: actorSchema,
+  /** What it is about: `lifecycle/ID`, `model/NAME@N`, ... */
+  subject: z.string().min(1),
+  body: auditBodySchema,
+});
+export type AuditEvent = z.output<typeof auditEventSchema>;
