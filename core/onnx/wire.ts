@@ -12,7 +12,7 @@ export class MalformedMessage extends Error {
 /** ONNX nests graph, node, attribute: three levels a subgraph. Deeper than any exporter, far from the stack's end. */
 const MAXIMUM_DEPTH = 64;
 /** An empty message takes two bytes on the wire and some two hundred in memory: the bound on that multiplication. */
-const MAXIMUM_MESSAGES = 2_000_000;
+const MAXIMUM_MESSAGES = 1_000_000;
 /** Writers keep a repeated field together; a field torn in many pieces would make joining them quadratic. */
 const MAXIMUM_PIECES = 64;
 
