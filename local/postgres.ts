@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chown, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +12,7 @@ import { openLog, tailOfLog } from "./logs.ts";
 import { choosePostgresLaunch, giveTo, type PostgresLaunch } from "./ordinary-user.ts";
 import { locatePostgres } from "./postgres-binaries.ts";
 import { belongsToFolder, endProcess, isAlive } from "./processes.ts";
+import { loadSecret } from "./secret.ts";
 
 export interface PostgresServer {
   /** Connection string of a role that may create databases and roles. Holds a password: never log it. */
@@ -71,7 +71,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const dataDir = await realpath(options.dataDir);
   const launch = await choosePostgresLaunch({ binaries: await locatePostgres(), dataDir, onProgress });
   const cluster = join(launch.clusterParent, "postgres");
-  const password = await loadPassword(join(dataDir, "postgres.password"));
+  const password = await loadSecret(join(dataDir, "postgres.password"));
   const logFile = join(dataDir, "logs", "postgres.log");
   if (!existsSync(join(cluster, "PG_VERSION"))) {
     await initializeCluster({ launch, cluster, password, logFile });
@@ -80,15 +80,6 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   await stopLeftover(cluster, onProgress);
   const settings = { ...laptopSettings, ...options.settings };
   return await serve({ launch, cluster, password, logFile, settings, onSpawn: options.onSpawn ?? (() => undefined) });
-}
-
-async function loadPassword(path: string): Promise<string> {
-  try {
-    await writeFile(path, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  return await readFile(path, "utf8");
 }
 
 interface Cluster {

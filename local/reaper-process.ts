@@ -23,9 +23,8 @@ for (const role of ["client", "server"] as const) {
 for (const path of files) await rm(path, { force: true });
 
 async function end({ pid, identity, steps }: Charge): Promise<void> {
-  if (processIdentity(pid) === identity) await endProcess(pid, steps);
-  // Every charge leads a process group of its own; a worker that was killed may have left trainers in it. A group that has
-  // members keeps its number from being given away, but an empty one does not: only kill by it when its leader was ours.
-  else return;
+  if (processIdentity(pid) !== identity) return;
+  await endProcess(pid, steps);
+  // Every charge leads a process group of its own, in which a worker may have left a trainer behind.
   sendSignal(-pid, "SIGKILL");
 }

@@ -34,7 +34,7 @@ export interface Reaper {
  * from a pipe whose other end only we hold, and acts when that end closes.
  */
 export function startReaper(): Reaper {
-  const orders: ReaperOrder[] = [];
+  let orders: readonly ReaperOrder[] = [];
   let closing = false;
   let child = launch();
 
@@ -62,7 +62,7 @@ export function startReaper(): Reaper {
   }
 
   function give(order: ReaperOrder): void {
-    orders.push(order);
+    orders = [...orders, order];
     send(order);
   }
 
@@ -75,7 +75,8 @@ export function startReaper(): Reaper {
       if (identity !== undefined) give({ order: "watch", charge: { ...charge, identity } });
     },
     forget(pid) {
-      give({ order: "forget", pid });
+      orders = orders.filter((order) => order.order !== "watch" || order.charge.pid !== pid);
+      send({ order: "forget", pid });
     },
     removeFile(path) {
       give({ order: "remove", path });

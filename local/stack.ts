@@ -1,0 +1,148 @@
+import { rename, rm, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { Failure } from "../contracts/failures.ts";
+import { migrate } from "../db/migrate.ts";
+import { lockHolder } from "./lock.ts";
+import { loadSecret } from "./secret.ts";
+import { once, startServers, type Servers, type ServersOptions } from "./servers.ts";
+import { createSupervisor, type ChildSpec, type SupervisedChild } from "./supervisor.ts";
+
+/** Where a running stack can be reached; what `up --json` prints and `<dataDir>/stack.json` holds. */
+export interface StackAddresses {
+  readonly gateway: string;
+  /** Of the gateway's gRPC interface; `null` while it has none. */
+  readonly grpc: string | null;
+  readonly temporal: string;
+  readonly temporalNamespace: string;
+  /** `null` when the environment named the server. */
+  readonly temporalUi: string | null;
+  /** Connection string of the application role; holds a password. */
+  readonly database: string;
+  readonly dataDir: string;
+}
+
+export interface Stack {
+  readonly addresses: StackAddresses;
+  /** Our processes by name: `control`, `compute`, `gateway`. */
+  readonly children: ReadonlyMap<string, SupervisedChild>;
+  readonly servers: Servers;
+  /** Stops what was started, in reverse order. May be called more than once. */
+  stop(): Promise<void>;
+}
+
+export type StackOptions = Pick<ServersOptions, "dataDir" | "env" | "onProgress" | "signal">;
+
+/**
+ * Starts the whole of Modelwright on one data directory: Postgres and Temporal side by side, the schema, the control and
+ * compute workers and the gateway. Returns when all answer; fails with STACK_NOT_STARTED or STACK_UNREACHABLE, and then or
+ * when `signal` is aborted leaves nothing running.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { env, signal, onProgress = () => undefined } = options;
+  onProgress("starting Postgres and Temporal");
+  const servers = await startServers(options);
+  const { dataDir, reaper } = servers;
+  const supervisor = createSupervisor({ dataDir, reaper, onProgress });
+  const addressFile = join(dataDir, "stack.json");
+  const stop = once(async () => {
+    await rm(addressFile, { force: true });
+    await supervisor.stop();
+    await servers.stop();
+  });
+  try {
+    onProgress("bringing the database schema up to date");
+    const database = await prepareDatabase(servers, env);
+    signal?.throwIfAborted();
+    onProgress("starting the workers and the gateway");
+    const specs = childSpecs({ servers, env, database });
+    const interrupt = (): void => void supervisor.stop();
+    signal?.addEventListener("abort", interrupt, { once: true });
+    const outcomes = await Promise.allSettled(specs.map(async (spec) => await supervisor.start(spec)));
+    signal?.removeEventListener("abort", interrupt);
+    signal?.throwIfAborted();
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    const addresses = addressesOf(servers, database, supervisor.children.get("gateway"));
+    reaper.removeFile(addressFile);
+    await writeWhole(addressFile, `${JSON.stringify(addresses, null, 2)}\n`);
+    return { addresses, children: supervisor.children, servers, stop };
+  } catch (error) {
+    await stop().catch(() => undefined); // It would hide the failure that is reported here.
+    throw error;
+  }
+}
+
+/** Addresses of the stack that runs on a data directory, or `undefined` when none does. */
+export async function findRunningStack(dataDir: string): Promise<StackAddresses | undefined> {
+  if ((await lockHolder(dataDir)) === undefined) return undefined;
+  const text = await readFile(join(dataDir, "stack.json"), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as StackAddresses);
+}
+
+/** Brings the schema up to date; returns the connection string of the application role. */
+async function prepareDatabase({ postgres, dataDir }: Servers, env: NodeJS.ProcessEnv): Promise<string> {
+  // Stacks that share a named database must agree on the role's password, so the environment may name it.
+  const applicationPassword =
+    env["DATABASE_APPLICATION_PASSWORD"] || (await loadSecret(join(dataDir, "application.password")));
+  const { applicationUrl } = await migrate({ adminUrl: postgres.adminUrl, applicationPassword });
+  return applicationUrl;
+}
+
+interface ChildContext {
+  readonly servers: Servers;
+  readonly env: NodeJS.ProcessEnv;
+  readonly database: string;
+}
+
+function childSpecs({ servers, env, database }: ChildContext): readonly ChildSpec[] {
+  const childEnv: NodeJS.ProcessEnv = {
+    ...env,
+    DATABASE_URL: database,
+    TEMPORAL_ADDRESS: servers.temporal.address,
+    TEMPORAL_NAMESPACE: servers.temporal.namespace,
+    MODELWRIGHT_DATA_DIR: servers.dataDir,
+  };
+  // Only the migration acts as the owner of the schema.
+  delete childEnv["DATABASE_ADMIN_URL"];
+  delete childEnv["DATABASE_APPLICATION_PASSWORD"];
+  return [
+    { name: "control", entry: "workers/control.ts", env: () => childEnv },
+    { name: "compute", entry: "workers/compute.ts", env: () => childEnv },
+    {
+      name: "gateway",
+      entry: "serving/main.ts",
+      // Clients keep the address they were given, so a gateway that is started again takes the port it had.
+      env: (last) => ({ ...childEnv, GATEWAY_PORT: last ? new URL(httpOf(last)).port : (env["GATEWAY_PORT"] ?? "0") }),
+    },
+  ];
+}
+
+function addressesOf(servers: Servers, database: string, gateway: SupervisedChild | undefined): StackAddresses {
+  const { temporal, dataDir } = servers;
+  return {
+    gateway: httpOf(gateway?.ready ?? {}),
+    grpc: null,
+    temporal: temporal.address,
+    temporalNamespace: temporal.namespace,
+    temporalUi: temporal.uiUrl,
+    database,
+    dataDir,
+  };
+}
+
+function httpOf(ready: Readonly<Record<string, unknown>>): string {
+  const { http } = ready;
+  if (typeof http === "string" && URL.canParse(http)) return http;
+  throw new Failure("STACK_NOT_STARTED", {
+    what: "gateway",
+    reason: `its ready line names no address (http is ${JSON.stringify(http)})`,
+    wayOut: "see gateway.log in the logs folder of the data directory",
+  });
+}
+
+/** Readers see the whole file or none. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  const partial = `${path}.${process.pid}`;
+  await writeFile(partial, text, { mode: 0o600 });
+  await rename(partial, path);
+}
