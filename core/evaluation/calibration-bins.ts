@@ -20,6 +20,16 @@ export interface CalibrationBins {
   readonly squaredErrors: Float64Array;
 }
 
+/**
+ * Most that the noise of the bins can add to the expected calibration error: the sum of their mean absolute noises, reached
+ * by a perfectly calibrated model. At least one row.
+ */
+export function largestBias(rows: ScoredRows, binCount: number): number {
+  let bias = 0;
+  for (const squares of countCalibrationBins(rows, binCount).squaredErrors) bias += Math.sqrt((2 / Math.PI) * squares);
+  return bias / rows.labels.length;
+}
+
 export function countCalibrationBins({ scores, labels }: ScoredRows, binCount: number): CalibrationBins {
   const bins = {
     counts: new Float64Array(binCount),

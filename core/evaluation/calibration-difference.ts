@@ -1,14 +1,11 @@
 import { quantileSorted } from "../stats/quantile-sorted.ts";
 import { createRandom, type Random } from "../stats/random.ts";
-import { calibrationBin } from "./calibration-bins.ts";
+import { calibrationBin, largestBias } from "./calibration-bins.ts";
 import { createEstimate, type DefinedEstimate } from "./estimate.ts";
 import type { MetricSettings } from "./metric.ts";
 import type { PairedRows } from "./scored-rows.ts";
 
 const REPLICATES = 400;
-/** Noise on noise: E|Z + Z'| - E|Z| is (√2 - 1) E|Z|, so a bin without miscalibration shows this part of its true bias when resampled. */
-const SHOWN_BIAS_SHARE = Math.SQRT2 - 1;
-
 /** Rows that share both models' bins and the label. */
 interface Cell {
   count: number;
@@ -21,9 +18,9 @@ interface Cell {
 /**
  * Calibration error of the challenger minus the champion's, with a paired bootstrap interval.
  *
- * Resampled are Poisson counts of the joint cells (bin, bin, label), at most some hundred whatever the number of rows. The binned error
- * is biased upward by an unknown part of what resampling shows once more, so the interval reaches from no bias to all
- * of it: wide on small samples, never blind. At least one row.
+ * Resampled are Poisson counts of the joint cells (bin, bin, label), at most some hundred whatever the number of rows; they
+ * give the spread. Each model's binned error is biased upward by at least 0 and at most `largestBias`, which resampling cannot
+ * tell, so the interval reaches over both: wide on small samples, never blind. At least one row.
  */
 export function calibrationDifference(pair: PairedRows, settings: MetricSettings): DefinedEstimate {
   const { calibrationBins: binCount, confidence, seed } = settings;
@@ -45,10 +42,11 @@ export function calibrationDifference(pair: PairedRows, settings: MetricSettings
   const tail = (1 - confidence) / 2;
   const above = quantileSorted(replicates, 1 - tail) - centre;
   const below = quantileSorted(replicates, tail) - centre;
-  const largestBias = (centre - estimate) / SHOWN_BIAS_SHARE;
+  const bias = largestBias(pair.challenger, binCount);
+  const championBias = largestBias(pair.champion, binCount);
   return createEstimate({
     estimate,
-    interval: [estimate - Math.max(0, largestBias) - above, estimate - Math.min(0, largestBias) - below],
+    interval: [estimate - bias - above, estimate + championBias - below],
     range: [-1, 1],
     confidence,
     sampleCount: pair.challenger.labels.length,

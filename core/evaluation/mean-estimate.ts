@@ -1,4 +1,4 @@
-import { criticalZ } from "../stats/critical-z.ts";
+import { criticalT } from "../stats/critical-t.ts";
 import { wilsonInterval } from "../stats/wilson-interval.ts";
 import { createEstimate, type DefinedEstimate } from "./estimate.ts";
 
@@ -9,7 +9,7 @@ interface MeanOptions {
 }
 
 /**
- * Mean of a value per row with the interval mean ± z·se, cut to `range`. At least one row, no NaN.
+ * Mean of a value per row with the interval mean ± t·se, cut to `range`. At least one row, no NaN.
  *
  * Where the spread cannot be seen (one row, or the same value in every row) the interval is Wilson's stretched over the
  * range: no variable of that mean and range spreads wider, so few equal rows never look like certainty.
@@ -31,11 +31,11 @@ export function meanEstimate(values: Float64Array, { range, confidence }: MeanOp
       method: { interval: "Wilson over the range, all rows equal" },
     });
   }
-  const halfWidth = criticalZ(confidence) * Math.sqrt(squares / (rowCount - 1) / rowCount);
+  const halfWidth = criticalT(confidence, rowCount - 1) * Math.sqrt(squares / (rowCount - 1) / rowCount);
   return createEstimate({
     ...parts,
     interval: [mean - halfWidth, mean + halfWidth],
-    method: { interval: "mean ± z standard errors" },
+    method: { interval: "mean ± t standard errors" },
   });
 }
 
@@ -62,5 +62,5 @@ export function pairedMeanDifference(
   }
   const width = range[1] - range[0];
   const estimated = meanEstimate(differences, { range: [-width, width], confidence });
-  return { ...estimated, method: { interval: "paired mean ± z standard errors" } };
+  return { ...estimated, method: { interval: "paired mean ± t standard errors" } };
 }

@@ -1,5 +1,5 @@
 import { criticalZ } from "../../stats/critical-z.ts";
-import { countCalibrationBins } from "../calibration-bins.ts";
+import { countCalibrationBins, largestBias } from "../calibration-bins.ts";
 import { calibrationDifference } from "../calibration-difference.ts";
 import { createEstimate, createUndefined } from "../estimate.ts";
 import type { Metric } from "../metric.ts";
@@ -24,22 +24,26 @@ export const calibrationError: Metric = {
     const { positives, scoreSums, squaredErrors } = countCalibrationBins(rows, calibrationBins);
     const z = criticalZ(confidence);
     let error = 0;
-    let largestBias = 0;
+    const bias = largestBias(rows, calibrationBins);
     let squares = 0;
     for (let bin = 0; bin < calibrationBins; bin++) {
       error += Math.abs(scoreSums[bin]! - positives[bin]!) / rowCount;
-      largestBias += Math.sqrt((2 / Math.PI) * squaredErrors[bin]!) / rowCount;
       squares += squaredErrors[bin]!;
     }
     // At least z² squares: rows without any error bound the error of the next as Wilson's interval does, not at 0.
     const halfWidth = (z * Math.sqrt(Math.max(squares, z * z))) / rowCount;
     return createEstimate({
       estimate: error,
-      interval: [error - largestBias - halfWidth, error + halfWidth],
+      interval: [error - bias - halfWidth, error + halfWidth],
       range: [0, 1],
       confidence,
       sampleCount: rowCount,
-      method: { interval: "normal with bounded bias", bins: calibrationBins, binning: "equal width", largestBias },
+      method: {
+        interval: "normal with bounded bias",
+        bins: calibrationBins,
+        binning: "equal width",
+        largestBias: bias,
+      },
     });
   },
   compare: calibrationDifference,

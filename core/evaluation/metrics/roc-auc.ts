@@ -1,4 +1,4 @@
-import { criticalZ } from "../../stats/critical-z.ts";
+import { criticalT } from "../../stats/critical-t.ts";
 import { wilsonInterval } from "../../stats/wilson-interval.ts";
 import { createEstimate, createUndefined } from "../estimate.ts";
 import type { Metric } from "../metric.ts";
@@ -9,7 +9,8 @@ const range = [0, 1] as const;
 /**
  * Probability that a positive row scores above a negative one, ties counted half. Undefined with one class only.
  *
- * The interval is DeLong's on the logit scale, which keeps it inside (0, 1) and its coverage near 1. Where the placements show no spread
+ * The interval is DeLong's on the logit scale, which keeps it inside (0, 1), with Student's quantile for the smaller class: from a dozen
+ * positives and an area near 1 the plain normal one holds 83 times instead of 90 in 100. Where the placements show no spread
  * (perfect separation, one row of a class) it is Wilson's for as many independent pairs as the smaller class has rows.
  * The comparison is DeLong's paired one. Equals scikit-learn's `roc_auc_score`; variances checked against a quadratic Python version.
  */
@@ -31,7 +32,7 @@ export const rocAuc: Metric = {
     }
     const standardError = Math.sqrt(variance);
     const logit = Math.log(area / (1 - area));
-    const halfWidth = (criticalZ(confidence) * standardError) / (area * (1 - area));
+    const halfWidth = (criticalT(confidence, pairs - 1) * standardError) / (area * (1 - area));
     return createEstimate({
       ...parts,
       interval: [logistic(logit - halfWidth), logistic(logit + halfWidth)],
@@ -47,7 +48,7 @@ export const rocAuc: Metric = {
     // No spread seen is not certainty: as wide as a paired share without a differing pair (see pairedShareDifference).
     const standardError = variance > 0 ? Math.sqrt(variance) : Math.SQRT2 / (pairs + 2);
     const estimate = one.areaUnderCurve - other.areaUnderCurve;
-    const halfWidth = Number.isNaN(variance) ? 2 : criticalZ(confidence) * standardError;
+    const halfWidth = Number.isNaN(variance) ? 2 : criticalT(confidence, pairs - 1) * standardError;
     return createEstimate({
       estimate,
       interval: [estimate - halfWidth, estimate + halfWidth],

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { criticalT } from "../../../core/stats/critical-t.ts";
 import { dkwHalfWidth } from "../../../core/stats/dkw-half-width.ts";
 import { midranks } from "../../../core/stats/midranks.ts";
 import { normalCdf } from "../../../core/stats/normal-cdf.ts";
@@ -12,6 +13,7 @@ import { wilsonInterval } from "../../../core/stats/wilson-interval.ts";
 interface Fixture {
   readonly normalCdf: readonly [number, number][];
   readonly normalQuantile: readonly [number, number][];
+  readonly criticalT: readonly [number, number, number][];
   readonly wilson: readonly [number, number, number, number, number][];
   readonly midranks: readonly { values: number[]; ranks: number[] }[];
   readonly quantiles: { sorted: number[]; at: [number, number][] };
@@ -43,6 +45,15 @@ describe("normal distribution", () => {
     expect(() => normalQuantile(Number.NaN)).toThrow(RangeError);
     expect(normalQuantile(0)).toBe(-Infinity);
   });
+});
+
+describe("criticalT", () => {
+  it.each(fixture.criticalT)(
+    "equals SciPy's at %d with %d degrees of freedom to four digits",
+    (confidence, n, expected) => {
+      expect(relativeError(criticalT(confidence, n), expected)).toBeLessThan(n < 5 ? 1e-4 : 2e-6);
+    },
+  );
 });
 
 describe("wilsonInterval", () => {
