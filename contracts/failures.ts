@@ -141,6 +141,10 @@ export const FAILURES = {
     (f: { what: string; address: string; reason: string }) =>
       `${f.what} at ${f.address} does not answer (${f.reason}); start a stack with \`modelwright up\` or set the address`,
   ),
+  STALE_ATTEMPT: never(
+    (f: { stage: string; attempt: number; current: number }) =>
+      `${f.stage}: attempt ${f.attempt} may not record its result, attempt ${f.current} took over; this one's work is dropped, the newer one goes on`,
+  ),
   STORAGE_UNAVAILABLE: later(
     (f: { what: string; reason: string }) => `${f.what} is unavailable (${f.reason}); the step is retried`,
   ),

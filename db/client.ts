@@ -1,7 +1,7 @@
 import type { ExtractTablesWithRelations } from "drizzle-orm";
 import { drizzle, type NodePgQueryResultHKT } from "drizzle-orm/node-postgres";
 import type { PgDatabase, PgTransaction } from "drizzle-orm/pg-core";
-import pg from "pg";
+import { Pool } from "pg";
 
 type NoSchema = Record<string, never>;
 type Relations = ExtractTablesWithRelations<NoSchema>;
@@ -25,7 +25,7 @@ const CONNECT_WITHIN_MS = 10_000;
 
 /** Opens a pool; connections are made when the first query asks for one. */
 export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions): Database {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: url,
     max: maximumConnections,
     connectionTimeoutMillis: CONNECT_WITHIN_MS,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 
-import pg from "pg";
+import { Client, DatabaseError } from "pg";
 
 import { Failure } from "../contracts/failures.ts";
 import { ensureApplicationGroup, ensureLoginRole } from "./roles.ts";
@@ -26,7 +26,7 @@ export async function migrate({ adminUrl, applicationPassword }: MigrateOptions)
   if (!/^[\x21-\x7e]+$/.test(applicationPassword)) {
     throw refused("the application password is empty or not printable ASCII", "give another one");
   }
-  const client = new pg.Client({ connectionString: adminUrl, application_name: "modelwright migrate" });
+  const client = new Client({ connectionString: adminUrl, application_name: "modelwright migrate" });
   await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock($1)", [LOCK]);
@@ -38,7 +38,7 @@ export async function migrate({ adminUrl, applicationPassword }: MigrateOptions)
     url.password = encodeURIComponent(applicationPassword);
     return { applicationUrl: url.href };
   } catch (thrown) {
-    if (thrown instanceof pg.DatabaseError && thrown.code === "42501") {
+    if (thrown instanceof DatabaseError && thrown.code === "42501") {
       throw refused(thrown.message, "give the address of a role that owns the database and may create roles", thrown);
     }
     throw thrown;
@@ -48,7 +48,7 @@ export async function migrate({ adminUrl, applicationPassword }: MigrateOptions)
   }
 }
 
-async function applyMigrations(client: pg.Client): Promise<void> {
+async function applyMigrations(client: Client): Promise<void> {
   await client.query(
     `CREATE TABLE IF NOT EXISTS schema_migration (
        name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
@@ -77,7 +77,7 @@ async function applyMigrations(client: pg.Client): Promise<void> {
   }
 }
 
-async function applyOne(client: pg.Client, migration: { name: string; text: string; checksum: string }): Promise<void> {
+async function applyOne(client: Client, migration: { name: string; text: string; checksum: string }): Promise<void> {
   await client.query("BEGIN");
   try {
     await client.query(migration.text);

@@ -1,4 +1,4 @@
-import pg from "pg";
+import { DatabaseError, escapeIdentifier, escapeLiteral, type Client } from "pg";
 
 import { scramVerifier } from "./scram.ts";
 
@@ -12,32 +12,32 @@ const UNIQUE_VIOLATION = "23505";
 export const loginRoleOf = (database: string): string => `modelwright_app_${database}`.slice(0, 63);
 
 /** Makes the group role if it is missing; safe when several databases of one server are migrated at once. */
-export async function ensureApplicationGroup(client: pg.Client): Promise<void> {
+export async function ensureApplicationGroup(client: Client): Promise<void> {
   await createRole(client, `CREATE ROLE ${APPLICATION_GROUP} NOLOGIN`);
 }
 
 /** Makes or updates the login role of this database, sets its password and lets nobody else but owners connect. */
-export async function ensureLoginRole(client: pg.Client, password: string): Promise<string> {
+export async function ensureLoginRole(client: Client, password: string): Promise<string> {
   const found = await client.query<{ database: string }>("SELECT current_database() AS database");
   const database = found.rows[0]?.database ?? "";
   const login = loginRoleOf(database);
-  const role = pg.escapeIdentifier(login);
+  const role = escapeIdentifier(login);
   await createRole(client, `CREATE ROLE ${role} LOGIN`);
   await client.query(
-    `ALTER ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${pg.escapeLiteral(scramVerifier(password))}`,
+    `ALTER ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${escapeLiteral(scramVerifier(password))}`,
   );
   await client.query(`GRANT ${APPLICATION_GROUP} TO ${role}`);
-  await client.query(`REVOKE ALL ON DATABASE ${pg.escapeIdentifier(database)} FROM PUBLIC`);
-  await client.query(`GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(database)} TO ${role}`);
+  await client.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(database)} FROM PUBLIC`);
+  await client.query(`GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${role}`);
   return login;
 }
 
 /** Postgres has no CREATE ROLE IF NOT EXISTS, and a look before would race with another migration. */
-async function createRole(client: pg.Client, statement: string): Promise<void> {
+async function createRole(client: Client, statement: string): Promise<void> {
   try {
     await client.query(statement);
   } catch (thrown) {
-    const code = thrown instanceof pg.DatabaseError ? thrown.code : undefined;
+    const code = thrown instanceof DatabaseError ? thrown.code : undefined;
     if (code !== DUPLICATE_OBJECT && code !== UNIQUE_VIOLATION) throw thrown;
   }
 }

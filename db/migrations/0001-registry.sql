@@ -69,8 +69,8 @@ CREATE TABLE lifecycle (
   CHECK ((finished_at IS NULL) = (status IN ('running', 'waiting'))),
   CHECK (failure_code IS NULL OR status = 'failed')
 );
-CREATE INDEX lifecycle_by_start ON lifecycle (started_at DESC, id);
-CREATE INDEX lifecycle_by_model ON lifecycle (model, started_at DESC);
+CREATE INDEX lifecycle_by_start ON lifecycle (started_at, id);
+CREATE INDEX lifecycle_by_model ON lifecycle (model, started_at, id);
 -- Single flight: however many checks find harm at once, one retraining of a model runs.
 CREATE UNIQUE INDEX lifecycle_one_retraining ON lifecycle (model)
   WHERE caused_by IS NOT NULL AND status IN ('running', 'waiting');

@@ -1,0 +1,27 @@
+import { eq } from "drizzle-orm";
+
+import type { Queryable, Transaction } from "../client.ts";
+import { artifact, datasetSnapshot } from "../schema/artifact.ts";
+
+export type Artifact = typeof artifact.$inferSelect;
+export type DatasetSnapshot = typeof datasetSnapshot.$inferSelect;
+
+/** Records that bytes exist under their digest. The first record stays: equal digest, equal bytes. */
+export async function registerArtifact(tx: Transaction, values: Omit<Artifact, "createdAt">): Promise<void> {
+  await tx.insert(artifact).values(values).onConflictDoNothing();
+}
+
+export async function findArtifact(db: Queryable, digest: string): Promise<Artifact | null> {
+  const [found] = await db.select().from(artifact).where(eq(artifact.digest, digest));
+  return found ?? null;
+}
+
+/** Records what a dataset artifact is and where it came from; the first record stays. Its artifact is registered before. */
+export async function recordSnapshot(tx: Transaction, values: Omit<DatasetSnapshot, "createdAt">): Promise<void> {
+  await tx.insert(datasetSnapshot).values(values).onConflictDoNothing();
+}
+
+export async function findSnapshot(db: Queryable, digest: string): Promise<DatasetSnapshot | null> {
+  const [found] = await db.select().from(datasetSnapshot).where(eq(datasetSnapshot.digest, digest));
+  return found ?? null;
+}

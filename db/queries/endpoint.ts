@@ -1,0 +1,50 @@
+import { and, eq, sql } from "drizzle-orm";
+
+import { Failure } from "../../contracts/failures.ts";
+import type { Queryable, Transaction } from "../client.ts";
+import { endpoint, environment } from "../schema/routing.ts";
+
+export type Endpoint = typeof endpoint.$inferSelect;
+
+/**
+ * Makes the endpoint, and its environment, if they are new; a new environment asks for evidence. Fails with INPUT_INVALID
+ * when the endpoint belongs to another model or environment, or the model has another endpoint in this environment.
+ */
+export async function ensureEndpoint(
+  tx: Transaction,
+  wanted: Pick<Endpoint, "name" | "environment" | "model">,
+): Promise<Endpoint> {
+  await tx.insert(environment).values({ name: wanted.environment }).onConflictDoNothing();
+  await tx.insert(endpoint).values(wanted).onConflictDoNothing();
+  const found = await findEndpoint(tx, wanted.name);
+  if (!found) {
+    const problems = `model ${wanted.model} has another endpoint in environment ${wanted.environment}, allowed is one; deploy to that one or to another environment`;
+    throw new Failure("INPUT_INVALID", { where: `endpoint ${wanted.name}`, problems });
+  }
+  if (found.model !== wanted.model || found.environment !== wanted.environment) {
+    const problems = `it serves model ${found.model} in environment ${found.environment}, asked for ${wanted.model} in ${wanted.environment}; use another endpoint name`;
+    throw new Failure("INPUT_INVALID", { where: `endpoint ${wanted.name}`, problems });
+  }
+  return found;
+}
+
+export async function findEndpoint(db: Queryable, name: string): Promise<Endpoint | null> {
+  const [found] = await db.select().from(endpoint).where(eq(endpoint.name, name));
+  return found ?? null;
+}
+
+/**
+ * Makes a canary's share valid for another `leaseMs` of database time. Returns its new end, or null when `epoch` is no longer
+ * the endpoint's: then somebody else routes it.
+ */
+export async function renewLease(
+  tx: Transaction,
+  { endpoint: name, epoch, leaseMs }: { endpoint: string; epoch: number; leaseMs: number },
+): Promise<Date | null> {
+  const [renewed] = await tx
+    .update(endpoint)
+    .set({ leaseUntil: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'` })
+    .where(and(eq(endpoint.name, name), eq(endpoint.currentEpoch, epoch)))
+    .returning({ leaseUntil: endpoint.leaseUntil });
+  return renewed?.leaseUntil ?? null;
+}

@@ -1,0 +1,119 @@
+import { aliasedTable, and, eq, sql } from "drizzle-orm";
+
+import type { Verdict } from "../../contracts/names.ts";
+import type { Queryable } from "../client.ts";
+import { evaluation } from "../schema/evaluation.ts";
+import { approval, lifecycle } from "../schema/lifecycle.ts";
+import { modelVersion } from "../schema/model.ts";
+import { feedback, prediction } from "../schema/prediction.ts";
+import { endpoint, promotion, routingEpoch } from "../schema/routing.ts";
+import type { Approval } from "./approval.ts";
+import type { Evaluation } from "./evaluation.ts";
+import type { LifecycleSummary } from "./lifecycle.ts";
+import { walk } from "./lineage.ts";
+import type { ModelVersion } from "./model.ts";
+import { isPrediction, type Prediction } from "./prediction.ts";
+
+/** A dataset snapshot the version was made from, and its source. */
+export interface UsedSnapshot {
+  readonly digest: string;
+  /** Parts it played, from the lineage edges: `training-data`, ... */
+  readonly roles: readonly string[];
+  readonly rowCount: number;
+  readonly window: { readonly from: string; readonly to: string } | null;
+  readonly sourcePath: string;
+  readonly sourceDigest: string | null;
+}
+
+export interface PredictionExplanation {
+  readonly prediction: Prediction;
+  /** What came true, once known. */
+  readonly label: number | null;
+  readonly environment: string;
+  readonly epoch: typeof routingEpoch.$inferSelect;
+  readonly version: ModelVersion;
+  readonly parentVersion: ModelVersion | null;
+  /** The passing evaluation on record for this epoch; null where the environment asks for none and there is none. */
+  readonly evaluation: Evaluation | null;
+  /** Gates of that evaluation, in order. */
+  readonly gates: readonly { readonly metric: string; readonly verdict: Verdict; readonly reason: string }[];
+  /** The lifecycle that made the version; null for one registered by hand. */
+  readonly lifecycle: Omit<LifecycleSummary, "specDigest" | "statusAt" | "failureCode"> | null;
+  readonly approval: Approval | null;
+  readonly snapshots: readonly UsedSnapshot[];
+}
+
+/** The whole chain behind one prediction in one query, or null when it is not logged. */
+export async function explainPrediction(db: Queryable, inferenceId: string): Promise<PredictionExplanation | null> {
+  const parent = aliasedTable(modelVersion, "parent");
+  const [found] = await db
+    .select({
+      prediction,
+      label: feedback.label,
+      environment: endpoint.environment,
+      epoch: routingEpoch,
+      version: modelVersion,
+      parentVersion: parent,
+      evaluation,
+      gates: gatesOf(evaluation.id),
+      lifecycle: {
+        id: lifecycle.id,
+        model: lifecycle.model,
+        startedBy: lifecycle.startedBy,
+        reason: lifecycle.reason,
+        causedBy: lifecycle.causedBy,
+        status: lifecycle.status,
+        outcome: lifecycle.outcome,
+        startedAt: lifecycle.startedAt,
+        finishedAt: lifecycle.finishedAt,
+      },
+      approval,
+      snapshots: snapshotsOf(sql`'model/' || ${modelVersion.model} || '@' || ${modelVersion.number}`),
+    })
+    .from(prediction)
+    .innerJoin(
+      routingEpoch,
+      and(eq(routingEpoch.endpoint, prediction.endpoint), eq(routingEpoch.epoch, prediction.epoch)),
+    )
+    .innerJoin(endpoint, eq(endpoint.name, prediction.endpoint))
+    .innerJoin(modelVersion, eq(modelVersion.id, prediction.modelVersion))
+    .leftJoin(parent, eq(parent.id, modelVersion.parentVersion))
+    .leftJoin(
+      promotion,
+      and(
+        eq(promotion.endpoint, prediction.endpoint),
+        eq(promotion.epoch, prediction.epoch),
+        eq(promotion.version, prediction.modelVersion),
+      ),
+    )
+    .leftJoin(evaluation, eq(evaluation.id, promotion.evaluation))
+    .leftJoin(lifecycle, eq(lifecycle.id, modelVersion.lifecycle))
+    .leftJoin(
+      approval,
+      and(
+        eq(approval.lifecycle, modelVersion.lifecycle),
+        eq(approval.decision, "approve"),
+        // A retried round keeps the version of an earlier one, so the approval may be of a later round; the first counts.
+        sql`${approval.round} = (SELECT min(first.round) FROM approval AS first WHERE first.lifecycle = ${approval.lifecycle}
+              AND first.decision = 'approve' AND first.round >= ${modelVersion.round})`,
+      ),
+    )
+    .leftJoin(feedback, eq(feedback.inferenceId, prediction.inferenceId))
+    .where(isPrediction(inferenceId))
+    .limit(1);
+  return found ?? null;
+}
+
+const gatesOf = (evaluationId: typeof evaluation.id) => sql<PredictionExplanation["gates"]>`(
+  SELECT coalesce(jsonb_agg(jsonb_build_object('metric', gate -> 'metric', 'verdict', gate_verdict.verdict,
+    'reason', gate_verdict.reason) ORDER BY position), '[]')
+  FROM gate_verdict WHERE gate_verdict.evaluation = ${evaluationId})`;
+
+const snapshotsOf = (versionRef: ReturnType<typeof sql>) => sql<UsedSnapshot[]>`(
+  ${walk(versionRef, "upstream")}
+  SELECT coalesce(jsonb_agg(jsonb_build_object('digest', digest,
+    'roles', (SELECT jsonb_agg(DISTINCT role) FROM lineage_edge JOIN reached AS made ON made.ref = lineage_edge.to_ref
+              WHERE lineage_edge.from_ref = reached.ref),
+    'rowCount', description -> 'rowCount', 'window', time_window, 'sourcePath', source_path,
+    'sourceDigest', source_digest) ORDER BY created_at, digest), '[]')
+  FROM reached JOIN dataset_snapshot ON reached.ref = 'artifact/' || digest)`;

@@ -1,0 +1,63 @@
+import { and, asc, eq, gt, sql } from "drizzle-orm";
+
+import type { Queryable } from "../client.ts";
+import { gateway, gatewayRoute } from "../schema/routing.ts";
+
+// One statement each, on any connection: this is observed state, and a gateway has nothing to commit it with.
+
+/** Says that a gateway lives. Returns database time. */
+export async function recordGatewaySeen(db: Queryable, id: string): Promise<Date> {
+  const [seen] = await db
+    .insert(gateway)
+    .values({ id, seenAt: sql`clock_timestamp()` })
+    .onConflictDoUpdate({ target: gateway.id, set: { seenAt: sql`clock_timestamp()` } })
+    .returning({ seenAt: gateway.seenAt });
+  if (!seen) throw new Error(`gateway ${id} was not recorded`);
+  return seen.seenAt;
+}
+
+/**
+ * Says that a gateway, seen before, applies an epoch of an endpoint. A late message about an older epoch changes nothing: a
+ * gateway never goes back.
+ */
+export async function confirmRoute(
+  db: Queryable,
+  route: { gateway: string; endpoint: string; epoch: number },
+): Promise<void> {
+  await db
+    .insert(gatewayRoute)
+    .values(route)
+    .onConflictDoUpdate({
+      target: [gatewayRoute.gateway, gatewayRoute.endpoint],
+      set: { epoch: sql`greatest(${gatewayRoute.epoch}, excluded.epoch)`, at: sql`clock_timestamp()` },
+    });
+}
+
+/** A gateway that stops in order is not waited for. */
+export async function removeGateway(db: Queryable, id: string): Promise<void> {
+  await db.delete(gateway).where(eq(gateway.id, id));
+}
+
+export interface LiveGateway {
+  readonly id: string;
+  readonly seenAt: Date;
+  /** Applied epoch by endpoint. */
+  readonly routes: ReadonlyMap<string, number>;
+}
+
+/** Gateways seen within `maximumAgeMs` of database time, by id. */
+export async function liveGateways(db: Queryable, { maximumAgeMs }: { maximumAgeMs: number }): Promise<LiveGateway[]> {
+  const rows = await db
+    .select({ id: gateway.id, seenAt: gateway.seenAt, endpoint: gatewayRoute.endpoint, epoch: gatewayRoute.epoch })
+    .from(gateway)
+    .leftJoin(gatewayRoute, and(eq(gatewayRoute.gateway, gateway.id)))
+    .where(gt(gateway.seenAt, sql`clock_timestamp() - ${maximumAgeMs} * interval '1 millisecond'`))
+    .orderBy(asc(gateway.id));
+  const gateways = new Map<string, { id: string; seenAt: Date; routes: Map<string, number> }>();
+  for (const { id, seenAt, endpoint, epoch } of rows) {
+    const found = gateways.get(id) ?? { id, seenAt, routes: new Map<string, number>() };
+    if (endpoint !== null && epoch !== null) found.routes.set(endpoint, epoch);
+    gateways.set(id, found);
+  }
+  return [...gateways.values()];
+}

@@ -1,0 +1,78 @@
+import { and, eq, sql, type SQL } from "drizzle-orm";
+
+import type { Queryable, Transaction } from "../client.ts";
+import { timeOfId } from "../identifiers.ts";
+import { prediction } from "../schema/prediction.ts";
+
+export type Prediction = typeof prediction.$inferSelect;
+
+/** Passed whole: an array in a template would become a list of parameters, one a value. */
+const column = (values: readonly unknown[]): SQL => sql`${sql.param(values)}`;
+
+/**
+ * Appends a batch to the prediction log in one statement; a row that is there already (same id and time) is left alone, so a
+ * batch may be sent again. Returns how many were new. Rows are one a predicted row, `at` database time.
+ */
+export async function insertPredictions(db: Queryable, batch: readonly Prediction[]): Promise<number> {
+  if (batch.length === 0) return 0;
+  const inserted = await db.execute(sql`
+    INSERT INTO prediction (inference_id, endpoint, epoch, arm, model_version, routing_key_hash, at, latency_ms, outcome,
+      score, decision, features)
+    SELECT * FROM unnest(
+      ${column(batch.map((row) => row.inferenceId))}::text[], ${column(batch.map((row) => row.endpoint))}::text[],
+      ${column(batch.map((row) => row.epoch))}::int[], ${column(batch.map((row) => row.arm))}::text[],
+      ${column(batch.map((row) => row.modelVersion))}::uuid[], ${column(batch.map((row) => row.routingKeyHash))}::text[],
+      ${column(batch.map((row) => row.at.toISOString()))}::timestamptz[],
+      ${column(batch.map((row) => row.latencyMs))}::float8[], ${column(batch.map((row) => row.outcome))}::text[],
+      ${column(batch.map((row) => row.score))}::float8[], ${column(batch.map((row) => row.decision))}::smallint[],
+      ${column(batch.map((row) => (row.features === null ? null : JSON.stringify(row.features))))}::jsonb[])
+    ON CONFLICT DO NOTHING`);
+  return inserted.rowCount ?? 0;
+}
+
+/** Makes the log's partitions of the coming days (UTC); any process may, any number of times. Returns how many were new. */
+export async function ensurePredictionPartitions(
+  tx: Transaction,
+  { aheadDays }: { aheadDays: number },
+): Promise<number> {
+  const { rows } = await tx.execute<{ made: number }>(sql`SELECT ensure_prediction_partitions(${aheadDays}) AS made`);
+  return rows[0]?.made ?? 0;
+}
+
+/** A prediction by its id, or null. */
+export async function findPrediction(db: Queryable, inferenceId: string): Promise<Prediction | null> {
+  const [found] = await db.select().from(prediction).where(isPrediction(inferenceId)).limit(1);
+  return found ?? null;
+}
+
+/**
+ * Condition for one inference id. Ids that start with a UUIDv7 tell their day, so that one index is looked into and not one a
+ * day; a day either side covers a gateway's clock. Other ids are looked for in every day.
+ */
+export function isPrediction(inferenceId: string): SQL | undefined {
+  const made = timeOfId(inferenceId);
+  const byId = eq(prediction.inferenceId, inferenceId);
+  if (!made) return byId;
+  const at = made.toISOString();
+  return and(
+    byId,
+    sql`${prediction.at} BETWEEN ${at}::timestamptz - interval '1 day' AND ${at}::timestamptz + interval '1 day'`,
+  );
+}
+
+/**
+ * A quantile of the latency of one version's answered requests since a moment, in milliseconds, and over how many; null
+ * without any. Interpolates between neighbours (`percentile_cont`).
+ */
+export async function latencyQuantile(
+  db: Queryable,
+  wanted: { endpoint: string; modelVersion: string; since: Date; quantile: number },
+): Promise<{ latencyMs: number; sampleCount: number } | null> {
+  const { rows } = await db.execute<{ latency: number | null; samples: string }>(sql`
+    SELECT percentile_cont(${wanted.quantile}::float8) WITHIN GROUP (ORDER BY latency_ms) AS latency, count(*) AS samples
+    FROM prediction
+    WHERE endpoint = ${wanted.endpoint} AND model_version = ${wanted.modelVersion} AND outcome = 'ok'
+      AND at >= ${wanted.since.toISOString()}::timestamptz`);
+  const found = rows[0];
+  return found && found.latency !== null ? { latencyMs: found.latency, sampleCount: Number(found.samples) } : null;
+}

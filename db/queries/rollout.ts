@@ -1,0 +1,86 @@
+import { and, asc, eq } from "drizzle-orm";
+
+import { Failure } from "../../contracts/failures.ts";
+import type { RolloutStatus } from "../../contracts/names.ts";
+import type { RolloutLook, RolloutPlan } from "../../contracts/rollout.ts";
+import { digestOf } from "../canonical.ts";
+import type { Queryable, Transaction } from "../client.ts";
+import { deploymentLook, rollout } from "../schema/rollout.ts";
+import { findEndpoint } from "./endpoint.ts";
+
+export type Rollout = typeof rollout.$inferSelect;
+export type DeploymentLook = typeof deploymentLook.$inferSelect;
+
+export interface RolloutRequest {
+  readonly id: string;
+  /** Made before, of the versions' model. */
+  readonly endpoint: string;
+  readonly lifecycle: string | null;
+  /** As parsed: the plan the whole rollout is judged by. */
+  readonly plan: RolloutPlan;
+  readonly championVersion: string | null;
+  readonly canaryVersion: string;
+}
+
+/**
+ * Starts a rollout, the endpoint's one writer until it ends; the same id again is the same rollout. Fails with ENDPOINT_BUSY
+ * while another one runs, REFERENCE_UNKNOWN without the endpoint.
+ */
+export async function startRollout(tx: Transaction, request: RolloutRequest): Promise<Rollout> {
+  const target = await findEndpoint(tx, request.endpoint);
+  if (!target) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${request.endpoint}` });
+  await tx
+    .insert(rollout)
+    .values({ ...request, model: target.model, planDigest: digestOf(request.plan) })
+    .onConflictDoNothing();
+  const found = await findRollout(tx, request.id);
+  if (found) return found;
+  const running = await findRunningRollout(tx, request.endpoint);
+  throw new Failure("ENDPOINT_BUSY", { endpoint: request.endpoint, rollout: running?.id ?? "(just ended)" });
+}
+
+/** Ends a rollout; its endpoint is free. The same end again changes nothing, another one is refused by the database. */
+export async function endRollout(
+  tx: Transaction,
+  end: { id: string; status: Exclude<RolloutStatus, "running">; outcome: string },
+): Promise<Rollout> {
+  const [found] = await tx.select().from(rollout).where(eq(rollout.id, end.id)).for("update");
+  if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${end.id}` });
+  if (found.status === end.status) return found;
+  const [ended] = await tx
+    .update(rollout)
+    .set({ status: end.status, outcome: end.outcome })
+    .where(eq(rollout.id, end.id))
+    .returning();
+  return ended ?? found;
+}
+
+export async function findRollout(db: Queryable, id: string): Promise<Rollout | null> {
+  const [found] = await db.select().from(rollout).where(eq(rollout.id, id));
+  return found ?? null;
+}
+
+export async function findRunningRollout(db: Queryable, endpoint: string): Promise<Rollout | null> {
+  const [found] = await db
+    .select()
+    .from(rollout)
+    .where(and(eq(rollout.endpoint, endpoint), eq(rollout.status, "running")));
+  return found ?? null;
+}
+
+/** Keeps one look of the judge; the first record of a number stays. */
+export async function recordLook(
+  tx: Transaction,
+  { rollout: id, number, look }: { rollout: string; number: number; look: RolloutLook },
+): Promise<void> {
+  await tx.insert(deploymentLook).values({ rollout: id, number, verdict: look.verdict, look }).onConflictDoNothing();
+}
+
+/** Looks of a rollout in order. */
+export async function listLooks(db: Queryable, id: string): Promise<DeploymentLook[]> {
+  return await db
+    .select()
+    .from(deploymentLook)
+    .where(eq(deploymentLook.rollout, id))
+    .orderBy(asc(deploymentLook.number));
+}

@@ -1,0 +1,105 @@
+import { aliasedTable, and, asc, eq, sql } from "drizzle-orm";
+
+import type { ModelSignature } from "../../contracts/signature.ts";
+import type { Queryable } from "../client.ts";
+import { modelVersion } from "../schema/model.ts";
+import { endpoint, routingEpoch } from "../schema/routing.ts";
+import type { ModelVersion } from "./model.ts";
+
+/** Channel of NOTIFY on every new epoch; the payload is the endpoint's name. */
+export const ROUTING_CHANNEL = "modelwright_routing";
+
+/** A version as a gateway needs it. */
+export interface RoutedVersion {
+  readonly versionId: string;
+  readonly model: string;
+  readonly number: number;
+  readonly digest: string;
+  readonly signature: ModelSignature;
+}
+
+/** What an endpoint routes to in one epoch. */
+export interface Routing {
+  readonly endpoint: string;
+  readonly environment: string;
+  readonly model: string;
+  readonly epoch: number;
+  readonly champion: RoutedVersion | null;
+  readonly canary: RoutedVersion | null;
+  /** Basis points; the champion has the rest. */
+  readonly canaryShare: number;
+  readonly salt: string;
+  readonly rollout: string | null;
+  readonly reason: string;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  /** Database time until when the canary's share is valid; null without a canary and for a past moment. */
+  readonly leaseUntil: Date | null;
+  /** When the database answered: what `leaseUntil` is compared with, so that no other clock matters. */
+  readonly databaseTime: Date;
+}
+
+/**
+ * The routing of one endpoint, or of all that serve something, by name: current, or as of a past moment of database time.
+ */
+export async function loadRouting(db: Queryable, options: { endpoint?: string; asOf?: Date } = {}): Promise<Routing[]> {
+  const champion = aliasedTable(modelVersion, "champion");
+  const canary = aliasedTable(modelVersion, "canary");
+  const { asOf } = options;
+  const wantedEpoch =
+    asOf === undefined
+      ? endpoint.currentEpoch
+      : sql`(SELECT max(past.epoch) FROM routing_epoch AS past
+             WHERE past.endpoint = ${endpoint.name} AND past.created_at <= ${asOf.toISOString()}::timestamptz)`;
+  const rows = await db
+    .select({
+      epoch: routingEpoch,
+      environment: endpoint.environment,
+      leaseUntil: endpoint.leaseUntil,
+      champion,
+      canary,
+      databaseTime: sql`clock_timestamp()`.mapWith(routingEpoch.createdAt),
+    })
+    .from(endpoint)
+    .innerJoin(routingEpoch, and(eq(routingEpoch.endpoint, endpoint.name), eq(routingEpoch.epoch, wantedEpoch)))
+    .leftJoin(champion, eq(champion.id, routingEpoch.championVersion))
+    .leftJoin(canary, eq(canary.id, routingEpoch.canaryVersion))
+    .where(options.endpoint === undefined ? undefined : eq(endpoint.name, options.endpoint))
+    .orderBy(asc(endpoint.name));
+  return rows.map((row) => ({
+    endpoint: row.epoch.endpoint,
+    environment: row.environment,
+    model: row.epoch.model,
+    epoch: row.epoch.epoch,
+    champion: routedVersion(row.champion),
+    canary: routedVersion(row.canary),
+    canaryShare: row.epoch.canaryShare,
+    salt: row.epoch.salt,
+    rollout: row.epoch.rollout,
+    reason: row.epoch.reason,
+    createdBy: row.epoch.createdBy,
+    createdAt: row.epoch.createdAt,
+    leaseUntil: asOf === undefined && row.canary ? row.leaseUntil : null,
+    databaseTime: row.databaseTime,
+  }));
+}
+
+function routedVersion(version: ModelVersion | null): RoutedVersion | null {
+  if (!version) return null;
+  const { id, model, number, artifact, signature } = version;
+  return { versionId: id, model, number, digest: artifact, signature };
+}
+
+/** The version in production on an endpoint, or null when nothing is deployed or only a canary serves. */
+export async function championOf(db: Queryable, name: string): Promise<ModelVersion | null> {
+  const [found] = await db
+    .select({ version: modelVersion })
+    .from(endpoint)
+    .innerJoin(
+      routingEpoch,
+      and(eq(routingEpoch.endpoint, endpoint.name), eq(routingEpoch.epoch, endpoint.currentEpoch)),
+    )
+    .innerJoin(modelVersion, eq(modelVersion.id, routingEpoch.championVersion))
+    .where(eq(endpoint.name, name));
+  return found?.version ?? null;
+}
