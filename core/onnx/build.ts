@@ -25,9 +25,7 @@ import {
 import type { TensorDatatype } from "../../contracts/signature.ts";
 import type { Node, OnnxModel, Tensor, ValueInfo } from "./messages.ts";
 
-export { float, floats } from "./create.ts";
-
-export interface NodeNaming {
+interface NodeNaming {
   /** The node's name; `Gemm_3` style by default. */
   readonly name?: string;
   /** The name of its first output; `<node name>_output` by default. */

@@ -7,11 +7,11 @@ import { elementCount } from "./tensor-storage.ts";
 import { emptyMessage } from "./wire.ts";
 
 /** Newest opset and IR our ONNX Runtime, and the three years of runtimes before it, read without question. */
-export const DEFAULT_OPSET = 17;
+const DEFAULT_OPSET = 17;
 const DEFAULT_IR_VERSION = 8;
 
 /** ONNX's codes of attribute types. */
-export const ATTRIBUTE_TYPES = {
+const ATTRIBUTE_TYPES = {
   float: 1,
   int: 2,
   string: 3,
@@ -22,10 +22,8 @@ export const ATTRIBUTE_TYPES = {
   strings: 8,
 } as const;
 
-/** A FLOAT attribute. A plain number means INT: `alpha: float(1)`, `axis: 1`. */
+/** A FLOAT attribute. A plain number means INT, a list of them INTS: `alpha: float(1)`, `axis: 1`, `scales: { floats: [1, 2] }`. */
 export const float = (value: number): { readonly float: number } => ({ float: value });
-/** A FLOATS attribute. */
-export const floats = (values: readonly number[]): { readonly floats: readonly number[] } => ({ floats: values });
 
 export type AttributeValue =
   | number
@@ -35,9 +33,10 @@ export type AttributeValue =
   | readonly string[]
   | { readonly float: number }
   | { readonly floats: readonly number[] }
-  | { readonly tensor: Tensor };
+  | { readonly tensor: Tensor }
+  | { readonly graph: Graph };
 
-export function createAttribute(name: string, value: AttributeValue): Attribute {
+function createAttribute(name: string, value: AttributeValue): Attribute {
   return { ...emptyMessage(MESSAGES.attribute), name, ...attributeFields(value) };
 }
 
@@ -49,6 +48,7 @@ function attributeFields(value: AttributeValue): Partial<Attribute> {
   if ("float" in value) return { type: ATTRIBUTE_TYPES.float, float: value.float };
   if ("floats" in value) return { type: ATTRIBUTE_TYPES.floats, floats: Float32Array.from(value.floats) };
   if ("tensor" in value) return { type: ATTRIBUTE_TYPES.tensor, tensor: value.tensor };
+  if ("graph" in value) return { type: ATTRIBUTE_TYPES.graph, graph: value.graph };
   if (value.every((element) => typeof element === "string") && value.length > 0) {
     return { type: ATTRIBUTE_TYPES.strings, strings: value.map((element) => utf8.encode(element)) };
   }
@@ -105,15 +105,6 @@ export function createTensor(
   }
   const rawData = new Uint8Array(values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
   return { ...emptyMessage(MESSAGES.tensor), name, dataType: code, dims: [...dims], rawData };
-}
-
-/** A tensor of text. */
-export function createTextTensor(name: string, dims: readonly number[], values: readonly string[]): Tensor {
-  if (values.length !== elementCount(dims)) {
-    throw new TypeError(`tensor "${name}" of BYTES [${dims.join(", ")}] was given ${values.length} elements`);
-  }
-  const stringData = values.map((value) => utf8.encode(value));
-  return { ...emptyMessage(MESSAGES.tensor), name, dataType: datatypeCode("BYTES"), dims: [...dims], stringData };
 }
 
 /** A typed input or output; an axis is a size, a name for a size that varies, or -1 for one nothing is known of. */

@@ -12,7 +12,7 @@ export interface ModelLimits {
   readonly maximumNodes: number;
 }
 
-export const DEFAULT_MODEL_LIMITS: ModelLimits = { maximumBytes: 512 * 1024 * 1024, maximumNodes: 10_000 };
+const DEFAULT_MODEL_LIMITS: ModelLimits = { maximumBytes: 512 * 1024 * 1024, maximumNodes: 10_000 };
 
 /** What ONNX Runtime has built in; any other domain would need a library loaded into the process. */
 const ALLOWED_DOMAINS: readonly string[] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];

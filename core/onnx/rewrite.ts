@@ -16,7 +16,6 @@
  *
  * The model given is changed in place; `parseModel` once more when the original is needed.
  */
-import { floatValues } from "./tensor.ts";
 import type { Graph, Node, OnnxModel, Tensor } from "./messages.ts";
 import { allNodes, allSubgraphs, subgraphs } from "./walk.ts";
 
@@ -111,12 +110,6 @@ export function intAttribute(node: Node, name: string, absent: number): number {
 /** The float attribute of a node, or its default. */
 export function floatAttribute(node: Node, name: string, absent: number): number {
   return node.attributes.find((attribute) => attribute.name === name)?.float ?? absent;
-}
-
-/** FP32 or FP16 elements of a constant; undefined when the name is no constant or of another type. */
-export function constantFloats(graph: OpenGraph, name: string): Float32Array | undefined {
-  const tensor = graph.constant(name);
-  return tensor && floatValues(tensor);
 }
 
 /** What a node reads: its inputs and whatever its subgraphs mention, which may be a value of the outer graph. */

@@ -8,8 +8,6 @@ import { halfToNumber } from "./half.ts";
 import type { Tensor } from "./messages.ts";
 import { listOf } from "./tensor-storage.ts";
 
-export { elementCount } from "./tensor-storage.ts";
-
 export type TensorValues =
   | Float32Array
   | Float64Array

@@ -13,10 +13,8 @@ export class MalformedMessage extends Error {
 const MAXIMUM_DEPTH = 64;
 /** An empty message takes two bytes on the wire and some two hundred in memory: the bound on that multiplication. */
 const MAXIMUM_MESSAGES = 1_000_000;
-/** Writers keep a repeated field together; a field torn in many pieces would make joining them quadratic. */
-const MAXIMUM_PIECES = 64;
 
-interface Decoding {
+export interface Decoding {
   readonly bytes: Uint8Array;
   readonly reader: BinaryReader;
   depth: number;
@@ -75,7 +73,7 @@ export function encode<Shape extends Unknown>(message: Message<Shape>, shape: Sh
   return writer.finish();
 }
 
-function decodeUntil<Shape extends Unknown>(decoding: Decoding, message: Message<Shape>, end: number): Shape {
+export function decodeUntil<Shape extends Unknown>(decoding: Decoding, message: Message<Shape>, end: number): Shape {
   const { reader } = decoding;
   if (++decoding.depth > MAXIMUM_DEPTH)
     throw new MalformedMessage(`${message.name} nested deeper than ${MAXIMUM_DEPTH}`);
@@ -99,7 +97,7 @@ function decodeUntil<Shape extends Unknown>(decoding: Decoding, message: Message
   return shape;
 }
 
-function writeMessage<Shape extends Unknown>(writer: BinaryWriter, message: Message<Shape>, shape: Shape): void {
+export function writeMessage<Shape extends Unknown>(writer: BinaryWriter, message: Message<Shape>, shape: Shape): void {
   const values = shape as Record<string, unknown>;
   for (const [property, field] of message.entries) {
     const value = values[property];
@@ -114,7 +112,7 @@ function skip(decoding: Decoding, number: number, wire: WireType, end: number): 
 }
 
 /** Where a length-delimited value ends. Not `reader.uint32()`, which silently drops the high bits of a length of 2^63. */
-function readEnd({ reader }: Decoding, wire: WireType, end: number): number {
+export function readEnd({ reader }: Decoding, wire: WireType, end: number): number {
   expectWire(wire, WireType.LengthDelimited);
   const length = Number(reader.uint64());
   if (length > end - reader.pos)
@@ -122,260 +120,6 @@ function readEnd({ reader }: Decoding, wire: WireType, end: number): number {
   return reader.pos + length;
 }
 
-function readBytes(decoding: Decoding, wire: WireType, end: number): Uint8Array {
-  const stop = readEnd(decoding, wire, end);
-  const bytes = decoding.bytes.subarray(decoding.reader.pos, stop);
-  decoding.reader.pos = stop;
-  return bytes;
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function readText(decoding: Decoding, wire: WireType, end: number): string {
-  try {
-    return utf8.decode(readBytes(decoding, wire, end));
-  } catch (cause) {
-    if (cause instanceof MalformedMessage || cause instanceof RangeError) throw cause;
-    throw new MalformedMessage("a name or text is not UTF-8", { cause });
-  }
-}
-
-function readInteger({ reader }: Decoding, wire: WireType): number {
-  expectWire(wire, WireType.Varint);
-  const value = Number(reader.int64());
-  if (!Number.isSafeInteger(value)) throw new MalformedMessage(`a size or version of ${value}`);
-  return value;
-}
-
-function expectWire(found: WireType, expected: WireType): void {
+export function expectWire(found: WireType, expected: WireType): void {
   if (found !== expected) throw new MalformedMessage(`wire type ${found} where ${expected} belongs`);
 }
-
-/** Text; absent and empty are the same, and neither is written. */
-export const text = (number: number): Field<string> => ({
-  number,
-  initial: () => "",
-  read: readText,
-  write: (writer, value) => value !== "" && writer.tag(number, WireType.LengthDelimited).string(value),
-});
-
-/** Text whose absence means something else than its emptiness. */
-export const optionalText = (number: number): Field<string | undefined> => ({
-  number,
-  initial: () => undefined,
-  read: readText,
-  write: (writer, value) => value !== undefined && writer.tag(number, WireType.LengthDelimited).string(value),
-});
-
-export const texts = (number: number): Field<string[]> => ({
-  number,
-  initial: () => [],
-  read: (decoding, wire, end, current) => (current.push(readText(decoding, wire, end)), current),
-  write: (writer, values) => values.forEach((value) => writer.tag(number, WireType.LengthDelimited).string(value)),
-});
-
-/** Bytes as a view of the input: a tensor's data is never copied by reading. */
-export const optionalBytes = (number: number): Field<Uint8Array | undefined> => ({
-  number,
-  initial: () => undefined,
-  read: readBytes,
-  write: (writer, value) => value !== undefined && writer.tag(number, WireType.LengthDelimited).bytes(value),
-});
-
-export const bytesList = (number: number): Field<Uint8Array[]> => ({
-  number,
-  initial: () => [],
-  read: (decoding, wire, end, current) => (current.push(readBytes(decoding, wire, end)), current),
-  write: (writer, values) => values.forEach((value) => writer.tag(number, WireType.LengthDelimited).bytes(value)),
-});
-
-/** An integer that fits a number; 0 when absent, and not written then. */
-export const integer = (number: number): Field<number> => ({
-  number,
-  initial: () => 0,
-  read: readInteger,
-  write: (writer, value) => value !== 0 && writer.tag(number, WireType.Varint).int64(value),
-});
-
-export const optionalInteger = (number: number): Field<number | undefined> => ({
-  number,
-  initial: () => undefined,
-  read: readInteger,
-  write: (writer, value) => value !== undefined && writer.tag(number, WireType.Varint).int64(value),
-});
-
-/** A 64-bit attribute value: INT64_MAX is common there (the end of a Slice) and does not fit a number. */
-export const optionalBigint = (number: number): Field<bigint | undefined> => ({
-  number,
-  initial: () => undefined,
-  read: ({ reader }, wire) => (expectWire(wire, WireType.Varint), BigInt(reader.int64())),
-  write: (writer, value) => value !== undefined && writer.tag(number, WireType.Varint).int64(value),
-});
-
-export const optionalFloat = (number: number): Field<number | undefined> => ({
-  number,
-  initial: () => undefined,
-  read: ({ reader }, wire) => (expectWire(wire, WireType.Bit32), reader.float()),
-  write: (writer, value) => value !== undefined && writer.tag(number, WireType.Bit32).float(value),
-});
-
-/** One nested message. Twice is refused: Protocol Buffers would merge them, and a check could see another graph than the runtime. */
-export const optionalMessage = <Shape extends Unknown>(
-  number: number,
-  message: () => Message<Shape>,
-): Field<Shape | undefined> => ({
-  number,
-  initial: () => undefined,
-  read: (decoding, wire, end, current) => {
-    if (current !== undefined) throw new MalformedMessage(`${message().name} given twice`);
-    return decodeUntil(decoding, message(), readEnd(decoding, wire, end));
-  },
-  write: (writer, value) => {
-    if (value === undefined) return;
-    writer.tag(number, WireType.LengthDelimited).fork();
-    writeMessage(writer, message(), value);
-    writer.join();
-  },
-});
-
-export const messages = <Shape extends Unknown>(number: number, message: () => Message<Shape>): Field<Shape[]> => ({
-  number,
-  initial: () => [],
-  read: (decoding, wire, end, current) => {
-    current.push(decodeUntil(decoding, message(), readEnd(decoding, wire, end)));
-    return current;
-  },
-  write: (writer, values) => {
-    for (const value of values) {
-      writer.tag(number, WireType.LengthDelimited).fork();
-      writeMessage(writer, message(), value);
-      writer.join();
-    }
-  },
-});
-
-/** Integers that fit a number, a tag each as in every ONNX file; packed is read too. */
-export const integers = (number: number): Field<number[]> => ({
-  number,
-  initial: () => [],
-  read: (decoding, wire, end, current) => {
-    if (wire !== WireType.LengthDelimited) return (current.push(readInteger(decoding, wire)), current);
-    const stop = readEnd(decoding, wire, end);
-    while (decoding.reader.pos < stop) current.push(readInteger(decoding, WireType.Varint));
-    return current;
-  },
-  write: (writer, values) => values.forEach((value) => writer.tag(number, WireType.Varint).int64(value)),
-});
-
-type NumberList = Float32Array | Float64Array | Int32Array | BigInt64Array | BigUint64Array;
-type Element<List extends NumberList> = List extends BigInt64Array | BigUint64Array ? bigint : number;
-
-interface NumberListForm<List extends NumberList> {
-  readonly create: (length: number) => List;
-  readonly wire: WireType;
-  readonly read: (reader: BinaryReader) => Element<List>;
-  readonly write: (writer: BinaryWriter, element: Element<List>) => void;
-}
-
-/** Numbers in a typed array of exactly the size the wire holds, counted before anything is allocated. */
-const numberList =
-  <List extends NumberList>(form: NumberListForm<List>) =>
-  (number: number, packed: boolean): Field<List> => {
-    const pieces = new WeakMap<List, number>();
-    return {
-      number,
-      initial: () => form.create(0),
-      read: (decoding, wire, end, current) => {
-        const { reader } = decoding;
-        const isPacked = wire === WireType.LengthDelimited;
-        const stop = isPacked ? readEnd(decoding, wire, end) : end;
-        if (!isPacked) expectWire(wire, form.wire);
-        const count = isPacked ? countPacked(decoding, form.wire, stop) : countRun(reader, number, form.wire, stop);
-        const list = form.create(current.length + count);
-        list.set(current as never);
-        for (let index = current.length; index < list.length; index++) {
-          if (!isPacked && index > current.length) reader.tag();
-          list[index] = form.read(reader);
-        }
-        const piece = (pieces.get(current) ?? 0) + 1;
-        if (piece > MAXIMUM_PIECES) throw new MalformedMessage(`a list torn in more than ${MAXIMUM_PIECES} pieces`);
-        pieces.set(list, piece);
-        return list;
-      },
-      write: (writer, list) => {
-        if (list.length === 0) return;
-        if (packed) writer.tag(number, WireType.LengthDelimited).fork();
-        for (const element of list as Iterable<Element<List>>) {
-          if (!packed) writer.tag(number, form.wire);
-          form.write(writer, element);
-        }
-        if (packed) writer.join();
-      },
-    };
-  };
-
-function countPacked({ bytes, reader }: Decoding, wire: WireType, stop: number): number {
-  const length = stop - reader.pos;
-  if (wire !== WireType.Varint) {
-    const size = wire === WireType.Bit32 ? 4 : 8;
-    if (length % size !== 0) throw new MalformedMessage(`${length} bytes of ${size}-byte numbers`);
-    return length / size;
-  }
-  let count = 0;
-  for (let at = reader.pos; at < stop; at++) if (bytes[at]! < 0x80) count++;
-  if (length > 0 && bytes[stop - 1]! >= 0x80) throw new MalformedMessage("a packed list ends within a number");
-  return count;
-}
-
-/** How many elements with this tag follow each other, the reader standing behind the first tag; it is put back there. */
-function countRun(reader: BinaryReader, number: number, wire: WireType, stop: number): number {
-  const start = reader.pos;
-  let count = 0;
-  for (let more = true; more;) {
-    reader.skip(wire);
-    count++;
-    const behind = reader.pos;
-    more = behind < stop;
-    if (more) {
-      const [nextNumber, nextWire] = reader.tag();
-      more = nextNumber === number && nextWire === wire && reader.pos < stop;
-    }
-  }
-  reader.pos = start;
-  return count;
-}
-
-export const floats = numberList<Float32Array>({
-  create: (length) => new Float32Array(length),
-  wire: WireType.Bit32,
-  read: (reader) => reader.float(),
-  write: (writer, element) => writer.float(element),
-});
-
-export const doubles = numberList<Float64Array>({
-  create: (length) => new Float64Array(length),
-  wire: WireType.Bit64,
-  read: (reader) => reader.double(),
-  write: (writer, element) => writer.double(element),
-});
-
-export const int32s = numberList<Int32Array>({
-  create: (length) => new Int32Array(length),
-  wire: WireType.Varint,
-  read: (reader) => reader.int32(),
-  write: (writer, element) => writer.int32(element),
-});
-
-export const int64s = numberList<BigInt64Array>({
-  create: (length) => new BigInt64Array(length),
-  wire: WireType.Varint,
-  read: (reader) => BigInt(reader.int64()),
-  write: (writer, element) => writer.int64(element),
-});
-
-export const uint64s = numberList<BigUint64Array>({
-  create: (length) => new BigUint64Array(length),
-  wire: WireType.Varint,
-  read: (reader) => BigInt(reader.uint64()),
-  write: (writer, element) => writer.uint64(element),
-});

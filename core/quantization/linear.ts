@@ -70,7 +70,7 @@ export function quantizeTable(table: Float32Array): QuantizedTable {
   const exactScale = Math.fround(largest - smallest) / 255;
   const usable = exactScale >= SMALLEST_SCALE;
   // The zero point comes from the float64 scale, the values from the float32 one.
-  const zeroPoint = usable ? roundHalfToEven(-smallest / exactScale) : 0;
+  const zeroPoint = usable ? roundHalfToEven(0 - smallest / exactScale) : 0;
   const scale = usable ? Math.fround(exactScale) : 1;
   const values = Uint8Array.from(table, (value) =>
     clamp(Math.fround(roundHalfToEven(Math.fround(value / scale)) + zeroPoint), 0, 255),

@@ -65,8 +65,7 @@ describe("inspectModel", () => {
       modelWith([identity], (model) => {
         const evil = createNode("Evil", [], ["z"], {}, { domain: "evil" });
         const branch = createModel({ name: "b", nodes: [evil] }).graph!;
-        const choose = createNode("If", ["x"], ["z"], { then_branch: 0 });
-        choose.attributes[0] = { ...choose.attributes[0]!, type: 5, graph: branch };
+        const choose = createNode("If", ["x"], ["z"], { then_branch: { graph: branch } });
         model.graph!.nodes.push(choose);
       }),
       /custom operator evil:Evil/,

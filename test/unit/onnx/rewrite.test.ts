@@ -56,8 +56,7 @@ describe("rewriting a graph", () => {
   it("gives names that are free in subgraphs too, and sees what a subgraph reads", () => {
     const model = gemm();
     const branch = createModel({ nodes: [createNode("Identity", ["w"], ["inner"])] }).graph!;
-    const choose = createNode("If", ["x"], ["z"], { then_branch: 0 });
-    choose.attributes[0] = { ...choose.attributes[0]!, type: 5, graph: branch };
+    const choose = createNode("If", ["x"], ["z"], { then_branch: { graph: branch } });
     model.graph!.nodes.push(choose);
     const graph = openGraph(model);
     expect([graph.uniqueName("inner"), graph.uniqueName("inner"), graph.uniqueName("free")]).toEqual([
