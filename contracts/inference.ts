@@ -74,7 +74,7 @@ export const feedbackRequestSchema = z.strictObject({
   feedback: z
     .array(
       z.strictObject({
-        inference_id: z.string().min(1).max(256),
+        inference_id: z.string().regex(/^[\x20-\x7e]{1,200}$/, "1 to 200 printable ASCII characters"),
         /** The outcome: 0 or 1. */
         label: z.union([
           z.literal(0),

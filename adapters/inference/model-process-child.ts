@@ -1,0 +1,80 @@
+import { readFile } from "node:fs/promises";
+import type { Tensor } from "../../contracts/data.ts";
+import { Failure, isFailure } from "../../contracts/failures.ts";
+import type { TensorInput } from "../../contracts/signature.ts";
+import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
+import { openSession } from "./session.ts";
+
+/**
+ * Entry of a model's process: one `open`, then runs, one at a time and in order. It ends when its parent does, and only then:
+ * signals of the terminal go to the whole group, and the gateway still has requests to answer.
+ */
+type Session = Awaited<ReturnType<typeof openSession>>;
+
+const send = (message: FromModelProcess) => process.send?.(message);
+process.on("disconnect", () => process.exit(0));
+// A preload of the supervisor's may have let go of the channel, which is all that keeps an idle model's process alive.
+process.channel?.ref();
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => undefined);
+
+let session: Session | undefined;
+let previous: Promise<void> = Promise.resolve();
+
+process.on("message", (message: ToModelProcess) => {
+  previous = previous.then(() => handle(message));
+});
+
+async function handle(message: ToModelProcess): Promise<void> {
+  try {
+    if (message.kind === "open") {
+      session = await open(message);
+      send({ kind: "ready" });
+    } else if (session) {
+      send({ kind: "outputs", id: message.id, outputs: await session.run([...message.tensors]) });
+    }
+  } catch (thrown) {
+    const id = message.kind === "run" ? message.id : null;
+    if (isFailure(thrown)) {
+      send({ kind: "failed", id, code: thrown.code, fields: thrown.fields, message: thrown.message });
+    } else {
+      const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      send({ kind: "failed", id, code: null, fields: {}, message: text });
+    }
+  }
+}
+
+async function open(message: OpenMessage): Promise<Session> {
+  const model = await readFile(message.path).catch((cause: unknown) => {
+    throw new Failure("FILE_MISSING", { path: message.path, what: "model to serve" }, { cause });
+  });
+  const opened = await openSession({ model, digest: message.digest, intraOpThreads: message.intraOpThreads });
+  // Zeros have a shape the model must take only where the batch is the one open axis; elsewhere the first request warms up.
+  const { inputs } = message.signature;
+  if (inputs.every(({ shape }) => !shape.slice(1).includes(-1))) {
+    for (const rowCount of [1, 8]) await opened.run(inputs.map((input) => zeros(input, rowCount)));
+  }
+  return opened;
+}
+
+const ARRAYS = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+} as const;
+
+function zeros({ name, datatype, shape }: TensorInput, rowCount: number): Tensor {
+  const sizes = shape.map((size) => (size === -1 ? rowCount : size));
+  const count = sizes.reduce((product, size) => product * size, 1);
+  const data = datatype === "BYTES" ? Array.from({ length: count }, () => "") : new ARRAYS[datatype](count);
+  return { name, datatype, shape: sizes, data };
+}

@@ -1,0 +1,31 @@
+import type { Tensor } from "../../contracts/data.ts";
+import type { FailureCode } from "../../contracts/failures.ts";
+import type { Digest } from "../../contracts/primitives.ts";
+import type { ModelSignature } from "../../contracts/signature.ts";
+
+/** What crosses to a model's process and back; by structured clone, so that typed arrays and bigints survive. */
+
+export interface OpenMessage {
+  readonly kind: "open";
+  /** File of the model; the child verifies its digest before a byte of it is parsed. */
+  readonly path: string;
+  readonly digest: Digest;
+  readonly signature: ModelSignature;
+  readonly intraOpThreads: number;
+}
+
+export type ToModelProcess =
+  | OpenMessage
+  | { readonly kind: "run"; readonly id: number; readonly tensors: readonly Tensor[] };
+
+export type FromModelProcess =
+  | { readonly kind: "ready" }
+  | { readonly kind: "outputs"; readonly id: number; readonly outputs: readonly Tensor[] }
+  /** `id` null: it could not start. `code` null: a bug, not a catalogued failure. */
+  | {
+      readonly kind: "failed";
+      readonly id: number | null;
+      readonly code: FailureCode | null;
+      readonly fields: object;
+      readonly message: string;
+    };

@@ -1,0 +1,124 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Tensor } from "../../contracts/data.ts";
+import { Failure, type FailureCode, type FailureFields } from "../../contracts/failures.ts";
+import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
+
+/** One life of one child process: it starts, runs, and ends once. */
+export interface Slot {
+  readonly pid: number;
+  /** Rejects with the child's Failure, or INFERENCE_PROCESS_DIED when the child ends first. One run at a time. */
+  readonly run: (tensors: readonly Tensor[]) => Promise<readonly Tensor[]>;
+  /** Settles when the process is gone, with how it ended. */
+  readonly ended: Promise<string>;
+  /** Asks it to end, and ends it after a grace. */
+  readonly stop: () => Promise<void>;
+  readonly kill: () => void;
+}
+
+const childEntry = fileURLToPath(new URL("./model-process-child.ts", import.meta.url));
+/** Named in full: a parent started otherwise (a test runner) or elsewhere (another working directory) has no loader to inherit. */
+const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const STOP_GRACE_MS = 2_000;
+
+interface Waiting {
+  readonly resolve: (outputs: readonly Tensor[]) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+/**
+ * Starts the child and waits until its model is verified, loaded and warm.
+ *
+ * @param label names the model in messages
+ * @throws the child's Failure (DIGEST_MISMATCH, MODEL_NOT_ONNX, FILE_MISSING, INFERENCE_FAILED ...); INFERENCE_PROCESS_DIED
+ *   when it ended or was silent for `startTimeoutMs`
+ */
+export async function startSlot(label: string, open: OpenMessage, startTimeoutMs: number): Promise<Slot> {
+  const child = fork(childEntry, [], {
+    execArgv: ["--import", loader],
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  const lastWords = tail(child);
+  const waiting = new Map<number, Waiting>();
+  let nextId = 1;
+
+  const ended = new Promise<string>((resolve) => {
+    const end = (exit: string): void => {
+      for (const { reject } of waiting.values()) reject(new Failure("INFERENCE_PROCESS_DIED", { model: label, exit }));
+      waiting.clear();
+      resolve(exit);
+    };
+    child.once("exit", (code, signal) => end([signal ?? `code ${code}`, lastWords()].filter(Boolean).join(": ")));
+    child.once("error", (error) => {
+      // Before it ran there is no exit event; afterwards an unsendable message means the same.
+      child.kill("SIGKILL");
+      end(error.message);
+    });
+  });
+
+  const slot: Slot = {
+    pid: child.pid ?? 0,
+    ended,
+    kill: () => child.kill("SIGKILL"),
+    run: (tensors) =>
+      new Promise((resolve, reject) => {
+        const id = nextId++;
+        waiting.set(id, { resolve, reject });
+        // A failed send is followed by the exit that rejects; the callback only keeps it from being thrown.
+        child.send({ kind: "run", id, tensors } satisfies ToModelProcess, () => undefined);
+      }),
+    stop: async () => {
+      if (child.connected) child.disconnect();
+      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
+    child.on("message", (message: FromModelProcess) => {
+      if (message.kind === "ready") {
+        clearTimeout(timer);
+        resolve();
+      } else if (message.kind === "outputs") {
+        take(waiting, message.id)?.resolve(message.outputs);
+      } else if (message.id === null) {
+        child.kill("SIGKILL");
+        reject(revive(label, message));
+      } else {
+        take(waiting, message.id)?.reject(revive(label, message));
+      }
+    });
+    const fail = (exit: string): void => {
+      clearTimeout(timer);
+      reject(new Failure("INFERENCE_PROCESS_DIED", { model: label, exit }));
+    };
+    void ended.then(fail);
+    child.send(open, () => undefined);
+  });
+  return slot;
+}
+
+function take(waiting: Map<number, Waiting>, id: number): Waiting | undefined {
+  const found = waiting.get(id);
+  waiting.delete(id);
+  return found;
+}
+
+function revive(label: string, message: Extract<FromModelProcess, { kind: "failed" }>): Error {
+  if (message.code) return new Failure(message.code, message.fields as FailureFields<FailureCode>);
+  // What the child threw is its bug; it keeps its own stack, with the model in front.
+  return new Error(`model ${label}: ${message.message}`);
+}
+
+/** Keeps the last characters a child wrote to standard error, for the message when it dies. */
+function tail(child: ChildProcess): () => string {
+  let kept = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    kept = (kept + chunk.toString()).slice(-500);
+  });
+  return () => kept.trim();
+}

@@ -1,0 +1,257 @@
+import { performance } from "node:perf_hooks";
+import type { Tensor } from "../../contracts/data.ts";
+import { Failure, isFailure } from "../../contracts/failures.ts";
+import type { Digest } from "../../contracts/primitives.ts";
+import type { ModelSignature } from "../../contracts/signature.ts";
+import { canJoin, countRows, isBatchable, joinTensors, splitTensors } from "./model-process-batch.ts";
+import { startSlot, type Slot } from "./model-process-slot.ts";
+
+export interface ModelProcessOptions {
+  /** Names the model in messages: `flight-delay@3`. */
+  readonly label: string;
+  readonly path: string;
+  readonly digest: Digest;
+  readonly signature: ModelSignature;
+  readonly intraOpThreads?: number;
+  /** Most rows in one run; 256 by default. A single larger request still runs, alone. */
+  readonly maximumBatchRows?: number;
+  /** Rows that may wait before requests are refused; 4096 by default. */
+  readonly maximumWaitingRows?: number;
+  /** How long a request may wait and run; 10 s by default. */
+  readonly requestTimeoutMs?: number;
+  /** 30 s by default. */
+  readonly startTimeoutMs?: number;
+  readonly onBatch?: (batch: {
+    readonly rowCount: number;
+    readonly requestCount: number;
+    readonly waitMs: number;
+  }) => void;
+  /** Told of every unexpected end; the process is started again. */
+  readonly onExit?: (exit: string) => void;
+}
+
+/** A model version in a process of its own: a crash, an abort or a leak of native code costs this version only. */
+export interface ModelProcess {
+  /**
+   * Runs one request. Rows of requests that wait at the same time run together.
+   *
+   * @param tensors in the order of the signature's inputs
+   * @throws INFERENCE_FAILED; INFERENCE_PROCESS_DIED when the process ended under it; GATEWAY_OVERLOADED when too many wait
+   */
+  readonly infer: (tensors: readonly Tensor[]) => Promise<readonly Tensor[]>;
+  /** Undefined while it is being started again. */
+  readonly pid: () => number | undefined;
+  readonly waitingRows: () => number;
+  /** Answers what it has taken, then ends the process. */
+  readonly close: () => Promise<void>;
+}
+
+interface Entry {
+  readonly tensors: readonly Tensor[];
+  readonly rowCount: number;
+  readonly queuedAt: number;
+  readonly timer: NodeJS.Timeout;
+  /** Runs alone: it was in a batch that failed, and its neighbours must not pay for it. */
+  readonly alone: boolean;
+  readonly resolve: (outputs: readonly Tensor[]) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+const FIRST_BACKOFF_MS = 100;
+const MAXIMUM_BACKOFF_MS = 10_000;
+/** A process that lived this long starts again without delay. */
+const STABLE_AFTER_MS = 30_000;
+
+/**
+ * Starts a model's process and returns when the model is verified, loaded and warm.
+ *
+ * Batching is greedy: an idle process runs what there is at once, and what arrives meanwhile is the next run. A run therefore
+ * never waits for company, and batches grow only under load.
+ *
+ * @throws what `startSlot` throws; nothing is left running then
+ */
+export async function startModelProcess(options: ModelProcessOptions): Promise<ModelProcess> {
+  const queue = new ModelQueue(options);
+  await queue.start();
+  return {
+    infer: (tensors) => queue.infer(tensors),
+    pid: () => queue.pid,
+    waitingRows: () => queue.waitingRows,
+    close: () => queue.close(),
+  };
+}
+
+class ModelQueue {
+  waitingRows = 0;
+  private slot: Slot | undefined;
+  private waiting: Entry[] = [];
+  private running = false;
+  private closing = false;
+  private crashes = 0;
+  private startedAt = 0;
+  private restartTimer: NodeJS.Timeout | undefined;
+  private drained: (() => void) | undefined;
+  private readonly options: ModelProcessOptions;
+  private readonly batchable: boolean;
+  private readonly maximumBatchRows: number;
+  private readonly maximumWaitingRows: number;
+  private readonly requestTimeoutMs: number;
+
+  constructor(options: ModelProcessOptions) {
+    this.options = options;
+    this.batchable = isBatchable(options.signature);
+    this.maximumBatchRows = options.maximumBatchRows ?? 256;
+    this.maximumWaitingRows = options.maximumWaitingRows ?? 4096;
+    this.requestTimeoutMs = options.requestTimeoutMs ?? 10_000;
+  }
+
+  get pid(): number | undefined {
+    return this.slot?.pid;
+  }
+
+  async start(): Promise<void> {
+    const { label, path, digest, signature, intraOpThreads = 1, startTimeoutMs = 30_000 } = this.options;
+    const slot = await startSlot(label, { kind: "open", path, digest, signature, intraOpThreads }, startTimeoutMs);
+    if (this.closing) {
+      await slot.stop();
+      return;
+    }
+    this.slot = slot;
+    this.startedAt = performance.now();
+    void slot.ended.then((exit) => this.restart(exit));
+    this.pump();
+  }
+
+  infer(tensors: readonly Tensor[]): Promise<readonly Tensor[]> {
+    const rowCount = countRows(tensors, this.batchable);
+    // A process that fell twice in a row will hardly be back in time: say so at once instead of holding the client.
+    if (this.closing || (!this.slot && this.crashes > 1))
+      return Promise.reject(this.died(this.closing ? "it is closing" : "it keeps ending"));
+    if (this.waiting.length > 0 && this.waitingRows + rowCount > this.maximumWaitingRows) {
+      return Promise.reject(this.overloaded());
+    }
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.expire(entry), this.requestTimeoutMs);
+      const entry: Entry = { tensors, rowCount, queuedAt: performance.now(), timer, alone: false, resolve, reject };
+      this.waiting.push(entry);
+      this.waitingRows += rowCount;
+      this.pump();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    clearTimeout(this.restartTimer);
+    if (!this.slot)
+      for (const entry of this.waiting.splice(0)) this.settle(entry, () => entry.reject(this.died("closed")));
+    if (this.running || this.waiting.length > 0) await new Promise<void>((resolve) => (this.drained = resolve));
+    const { slot } = this;
+    this.slot = undefined;
+    await slot?.stop();
+  }
+
+  private pump(): void {
+    if (this.running || !this.slot) return;
+    const batch = this.takeBatch();
+    if (batch.length === 0) {
+      this.drained?.();
+      return;
+    }
+    this.running = true;
+    void this.runBatch(this.slot, batch).finally(() => {
+      this.running = false;
+      this.pump();
+    });
+  }
+
+  private takeBatch(): Entry[] {
+    const first = this.waiting[0];
+    if (!first) return [];
+    let rowCount = first.rowCount;
+    let length = 1;
+    for (; this.batchable && !first.alone && length < this.waiting.length; length++) {
+      const next = this.waiting[length]!;
+      rowCount += next.rowCount;
+      if (next.alone || rowCount > this.maximumBatchRows || !canJoin(first.tensors, next.tensors)) break;
+    }
+    const batch = this.waiting.splice(0, length);
+    for (const entry of batch) this.waitingRows -= entry.rowCount;
+    return batch;
+  }
+
+  private async runBatch(slot: Slot, batch: readonly Entry[]): Promise<void> {
+    const rowCounts = batch.map(({ rowCount }) => rowCount);
+    this.options.onBatch?.({
+      rowCount: rowCounts.reduce((sum, count) => sum + count, 0),
+      requestCount: batch.length,
+      waitMs: performance.now() - batch[0]!.queuedAt,
+    });
+    // Native code cannot be interrupted, only ended: a run over its time costs the process, not the version's future.
+    const watchdog = setTimeout(slot.kill, this.requestTimeoutMs);
+    try {
+      const outputs = await slot.run(joinTensors(batch.map(({ tensors }) => tensors)));
+      const parts = splitTensors(outputs, rowCounts);
+      if (parts) batch.forEach((entry, index) => this.settle(entry, () => entry.resolve(parts[index]!)));
+      else this.runAlone(batch);
+    } catch (thrown) {
+      if (batch.length > 1 && isFailure(thrown) && thrown.code === "INFERENCE_FAILED") this.runAlone(batch);
+      else for (const entry of batch) this.settle(entry, () => entry.reject(thrown));
+    } finally {
+      clearTimeout(watchdog);
+    }
+  }
+
+  private runAlone(batch: readonly Entry[]): void {
+    this.waiting.unshift(...batch.map((entry) => ({ ...entry, alone: true })));
+    for (const entry of batch) this.waitingRows += entry.rowCount;
+  }
+
+  private restart(exit: string): void {
+    this.slot = undefined;
+    if (this.closing) {
+      for (const entry of this.waiting.splice(0)) this.settle(entry, () => entry.reject(this.died(exit)));
+      this.drained?.();
+      return;
+    }
+    this.options.onExit?.(exit);
+    this.crashes = performance.now() - this.startedAt > STABLE_AFTER_MS ? 1 : this.crashes + 1;
+    if (this.crashes > 1)
+      for (const entry of this.waiting.splice(0)) this.settle(entry, () => entry.reject(this.died(exit)));
+    if (this.waiting.length === 0) this.waitingRows = 0;
+    this.startAgain();
+  }
+
+  private startAgain(): void {
+    const delay = Math.min(FIRST_BACKOFF_MS * 2 ** (this.crashes - 1), MAXIMUM_BACKOFF_MS);
+    this.restartTimer = setTimeout(() => {
+      this.start().catch((thrown: unknown) => {
+        this.crashes++;
+        this.options.onExit?.(thrown instanceof Error ? thrown.message : String(thrown));
+        if (!this.closing) this.startAgain();
+      });
+    }, delay);
+  }
+
+  private expire(entry: Entry): void {
+    const index = this.waiting.findIndex((waiting) => waiting.timer === entry.timer);
+    // Not waiting any more: it runs, and the run has a watchdog of its own.
+    if (index === -1) return;
+    this.waiting.splice(index, 1);
+    this.waitingRows -= entry.rowCount;
+    this.settle(entry, () => entry.reject(this.slot ? this.overloaded() : this.died("it is being started again")));
+  }
+
+  private settle(entry: Entry, answer: () => void): void {
+    clearTimeout(entry.timer);
+    answer();
+  }
+
+  private died(exit: string): Failure {
+    return new Failure("INFERENCE_PROCESS_DIED", { model: this.options.label, exit });
+  }
+
+  private overloaded(): Failure {
+    const { label: endpoint } = this.options;
+    return new Failure("GATEWAY_OVERLOADED", { endpoint, waiting: this.waitingRows, allowed: this.maximumWaitingRows });
+  }
+}

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import * as ort from "onnxruntime-node";
+import type { Tensor } from "../../contracts/data.ts";
+import { Failure } from "../../contracts/failures.ts";
+import type { Digest } from "../../contracts/primitives.ts";
+import type { TensorDatatype } from "../../contracts/signature.ts";
+
+/** Our names of ONNX Runtime's element types. FP16 travels as its 16 bits. */
+const TYPES = {
+  BOOL: "bool",
+  UINT8: "uint8",
+  UINT16: "uint16",
+  UINT32: "uint32",
+  UINT64: "uint64",
+  INT8: "int8",
+  INT16: "int16",
+  INT32: "int32",
+  INT64: "int64",
+  FP16: "float16",
+  FP32: "float32",
+  FP64: "float64",
+  BYTES: "string",
+} as const satisfies Record<TensorDatatype, ort.Tensor.Type>;
+const DATATYPES = new Map<string, TensorDatatype>(
+  Object.entries(TYPES).map(([datatype, type]) => [type, datatype as TensorDatatype]),
+);
+
+export interface SessionOptions {
+  readonly model: Uint8Array;
+  readonly digest: Digest;
+  readonly intraOpThreads?: number;
+}
+
+/** A loaded model. Only for a job's or a model's own process: `run` blocks the event loop. */
+export interface Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** @throws INFERENCE_FAILED */
+  readonly run: (tensors: readonly Tensor[]) => Promise<Tensor[]>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Loads a model from verified bytes into ONNX Runtime on the CPU.
+ *
+ * @throws DIGEST_MISMATCH before a byte is parsed; MODEL_NOT_ONNX when ONNX Runtime refuses the bytes
+ */
+export async function openSession({ model, digest, intraOpThreads = 1 }: SessionOptions): Promise<Session> {
+  const found = createHash("sha256").update(model).digest("hex");
+  if (found !== digest) throw new Failure("DIGEST_MISMATCH", { where: "model", found, expected: digest });
+  let session: ort.InferenceSession;
+  try {
+    session = await ort.InferenceSession.create(model, {
+      intraOpNumThreads: intraOpThreads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Failure("MODEL_NOT_ONNX", { where: `model ${digest}`, found: reason }, { cause });
+  }
+  return {
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+    run: async (tensors) => {
+      try {
+        const feeds = Object.fromEntries(tensors.map((tensor) => [tensor.name, toOrt(tensor)]));
+        const results = await session.run(feeds);
+        return session.outputNames.map((name) => fromOrt(name, results[name]));
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new Failure("INFERENCE_FAILED", { model: digest, reason }, { cause });
+      }
+    },
+    close: () => session.release(),
+  };
+}
+
+function toOrt({ datatype, data, shape }: Tensor): ort.Tensor {
+  return new ort.Tensor(TYPES[datatype], data, shape);
+}
+
+function fromOrt(name: string, tensor: ort.Tensor | undefined): Tensor {
+  const datatype = tensor && DATATYPES.get(tensor.type);
+  if (!tensor || !datatype) throw new TypeError(`output "${name}" is ${tensor?.type ?? "missing"}`);
+  return { name, datatype, shape: [...tensor.dims], data: tensor.data };
+}

@@ -1,0 +1,35 @@
+import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
+import type { Database } from "../db/client.ts";
+import { confirmRoute, recordGatewaySeen } from "../db/queries/gateway.ts";
+import { loadRouting, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
+import type { RouteSource } from "./route-source.ts";
+
+/** The route source of production: Postgres. Each load also says that this gateway lives. */
+export function createDatabaseRoutes(database: Database, gateway: string): RouteSource {
+  return {
+    load: async () => {
+      const seenAt = await recordGatewaySeen(database, gateway);
+      const routings = await loadRouting(database);
+      return { databaseNowMs: (routings[0]?.databaseTime ?? seenAt).getTime(), routes: routings.map(toRoute) };
+    },
+    confirm: (endpoint, epoch) => confirmRoute(database, { gateway, endpoint, epoch }),
+    watch: () => () => Promise.resolve(),
+  };
+}
+
+function toRoute(routing: Routing): EndpointRoute {
+  const { endpoint, epoch, champion, canary, canaryShare, salt, leaseUntil } = routing;
+  return {
+    endpoint,
+    epoch,
+    champion: champion && toVersion(champion),
+    canary: canary && toVersion(canary),
+    canaryBasisPoints: canaryShare,
+    salt,
+    leaseUntilMs: leaseUntil ? leaseUntil.getTime() : null,
+  };
+}
+
+function toVersion({ versionId, number, digest, signature }: RoutedVersion): ServedVersion {
+  return { versionId, number, digest, signature };
+}

@@ -1,0 +1,116 @@
+import type { FeedbackRequest, PredictionRecord } from "../contracts/inference.ts";
+import { createDatabaseClock } from "./database-clock.ts";
+import { createHandlers, type FeedbackOutcome } from "./handlers.ts";
+import { startHttpServer } from "./http/server.ts";
+import { createMetrics } from "./metrics.ts";
+import { createPredictionLog, type PredictionLogOptions } from "./prediction-log.ts";
+import type { RouteSource } from "./route-source.ts";
+import { ServingRoutes } from "./routing-table.ts";
+import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
+
+export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "graceMs" | "retryMs" | "process"> {
+  readonly source: RouteSource;
+  readonly insertPredictions: (rows: readonly PredictionRecord[]) => Promise<void>;
+  readonly isRefusal?: NonNullable<PredictionLogOptions["isRefusal"]>;
+  readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
+  /** File of the last applied routes. */
+  readonly snapshotPath: string;
+  /** Loopback by default. */
+  readonly host?: string;
+  /** 0, the default: any free one. */
+  readonly port?: number;
+  readonly pollMs?: number;
+  /** 32 MiB by default. */
+  readonly bodyLimitBytes?: number;
+  /** How long clients are told to close before the gateway does; 300 ms by default. */
+  readonly drainMs?: number;
+  /** A line for the operator. */
+  readonly onLine?: (line: string) => void;
+}
+
+export interface Gateway {
+  readonly url: string;
+  /** Answers what has come, writes the prediction log out, ends the model processes. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts a gateway: it answers HTTP once the routes it could learn of are served. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const say = options.onLine ?? (() => undefined);
+  const onProblem = createProblemLine(say);
+  const clock = createDatabaseClock();
+  const metrics = createMetrics();
+  let draining = false;
+
+  const pool = createVersionPool({
+    ...options,
+    onBatch: (label, { rowCount }) => metrics.countBatch(label, rowCount),
+    onExit: (label, exit) => {
+      metrics.countExit(label);
+      say(`model ${label}: its process ended (${exit}) and is started again`);
+    },
+  });
+  const routes = new ServingRoutes({
+    source: options.source,
+    pool,
+    clock,
+    snapshotPath: options.snapshotPath,
+    ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+    events: {
+      onProblem,
+      onApplied: ({ route, complete }) =>
+        say(`endpoint ${route.endpoint}: epoch ${route.epoch} is served${complete ? "" : ", without its canary"}`),
+    },
+  });
+  const log = createPredictionLog({
+    insert: options.insertPredictions,
+    ...(options.isRefusal ? { isRefusal: options.isRefusal } : {}),
+    onProblem,
+  });
+
+  await routes.start();
+  const server = await startHttpServer({
+    routes: createHandlers({
+      routes,
+      clock,
+      log,
+      metrics,
+      recordFeedback: options.recordFeedback,
+      isDraining: () => draining,
+    }),
+    host: options.host ?? "127.0.0.1",
+    port: options.port ?? 0,
+    bodyLimitBytes: options.bodyLimitBytes ?? 32 * 2 ** 20,
+    onBug: (thrown) => say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
+  }).catch(async (thrown: unknown) => {
+    await routes.stop();
+    await pool.close();
+    throw thrown;
+  });
+
+  return {
+    url: server.url,
+    stop: async () => {
+      draining = true;
+      await server.stop(options.drainMs ?? 300);
+      await routes.stop();
+      await log.close();
+      await pool.close();
+    },
+  };
+}
+
+const REPEAT_AFTER_MS = 10_000;
+
+/** The same problem every second tells nothing new: a line when it comes, and one every ten seconds while it stays. */
+function createProblemLine(say: (line: string) => void): (what: string, problem: unknown) => void {
+  const said = new Map<string, number>();
+  return (what, problem) => {
+    const now = Date.now();
+    if (now - (said.get(what) ?? 0) < REPEAT_AFTER_MS) return;
+    if (said.size > 1_000) said.clear();
+    said.set(what, now);
+    const cause = problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : "";
+    say(`${what}: ${problem instanceof Error ? problem.message : String(problem)}${cause}`);
+  };
+}

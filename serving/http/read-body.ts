@@ -1,0 +1,53 @@
+import type { IncomingMessage } from "node:http";
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
+import { invalid } from "../protocol/json-data.ts";
+import { refuse } from "./answer.ts";
+
+const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
+
+/**
+ * The request's body, decompressed. The limit counts for the bytes that travel and for what they unpack to.
+ *
+ * @throws REQUEST_REFUSED 413 beyond the limit, 415 for an unknown encoding; INPUT_INVALID for a broken one
+ */
+export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const encoding = request.headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
+  if (!(encoding in DECODERS) && encoding !== "identity") {
+    throw refuse(415, `content-encoding ${encoding}`, "gzip, deflate, identity");
+  }
+  const body = await readBytes(request, limitBytes);
+  if (encoding === "identity") return body;
+  try {
+    return await DECODERS[encoding as keyof typeof DECODERS](body, { maxOutputLength: limitBytes });
+  } catch (cause) {
+    if (cause instanceof RangeError) throw tooLarge(`more than ${limitBytes} bytes after unpacking`, limitBytes);
+    throw invalid(
+      "infer request",
+      `the body is not ${encoding} (${cause instanceof Error ? cause.message : ""})`,
+      cause,
+    );
+  }
+}
+
+async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const announced = Number(request.headers["content-length"] ?? 0);
+  if (announced > limitBytes) throw tooLarge(`a body of ${announced} bytes`, limitBytes);
+  return await new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > limitBytes) {
+        chunks.length = 0;
+        reject(tooLarge(`a body of more than ${limitBytes} bytes`, limitBytes));
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length)));
+    request.on("error", reject);
+  });
+}
+
+const tooLarge = (found: string, limitBytes: number) => refuse(413, found, `at most ${limitBytes} bytes`);

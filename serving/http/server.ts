@@ -1,0 +1,127 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isFailure } from "../../contracts/failures.ts";
+import { answerFailure, type Answer } from "./answer.ts";
+import { readBody } from "./read-body.ts";
+import { matchRoute, type Route } from "./router.ts";
+
+export interface HttpRequest {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: Buffer;
+}
+export type Handler = (request: HttpRequest) => Answer | Promise<Answer>;
+
+export interface HttpServerOptions {
+  readonly routes: readonly Route<Handler>[];
+  readonly host: string;
+  readonly port: number;
+  readonly bodyLimitBytes: number;
+  /** Told of bugs, not of refused requests. */
+  readonly onBug: (thrown: unknown) => void;
+}
+
+export interface HttpServer {
+  readonly url: string;
+  /** Answers what is under way, tells every client to close, then closes. No request that reached us stays unanswered. */
+  readonly stop: (drainMs: number) => Promise<void>;
+}
+
+/** A client that dribbles its headers or body is cut off; 32 MiB in 30 s is a slow line. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 60_000;
+/** How long a refused body is still read and thrown away, so that the client gets to see the refusal. */
+const LINGER_MS = 500;
+
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  let draining = false;
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 1_000,
+      noDelay: true,
+    },
+    (request, response) => {
+      void serve(options, request, response, () => draining);
+    },
+  );
+  server.on("clientError", answerClientError);
+  await listen(server, options);
+  const { address, port } = server.address() as AddressInfo;
+  const host = address.includes(":") ? `[${address}]` : address;
+  return {
+    url: `http://${host}:${port}`,
+    stop: async (drainMs) => {
+      draining = true;
+      // From now on each answer closes its connection. Closing idle ones at once would cut off requests that are on their way.
+      await sleep(drainMs);
+      const closed = new Promise((resolve) => server.close(resolve));
+      const timer = setTimeout(() => server.closeAllConnections(), REQUEST_TIMEOUT_MS);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function serve(
+  options: HttpServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isDraining: () => boolean,
+): Promise<void> {
+  let answer: Answer;
+  try {
+    const { handler, parameters } = matchRoute(options.routes, request.method ?? "", request.url ?? "");
+    const body = await readBody(request, options.bodyLimitBytes);
+    answer = await handler({ parameters, headers: request.headers, body });
+  } catch (thrown) {
+    // A client that went away mid-body is no bug and gets no answer.
+    if (request.destroyed && !request.complete) return;
+    if (!isFailure(thrown)) options.onBug(thrown);
+    answer = answerFailure(thrown);
+  }
+  const unread = !request.complete;
+  const close: Record<string, string> = isDraining() || unread ? { connection: "close" } : {};
+  response.writeHead(answer.status, { ...answer.headers, ...close, "content-length": answer.body.length });
+  response.end(answer.body);
+  if (unread) discardRest(request);
+}
+
+function discardRest(request: IncomingMessage): void {
+  request.on("error", () => undefined);
+  request.resume();
+  setTimeout(() => request.socket.destroy(), LINGER_MS).unref();
+}
+
+/** What does not even parse as HTTP, or came too slowly. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, text] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? ["431 Request Header Fields Too Large", "the headers are too large"]
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? ["408 Request Timeout", "the request came too slowly"]
+        : ["400 Bad Request", "this is not HTTP/1.1"];
+  const body = JSON.stringify({ error: text });
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,64 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { createFileStore } from "../adapters/artifacts/file-store.ts";
+import { Failure } from "../contracts/failures.ts";
+import { openDatabase } from "../db/client.ts";
+import { removeGateway } from "../db/queries/gateway.ts";
+import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
+import { createDatabaseRoutes } from "./database-routes.ts";
+import { startGateway } from "./gateway.ts";
+
+/**
+ * Entry of the gateway's process. Environment: DATABASE_URL (application role), MODELWRIGHT_DATA_DIR, GATEWAY_PORT (0: any),
+ * GATEWAY_HOST (loopback). Prints one JSON line when it answers. Ends in order on SIGTERM, on SIGINT, and when the parent's
+ * channel closes.
+ */
+const url = required("DATABASE_URL");
+const dataDir = required("MODELWRIGHT_DATA_DIR");
+const host = process.env["GATEWAY_HOST"] ?? "127.0.0.1";
+const port = Number(process.env["GATEWAY_PORT"] ?? 0);
+const id = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+
+const database = openDatabase({ url, maximumConnections: 5 });
+const store = createFileStore(join(dataDir, "artifacts"));
+const log = createDatabaseLog(database);
+
+const gateway = await startGateway({
+  source: createDatabaseRoutes(database, id),
+  localPath: store.localPath,
+  insertPredictions: log.insert,
+  isRefusal: isRefusedByPostgres,
+  recordFeedback: log.recordFeedback,
+  snapshotPath: join(dataDir, "gateway", `routes-${port}.json`),
+  host,
+  port,
+  // There is no notification yet: half a second keeps "all gateways back on the champion" under the two that are promised.
+  pollMs: 500,
+  onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
+});
+
+let stopping = false;
+async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  await gateway.stop();
+  await removeGateway(database, id).catch(() => undefined);
+  await database.close();
+  process.exit(0);
+}
+process.on("SIGTERM", () => void stop());
+process.on("SIGINT", () => void stop());
+process.on("disconnect", () => void stop());
+
+process.stdout.write(`${JSON.stringify({ ready: true, http: gateway.url })}\n`);
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (value) return value;
+  throw new Failure("STACK_NOT_STARTED", {
+    what: "the gateway",
+    reason: `${name} is not in its environment`,
+    wayOut: "start it with `modelwright up`, or set the variable",
+  });
+}

@@ -1,0 +1,68 @@
+import type { Tensor } from "../../contracts/data.ts";
+import { Failure } from "../../contracts/failures.ts";
+import { halfToNumber } from "../../core/onnx/half.ts";
+import { isStrings, writeBinaryData } from "./binary-data.ts";
+import { invalid } from "./json-data.ts";
+import type { InferRequest } from "./infer-request.ts";
+
+export interface InferResponse {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly id: string;
+  readonly outputs: readonly Tensor[];
+}
+
+export interface ResponseBody {
+  readonly body: Uint8Array;
+  /** Bytes of JSON in front of the binary data; null when all of it is JSON. */
+  readonly headerLength: number | null;
+}
+
+/**
+ * Writes an infer response: the outputs that were asked for, in that order, as JSON or binary as asked for.
+ *
+ * @throws INPUT_INVALID when the request names an output the model does not have; INFERENCE_FAILED when an output holds NaN
+ *   or infinity and was not asked for as binary, because JSON cannot carry them
+ */
+export function writeInferResponse(
+  response: InferResponse,
+  request: Pick<InferRequest, "outputs" | "binaryByDefault">,
+): ResponseBody {
+  const asked =
+    request.outputs ?? response.outputs.map((output) => ({ name: output.name, binary: request.binaryByDefault }));
+  const parts: Uint8Array[] = [];
+  const outputs = asked.map(({ name, binary }) => {
+    const tensor = response.outputs.find((output) => output.name === name);
+    if (!tensor) {
+      const allowed = response.outputs.map((output) => output.name).join(", ");
+      throw invalid("infer request", `output "${name}" is not one of the model's; allowed: ${allowed}`);
+    }
+    const head = `{"name":${JSON.stringify(name)},"shape":[${tensor.shape.join(",")}],"datatype":"${tensor.datatype}"`;
+    if (!binary) return `${head},"data":${writeJsonData(response.modelName, tensor)}}`;
+    const bytes = writeBinaryData(tensor);
+    parts.push(bytes);
+    return `${head},"parameters":{"binary_data_size":${bytes.length}}}`;
+  });
+  const identity = `"model_name":${JSON.stringify(response.modelName)},"model_version":${JSON.stringify(response.modelVersion)}`;
+  const json = Buffer.from(
+    `{${identity},"id":${JSON.stringify(response.id)},"outputs":[${outputs.join(",")}]}`,
+    "utf8",
+  );
+  if (parts.length === 0) return { body: json, headerLength: null };
+  return { body: Buffer.concat([json, ...parts]), headerLength: json.length };
+}
+
+function writeJsonData(model: string, tensor: Tensor): string {
+  const { data } = tensor;
+  if (isStrings(data)) return JSON.stringify(data);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return `[${data.join(",")}]`;
+  if (tensor.datatype === "BOOL") return `[${Array.from(data, (value) => (value ? "true" : "false")).join(",")}]`;
+  const numbers = tensor.datatype === "FP16" ? Array.from(data, (bits) => halfToNumber(bits)) : data;
+  for (const value of numbers) {
+    if (!Number.isFinite(value)) {
+      const reason = `output "${tensor.name}" holds ${value}, which JSON cannot carry; ask for binary_data to see it`;
+      throw new Failure("INFERENCE_FAILED", { model, reason });
+    }
+  }
+  return `[${numbers.join(",")}]`;
+}

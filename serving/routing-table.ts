@@ -1,0 +1,224 @@
+import { performance } from "node:perf_hooks";
+import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
+import type { DatabaseClock } from "./database-clock.ts";
+import type { RouteSource } from "./route-source.ts";
+import { readRoutingSnapshot, writeRoutingSnapshot } from "./routing-snapshot.ts";
+import type { LiveVersion, VersionPool } from "./version-pool.ts";
+
+/** An epoch that is being served: its processes are up. */
+export interface AppliedRoute {
+  readonly route: EndpointRoute;
+  readonly champion: LiveVersion | null;
+  /** Null also while the canary's process could not be started. */
+  readonly canary: LiveVersion | null;
+  /** Reading of `performance.now()` until which the canary may have traffic; renewed by every poll. */
+  leaseDeadline: number;
+  /** True when everything the epoch names is up; only then the epoch is confirmed. */
+  readonly complete: boolean;
+  confirmed: boolean;
+}
+
+export interface RoutingEvents {
+  readonly onProblem: (what: string, problem: unknown) => void;
+  readonly onApplied: (applied: AppliedRoute) => void;
+}
+
+export interface RoutingTableOptions {
+  readonly source: RouteSource;
+  readonly pool: VersionPool;
+  readonly clock: DatabaseClock;
+  /** File of the last applied routes. */
+  readonly snapshotPath: string;
+  /** 1 s by default. */
+  readonly pollMs?: number;
+  readonly events: RoutingEvents;
+}
+
+/**
+ * Follows the desired routing: level-triggered, so that a missed notification, a late answer or a restart ends in the same
+ * place. A new epoch replaces the old one in one assignment when all its processes are up, never before; until then the
+ * old one stays, with its own lease, which nobody renews any more.
+ */
+export class ServingRoutes {
+  private readonly applied = new Map<string, AppliedRoute>();
+  private readonly desired = new Map<string, EndpointRoute>();
+  private readonly converging = new Map<string, Promise<void>>();
+  private readonly options: RoutingTableOptions;
+  private loaded = false;
+  private stopped = false;
+  private polling: Promise<void> | undefined;
+  private pollAgain = false;
+  private timer: NodeJS.Timeout | undefined;
+  private stopWatching: (() => Promise<void>) | undefined;
+  private snapshotWrites: Promise<void> = Promise.resolve();
+
+  constructor(options: RoutingTableOptions) {
+    this.options = options;
+  }
+
+  /** Loads once, from the source or else from the snapshot, applies what can be applied, then follows. */
+  async start(): Promise<void> {
+    await this.poll();
+    if (!this.loaded) {
+      const routes = await readRoutingSnapshot(this.options.snapshotPath);
+      for (const route of routes ?? []) this.want(route);
+      this.loaded = routes !== null;
+    }
+    await Promise.all(this.converging.values());
+    this.stopWatching = this.options.source.watch(() => void this.poll());
+    this.timer = setInterval(() => void this.poll(), this.options.pollMs ?? 1_000);
+  }
+
+  route(endpoint: string): AppliedRoute | undefined {
+    return this.applied.get(endpoint);
+  }
+
+  endpoints(): readonly string[] {
+    return [...this.applied.keys()];
+  }
+
+  /** True for an endpoint that should be served, whether or not it is. */
+  isKnown(endpoint: string): boolean {
+    return this.desired.has(endpoint);
+  }
+
+  /** True once routes are known and each of them is served, at least by its champion. */
+  ready(): boolean {
+    return this.loaded && [...this.desired.keys()].every((endpoint) => this.applied.has(endpoint));
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await this.stopWatching?.();
+    await this.polling;
+    await Promise.all(this.converging.values());
+    await this.snapshotWrites;
+  }
+
+  /** One poll at a time; a hint during one asks for another after it. */
+  private poll(): Promise<void> {
+    if (this.polling) {
+      this.pollAgain = true;
+      return this.polling;
+    }
+    this.polling = this.pollOnce().finally(() => {
+      this.polling = undefined;
+      if (this.pollAgain && !this.stopped) {
+        this.pollAgain = false;
+        void this.poll();
+      }
+    });
+    return this.polling;
+  }
+
+  private async pollOnce(): Promise<void> {
+    const { source, clock, events } = this.options;
+    const sentAt = performance.now();
+    try {
+      const table = await source.load();
+      clock.observe(table.databaseNowMs, sentAt, performance.now());
+      this.loaded = true;
+      const names = new Set(table.routes.map(({ endpoint }) => endpoint));
+      for (const endpoint of this.desired.keys()) if (!names.has(endpoint)) this.forget(endpoint);
+      for (const route of table.routes) this.want(route);
+    } catch (problem) {
+      events.onProblem("routing could not be loaded", problem);
+      // What is applied stays; what is not is tried again, it may be the model's process and not Postgres that failed.
+      for (const route of this.desired.values()) this.want(route);
+    }
+    await this.confirmAll();
+  }
+
+  private want(route: EndpointRoute): void {
+    const { endpoint, epoch } = route;
+    this.desired.set(endpoint, route);
+    const applied = this.applied.get(endpoint);
+    if (applied?.route.epoch === epoch) applied.leaseDeadline = this.leaseDeadline(route);
+    this.keepWanted();
+    if (this.stopped || (applied?.route.epoch === epoch && applied.complete)) return;
+    const key = `${endpoint}/${epoch}`;
+    if (this.converging.has(key)) return;
+    this.converging.set(
+      key,
+      this.converge(route).finally(() => this.converging.delete(key)),
+    );
+  }
+
+  private async converge(route: EndpointRoute): Promise<void> {
+    const [champion, canary] = await Promise.all([this.tryStart(route, "champion"), this.tryStart(route, "canary")]);
+    const latest = this.desired.get(route.endpoint);
+    // A newer epoch came while the processes started: that one is converged on its own.
+    if (this.stopped || !latest || latest.epoch !== route.epoch) return;
+    const complete = champion !== undefined && canary !== undefined;
+    const before = this.applied.get(route.endpoint);
+    if (!complete && (before || !champion)) return;
+    // Incomplete only without anything served yet: then the champion alone is better than nothing, and stays unconfirmed.
+    const applied: AppliedRoute = {
+      route: latest,
+      champion: champion ?? null,
+      canary: canary ?? null,
+      leaseDeadline: this.leaseDeadline(latest),
+      complete,
+      confirmed: false,
+    };
+    this.applied.set(route.endpoint, applied);
+    this.options.events.onApplied(applied);
+    this.keepWanted();
+    this.saveSnapshot();
+    await this.confirmAll();
+  }
+
+  /** Null where the epoch names no such version, undefined where its process could not be started. */
+  private async tryStart(route: EndpointRoute, arm: "champion" | "canary"): Promise<LiveVersion | null | undefined> {
+    const version: ServedVersion | null = route[arm];
+    if (!version) return null;
+    const label = `${route.endpoint}@${version.number}`;
+    try {
+      return await this.options.pool.start(label, version);
+    } catch (problem) {
+      this.options.events.onProblem(`${arm} ${label} of epoch ${route.epoch} could not be started`, problem);
+      return undefined;
+    }
+  }
+
+  private async confirmAll(): Promise<void> {
+    for (const [endpoint, applied] of this.applied) {
+      if (!applied.complete || applied.confirmed || this.desired.get(endpoint)?.epoch !== applied.route.epoch) continue;
+      try {
+        await this.options.source.confirm(endpoint, applied.route.epoch);
+        applied.confirmed = true;
+      } catch (problem) {
+        this.options.events.onProblem(`epoch ${applied.route.epoch} of ${endpoint} could not be confirmed`, problem);
+      }
+    }
+  }
+
+  private leaseDeadline(route: EndpointRoute): number {
+    return route.leaseUntilMs === null ? Number.NEGATIVE_INFINITY : this.options.clock.deadline(route.leaseUntilMs);
+  }
+
+  private forget(endpoint: string): void {
+    this.desired.delete(endpoint);
+    if (this.applied.delete(endpoint)) this.saveSnapshot();
+    this.keepWanted();
+  }
+
+  private keepWanted(): void {
+    const wanted = new Set<string>();
+    for (const route of this.desired.values()) {
+      for (const version of [route.champion, route.canary]) if (version) wanted.add(version.versionId);
+    }
+    for (const { champion, canary } of this.applied.values()) {
+      for (const live of [champion, canary]) if (live) wanted.add(live.version.versionId);
+    }
+    this.options.pool.keep(wanted);
+  }
+
+  private saveSnapshot(): void {
+    const routes = [...this.applied.values()].map(({ route }) => route);
+    this.snapshotWrites = this.snapshotWrites
+      .then(() => writeRoutingSnapshot(this.options.snapshotPath, routes))
+      .catch((problem: unknown) => this.options.events.onProblem("the routing snapshot could not be written", problem));
+  }
+}
