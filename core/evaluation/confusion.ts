@@ -8,8 +8,8 @@ export interface Confusion {
   readonly falseNegative: number;
 }
 
-/** Counts decisions at `threshold` (a score equal to it is positive) against labels. */
-export function countConfusion({ scores, labels, positiveCount }: ScoredRows, threshold: number): Confusion {
+/** Counts decisions at the model's threshold (a score equal to it is positive) against labels. */
+export function countConfusion({ scores, labels, positiveCount, threshold }: ScoredRows): Confusion {
   let truePositive = 0;
   let predictedPositive = 0;
   for (let row = 0; row < scores.length; row++) {
@@ -32,11 +32,11 @@ export interface JointCell {
 }
 
 /** Counts rows by label and both models' decisions. All eight cells, empty ones too. */
-export function countJointConfusion({ challenger, champion }: PairedRows, threshold: number): JointCell[] {
+export function countJointConfusion({ challenger, champion }: PairedRows): JointCell[] {
   const counts = new Float64Array(8);
   for (let row = 0; row < challenger.labels.length; row++) {
-    const one = challenger.scores[row]! >= threshold ? 2 : 0;
-    const other = champion.scores[row]! >= threshold ? 1 : 0;
+    const one = challenger.scores[row]! >= challenger.threshold ? 2 : 0;
+    const other = champion.scores[row]! >= champion.threshold ? 1 : 0;
     counts[challenger.labels[row]! * 4 + one + other]!++;
   }
   return Array.from(counts, (count, cell) => ({

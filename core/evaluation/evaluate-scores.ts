@@ -18,8 +18,9 @@ export interface EvaluationInput {
   readonly labels: Uint8Array;
   /** One for every column of `settings.slices`. */
   readonly slices: readonly SliceColumn[];
-  /** Decision threshold of the signature, the same for both models: a score equal to it is positive. */
+  /** Decision thresholds of the two signatures: a score equal to it is positive. */
   readonly threshold: number;
+  readonly championThreshold: number;
   readonly settings: EvaluationSettings;
 }
 
@@ -42,11 +43,11 @@ export function evaluateScores({
   slices: columns,
   ...rest
 }: EvaluationInput): ScoresEvaluation {
-  const { settings, threshold } = rest;
+  const { settings, threshold, championThreshold } = rest;
   const { confidence, calibrationBins, seed, minimumSliceRows } = settings;
-  const metricSettings: MetricSettings = { confidence, threshold, calibrationBins, seed };
-  const challenger = createScoredRows(scores, labels);
-  const champion = championScores && createScoredRows(championScores, labels);
+  const metricSettings: MetricSettings = { confidence, calibrationBins, seed };
+  const challenger = createScoredRows(scores, labels, threshold);
+  const champion = championScores && createScoredRows(championScores, labels, championThreshold);
   const slices = cutSlices({ challenger, champion }, columns);
   const large = slices.filter((slice) => slice.challenger.labels.length >= minimumSliceRows);
   return {

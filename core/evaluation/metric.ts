@@ -5,8 +5,6 @@ import type { PairedRows, ScoredRows } from "./scored-rows.ts";
 export interface MetricSettings {
   /** Of every interval, in (0, 1). */
   readonly confidence: number;
-  /** A row is predicted positive when its score is at least this. */
-  readonly threshold: number;
   /** Equal-width bins of the calibration error. */
   readonly calibrationBins: number;
   /** Of resampling, where there is no analytic interval. */

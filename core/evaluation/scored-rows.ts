@@ -9,6 +9,8 @@ export interface ScoredRows {
   /** Row indices by ascending score: sorted once, read by every metric that ranks. */
   readonly order: Uint32Array;
   readonly positiveCount: number;
+  /** The model decides positive at or above it; its own, so that two models are compared as each would serve. */
+  readonly threshold: number;
 }
 
 /** Two models on the same rows: labels and row order are shared. */
@@ -23,14 +25,18 @@ export interface PairedRows {
  * @throws RangeError on different lengths, a label other than 0 and 1, or a score that is no probability (NaN too): the caller checks
  * model output before it comes here
  */
-export function createScoredRows(scores: Float32Array | Float64Array, labels: Uint8Array): ScoredRows {
+export function createScoredRows(
+  scores: Float32Array | Float64Array,
+  labels: Uint8Array,
+  threshold: number,
+): ScoredRows {
   if (scores.length !== labels.length) throw new RangeError(`${scores.length} scores for ${labels.length} labels`);
   for (let row = 0; row < scores.length; row++) {
     if (!(scores[row]! >= 0 && scores[row]! <= 1)) throw new RangeError(`score ${scores[row]} in row ${row}`);
     if (labels[row]! > 1) throw new RangeError(`label ${labels[row]} in row ${row}`);
   }
   const wide = Float64Array.from(scores);
-  return { scores: wide, labels, order: sortedOrder(wide), positiveCount: countPositives(labels) };
+  return { scores: wide, labels, order: sortedOrder(wide), positiveCount: countPositives(labels), threshold };
 }
 
 /**
@@ -63,7 +69,7 @@ export function splitScoredRows(rows: ScoredRows, codes: Int32Array, sliceCount:
     const code = codes[row]!;
     if (code >= 0) parts[code]!.order[filled[code]!++] = positionInSlice[row]!;
   }
-  return parts.map((part) => ({ ...part, positiveCount: countPositives(part.labels) }));
+  return parts.map((part) => ({ ...part, positiveCount: countPositives(part.labels), threshold: rows.threshold }));
 }
 
 function countPositives(labels: Uint8Array): number {

@@ -10,10 +10,10 @@ export const accuracy: Metric = {
   direction: "higher",
   unit: "share",
   range: [0, 1],
-  measure(rows, { threshold, confidence }) {
+  measure(rows, { confidence }) {
     const rowCount = rows.labels.length;
     if (rowCount === 0) return createUndefined("no rows", 0);
-    const { truePositive, trueNegative } = countConfusion(rows, threshold);
+    const { truePositive, trueNegative } = countConfusion(rows);
     const right = truePositive + trueNegative;
     return createEstimate({
       estimate: right / rowCount,
@@ -21,13 +21,13 @@ export const accuracy: Metric = {
       range: [0, 1],
       confidence,
       sampleCount: rowCount,
-      method: { interval: "Wilson", threshold, rightCount: right },
+      method: { interval: "Wilson", threshold: rows.threshold, rightCount: right },
     });
   },
-  compare(pair, { threshold, confidence }) {
+  compare(pair, { confidence }) {
     let gained = 0;
     let lost = 0;
-    for (const cell of countJointConfusion(pair, threshold)) {
+    for (const cell of countJointConfusion(pair)) {
       if (cell.challenger === cell.champion) continue;
       if (cell.challenger === cell.label) gained += cell.count;
       else lost += cell.count;

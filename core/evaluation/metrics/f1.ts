@@ -15,8 +15,8 @@ export const f1: Metric = {
   direction: "higher",
   unit: "share",
   range: [0, 1],
-  measure(rows, { threshold, confidence }) {
-    const { truePositive, falsePositive, falseNegative } = countConfusion(rows, threshold);
+  measure(rows, { confidence }) {
+    const { truePositive, falsePositive, falseNegative } = countConfusion(rows);
     const counted = truePositive + falsePositive + falseNegative;
     if (counted === 0) return createUndefined("no row is positive or predicted positive", rows.labels.length);
     const fromJaccard = (jaccard: number) => (2 * jaccard) / (1 + jaccard);
@@ -27,14 +27,14 @@ export const f1: Metric = {
       range: [0, 1],
       confidence,
       sampleCount: counted,
-      method: { interval: "Wilson through Jaccard", threshold, truePositiveCount: truePositive },
+      method: { interval: "Wilson through Jaccard", threshold: rows.threshold, truePositiveCount: truePositive },
     });
   },
-  compare(pair, { threshold, confidence }) {
+  compare(pair, { confidence }) {
     const terms = {
       numerator: (label: number, decision: number) => 2 * label * decision,
       denominator: (label: number, decision: number) => label + decision,
     };
-    return pairedRatioDifference(countJointConfusion(pair, threshold), terms, confidence);
+    return pairedRatioDifference(countJointConfusion(pair), terms, confidence);
   },
 };

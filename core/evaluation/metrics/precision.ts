@@ -13,11 +13,11 @@ export const precision: Metric = {
   direction: "higher",
   unit: "share",
   range: [0, 1],
-  measure(rows, { threshold, confidence }) {
-    const { truePositive, falsePositive } = countConfusion(rows, threshold);
+  measure(rows, { confidence }) {
+    const { truePositive, falsePositive } = countConfusion(rows);
     const predicted = truePositive + falsePositive;
     if (predicted === 0) {
-      return createUndefined(`no row is predicted positive at threshold ${threshold}`, rows.labels.length);
+      return createUndefined(`no row is predicted positive at threshold ${rows.threshold}`, rows.labels.length);
     }
     return createEstimate({
       estimate: truePositive / predicted,
@@ -25,14 +25,14 @@ export const precision: Metric = {
       range: [0, 1],
       confidence,
       sampleCount: predicted,
-      method: { interval: "Wilson", threshold, truePositiveCount: truePositive },
+      method: { interval: "Wilson", threshold: rows.threshold, truePositiveCount: truePositive },
     });
   },
-  compare(pair, { threshold, confidence }) {
+  compare(pair, { confidence }) {
     const terms = {
       numerator: (label: number, decision: number) => label * decision,
       denominator: (_label: number, decision: number) => decision,
     };
-    return pairedRatioDifference(countJointConfusion(pair, threshold), terms, confidence);
+    return pairedRatioDifference(countJointConfusion(pair), terms, confidence);
   },
 };

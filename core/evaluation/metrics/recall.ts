@@ -13,22 +13,22 @@ export const recall: Metric = {
   direction: "higher",
   unit: "share",
   range: [0, 1],
-  measure(rows, { threshold, confidence }) {
+  measure(rows, { confidence }) {
     if (rows.positiveCount === 0) return createUndefined("no row is positive", rows.labels.length);
-    const { truePositive } = countConfusion(rows, threshold);
+    const { truePositive } = countConfusion(rows);
     return createEstimate({
       estimate: truePositive / rows.positiveCount,
       interval: wilsonInterval(truePositive, rows.positiveCount, confidence),
       range: [0, 1],
       confidence,
       sampleCount: rows.positiveCount,
-      method: { interval: "Wilson", threshold, truePositiveCount: truePositive },
+      method: { interval: "Wilson", threshold: rows.threshold, truePositiveCount: truePositive },
     });
   },
-  compare(pair, { threshold, confidence }) {
+  compare(pair, { confidence }) {
     let gained = 0;
     let lost = 0;
-    for (const { label, challenger, champion, count } of countJointConfusion(pair, threshold)) {
+    for (const { label, challenger, champion, count } of countJointConfusion(pair)) {
       if (label === 0) continue;
       if (challenger > champion) gained += count;
       if (challenger < champion) lost += count;

@@ -5,7 +5,7 @@ import type { MetricSettings } from "../../../core/evaluation/metric.ts";
 import { createScoredRows, type PairedRows, type ScoredRows } from "../../../core/evaluation/scored-rows.ts";
 import { createRandom, type Random } from "../../../core/stats/random.ts";
 
-const settings: MetricSettings = { confidence: 0.9, threshold: 0.4, calibrationBins: 10, seed: 5 };
+const settings: MetricSettings = { confidence: 0.9, calibrationBins: 10, seed: 5 };
 
 /**
  * Draws rows of a world in which labels follow a known probability, the challenger reports it distorted and the champion with noise.
@@ -19,8 +19,9 @@ function drawPair(random: Random, rowCount: number, tilt: number): PairedRows {
     challenger: createScoredRows(
       truths.map((truth) => truth ** tilt),
       labels,
+      0.4,
     ),
-    champion: createScoredRows(champion, labels),
+    champion: createScoredRows(champion, labels, 0.4),
   };
 }
 
@@ -81,7 +82,7 @@ describe("intervals at 90 % hold the truth", () => {
     for (let round = 0; round < 400; round++) {
       const labels = Uint8Array.from({ length: 120 }, (_, row) => (row < 12 ? 1 : 0));
       const scores = Float64Array.from(labels, (label) => 1 / (1 + Math.exp(-(random.normal() + 2.5 * label))));
-      const { interval } = valueOf("roc-auc", createScoredRows(scores, labels));
+      const { interval } = valueOf("roc-auc", createScoredRows(scores, labels, 0.4));
       if (interval[0] <= truth && truth <= interval[1]) held++;
     }
     expect(held / 400).toBeGreaterThan(0.85);
@@ -92,7 +93,7 @@ describe("comparisons", () => {
   it("are narrower than the two models' own intervals, because rows are paired", () => {
     const random = createRandom(29);
     const base = drawPair(random, 2000, 1);
-    const nudged = createScoredRows(base.challenger.scores.map((score) => score * 0.99), base.challenger.labels); // prettier-ignore
+    const nudged = createScoredRows(base.challenger.scores.map((score) => score * 0.99), base.challenger.labels, 0.4); // prettier-ignore
     for (const name of ["roc-auc", "log-loss", "brier-score", "accuracy"] as const) {
       const single = valueOf(name, base.challenger).interval;
       const compared = metrics[name].compare({ challenger: nudged, champion: base.challenger }, settings);

@@ -28,6 +28,7 @@ function drawInput(rowCount: number, sliceCount: number): EvaluationInput {
       },
     ],
     threshold: 0.5,
+    championThreshold: 0.5,
     settings,
   };
 }
@@ -86,6 +87,12 @@ describe("evaluateScores", () => {
     const swapped = { ...input, scores: input.championScores!, championScores: input.scores };
     expect(evaluateScores({ ...swapped, settings: over })).toMatchObject({ verdict: "fail" });
   });
+  it("decides for each model at its own threshold", () => {
+    const halved = input.scores.map((score) => score / 2);
+    const same = evaluateScores({ ...input, championScores: halved, championThreshold: 0.25 });
+    const accuracy = same.comparison.find((result) => result.metric === "accuracy");
+    expect(accuracy).toMatchObject({ difference: { kind: "estimate", estimate: 0 } });
+  });
   it("fails on no rows, with metrics that say so", () => {
     const none = { scores: new Float32Array(), championScores: null, labels: new Uint8Array(), slices: [] };
     const empty = evaluateScores({ ...input, ...none });
@@ -101,7 +108,7 @@ describe("evaluateScores", () => {
 describe("drawCurves", () => {
   it("keeps both ends of curves thinned to 300 points, and the area under ROC", () => {
     const { scores, labels } = drawInput(20_000, 1);
-    const { roc, precisionRecall } = drawCurves(createScoredRows(scores, labels), settings);
+    const { roc, precisionRecall } = drawCurves(createScoredRows(scores, labels, 0.5), settings);
     expect(roc.length).toBeGreaterThan(250);
     expect(roc.length).toBeLessThanOrEqual(300);
     expect(precisionRecall.length).toBeLessThanOrEqual(300);
@@ -117,7 +124,7 @@ describe("drawCurves", () => {
     expect(auc!.value).toMatchObject({ kind: "estimate", estimate: expect.closeTo(area, 2) as number });
   });
   it("leaves empty bins out and gives each other bin a Wilson interval around its share", () => {
-    const rows = createScoredRows(Float64Array.of(0.05, 0.05, 0.95), Uint8Array.of(0, 1, 1));
+    const rows = createScoredRows(Float64Array.of(0.05, 0.05, 0.95), Uint8Array.of(0, 1, 1), 0.5);
     const { reliability } = drawCurves(rows, { calibrationBins: 10, confidence: 0.95 });
     expect(reliability.map((bin) => [bin.meanScore, bin.positiveShare, bin.rowCount])).toEqual([
       [0.05, 0.5, 2],

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Estimate } from "../../../contracts/evaluation.ts";
 import { METRICS, type MetricName } from "../../../contracts/names.ts";
+import type { DefinedEstimate } from "../../../core/evaluation/estimate.ts";
 import { metrics } from "../../../core/evaluation/metrics.ts";
 import type { MetricSettings } from "../../../core/evaluation/metric.ts";
 import { placements, placementVariance } from "../../../core/evaluation/placements.ts";
@@ -25,23 +27,25 @@ const fixture = JSON.parse(
   readFileSync(new URL("../../fixtures/evaluation/metrics.json", import.meta.url), "utf8"),
 ) as Fixture;
 
-const settings: MetricSettings = { confidence: 0.95, threshold: 0.5, calibrationBins: 15, seed: 1 };
-const rowsOf = (scores: readonly number[], labels: readonly number[]) =>
-  createScoredRows(Float64Array.from(scores), Uint8Array.from(labels));
+const settings: MetricSettings = { confidence: 0.95, calibrationBins: 15, seed: 1 };
+const rowsOf = (scores: readonly number[], labels: readonly number[], threshold = 0.5) =>
+  createScoredRows(Float64Array.from(scores), Uint8Array.from(labels), threshold);
 const valueOf = (name: MetricName, scores: readonly number[], labels: readonly number[], over = settings) => {
-  const value = metrics[name].measure(rowsOf(scores, labels), over);
+  return defined(metrics[name].measure(rowsOf(scores, labels), over));
+};
+function defined(value: Estimate): DefinedEstimate {
   if (value.kind === "undefined") throw new Error(value.reason);
   return value;
-};
+}
 
 describe.each(fixture.cases)("on the fixture with $name", (given) => {
-  const over = { ...settings, threshold: given.threshold, calibrationBins: fixture.bins };
-  const challenger = rowsOf(given.challenger, given.labels);
-  const champion = rowsOf(given.champion, given.labels);
+  const over = { ...settings, calibrationBins: fixture.bins };
+  const challenger = rowsOf(given.challenger, given.labels, given.threshold);
+  const champion = rowsOf(given.champion, given.labels, given.threshold);
 
   it.each(METRICS)("%s equals scikit-learn's to 1e-9", (name) => {
     for (const arm of ["challenger", "champion"] as const) {
-      const found = valueOf(name, given[arm], given.labels, over).estimate;
+      const found = defined(metrics[name].measure({ challenger, champion }[arm], over)).estimate;
       expect(Math.abs(found - given.values[arm][name])).toBeLessThan(1e-9);
     }
   });
