@@ -121,3 +121,15 @@ export interface RegistrationInput {
   readonly signaturePath: string;
   readonly registeredBy: string;
 }
+
+export interface EndpointRollbackInput extends Request {
+  readonly endpoint: string;
+  /** Makes a repeated request one rollback. */
+  readonly requestId: string;
+}
+
+export interface EndpointRollbackResult {
+  readonly epoch: number;
+  /** `NAME@N` that serves now. */
+  readonly champion: string;
+}

@@ -106,6 +106,7 @@ export const UPDATES = {
 export const WORKFLOWS = {
   modelLifecycle: "modelLifecycle",
   canaryRollout: "canaryRollout",
+  endpointRollback: "endpointRollback",
   driftCheck: "driftCheck",
   modelRegistration: "modelRegistration",
 } as const;

@@ -43,6 +43,8 @@ export const retrainPolicySchema = z.strictObject({
     .int()
     .min(0)
     .default(24 * 3600 * 1000),
+  /** `slide` moves both data windows so that the evaluation ends where the check's window does; `same` keeps them. */
+  windows: z.enum(["slide", "same"]).default("slide"),
   /** Most retrainings within `budgetWindowMs`. */
   budget: z.int().min(0).default(4),
   budgetWindowMs: milliseconds.default(30 * 24 * 3600 * 1000),

@@ -37,7 +37,7 @@ export const stageResultSchemas = {
   }),
   approve: z.strictObject({ decision: z.enum(["approve", "reject", "not-required"]), by: z.string().nullable() }),
   deploy: z.strictObject({ rolloutId: z.string(), status: z.enum(ROLLOUT_STATUSES), reason: z.string() }),
-  monitor: z.strictObject({ monitorId: z.string() }),
+  monitor: z.strictObject({ monitorId: z.string(), schedule: z.string(), retired: z.array(z.string()) }),
 } as const;
 
 export type StageResult<Name extends keyof typeof stageResultSchemas> = z.output<(typeof stageResultSchemas)[Name]>;

@@ -1,4 +1,4 @@
 export { driftCheck } from "./drift-check.ts";
 export { modelLifecycle } from "./lifecycle.ts";
 export { modelRegistration } from "./registration.ts";
-export { canaryRollout } from "./rollout.ts";
+export { canaryRollout, endpointRollback } from "./rollout.ts";

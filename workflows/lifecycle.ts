@@ -26,9 +26,12 @@ import { canaryRollout } from "./rollout.ts";
 
 export const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
 export const abortUpdate = defineUpdate<void, [Request]>(UPDATES.abort);
+export const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
+export const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
 
 /** What people said while the lifecycle runs. */
 interface Said {
+  paused: boolean;
   approvalAwaited: boolean;
   decision: Decision | null;
   abort: Request | null;
@@ -47,15 +50,17 @@ class Ended extends Error {
 /** From data to production. Judgements are made and recorded by the activities; this holds their order. */
 export async function modelLifecycle(input: LifecycleInput): Promise<LifecycleResult> {
   const run: LifecycleRun = { lifecycleId: input.lifecycleId, round: input.round };
-  const said: Said = { approvalAwaited: false, decision: null, abort: null };
+  const said: Said = { paused: false, approvalAwaited: false, decision: null, abort: null };
   const story = new CancellationScope();
   listen(input, said, story);
 
   try {
-    const result = await story.run(() => live(input, run, said)).catch((thrown: unknown) => {
-      if (thrown instanceof Ended) return thrown.result;
-      throw thrown;
-    });
+    const result = await story
+      .run(() => live(input, run, said))
+      .catch((thrown: unknown) => {
+        if (thrown instanceof Ended) return thrown.result;
+        throw thrown;
+      });
     return await end(run, said.abort ? abortedBy(said.abort) : result, null);
   } catch (thrown) {
     if (!(thrown instanceof TemporalFailure)) throw thrown;
@@ -68,15 +73,22 @@ export async function modelLifecycle(input: LifecycleInput): Promise<LifecycleRe
 
 async function live(input: LifecycleInput, run: LifecycleRun, said: Said): Promise<LifecycleResult> {
   const spec = await control.acceptSpec(input);
+  /** A pause takes effect between stages; what runs is not thrown away. */
+  const unpaused = () => condition(() => !said.paused);
 
+  await unpaused();
   await compute.snapshotData(run);
+  await unpaused();
   await mustPass(compute.validateData(run));
+  await unpaused();
   await training(spec.trainingTimeoutMs).trainModel(run);
   await compute.admitModel(run);
+  await unpaused();
   await compute.optimizeModel(run);
+  await unpaused();
   await mustPass(compute.evaluateModel(run));
   if (spec.approvalRequired) await approval(run, said);
-
+  await unpaused();
   const reason = await deploy(spec, run);
   if (spec.monitored) await control.startMonitor(run);
   return { status: "completed", reason };
@@ -121,7 +133,10 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
     {
       validator: (decision) => {
         if (!said.approvalAwaited || said.decision) {
-          throw ApplicationFailure.nonRetryable(`lifecycle ${lifecycleId} is not waiting for an approval`, "APPROVAL_NOT_WAITING");
+          throw ApplicationFailure.nonRetryable(
+            `lifecycle ${lifecycleId} is not waiting for an approval`,
+            "APPROVAL_NOT_WAITING",
+          );
         }
         if (decision.decision === "approve" && decision.by === input.startedBy) {
           const message = `${decision.by} started lifecycle ${lifecycleId} and may not approve it; ask somebody else`;
@@ -133,6 +148,12 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
   setHandler(abortUpdate, (request) => {
     said.abort = request;
     story.cancel();
+  });
+  setHandler(pauseUpdate, () => {
+    said.paused = true;
+  });
+  setHandler(resumeUpdate, () => {
+    said.paused = false;
   });
 }
 
@@ -151,6 +172,9 @@ function abortedBy(request: Request | null): LifecycleResult {
 /** The catalogued failure inside what Temporal wraps around it. */
 function innermost(thrown: TemporalFailure): { message: string; type?: string | null } {
   let cause: Error = thrown;
-  while ((cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure) && cause.cause) cause = cause.cause;
-  return cause instanceof ApplicationFailure ? { message: cause.message, type: cause.type ?? null } : { message: cause.message };
+  while ((cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure) && cause.cause)
+    cause = cause.cause;
+  return cause instanceof ApplicationFailure
+    ? { message: cause.message, type: cause.type ?? null }
+    : { message: cause.message };
 }

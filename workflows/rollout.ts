@@ -11,7 +11,7 @@ import {
   sleep,
   workflowInfo,
 } from "@temporalio/workflow";
-import type { OpenedRollout, Request, RolloutInput, RolloutPosition, RolloutResult } from "../contracts/messages.ts";
+import type { EndpointRollbackInput, EndpointRollbackResult, OpenedRollout, Request, RolloutInput, RolloutPosition, RolloutResult } from "../contracts/messages.ts";
 import { UPDATES } from "../contracts/names.ts";
 import { control } from "./activity-options.ts";
 
@@ -76,6 +76,11 @@ export async function canaryRollout(input: RolloutInput): Promise<RolloutResult>
   }
 }
 
+/** Back to the endpoint's former champion after a promotion. Runs under the endpoint's workflow id: one writer. */
+export async function endpointRollback(input: EndpointRollbackInput): Promise<EndpointRollbackResult> {
+  return control.restoreFormerChampion(input);
+}
+
 async function climb(input: RolloutInput, wishes: Wishes): Promise<RolloutResult> {
   const { rolloutId } = input;
   const rollout = await control.openRollout(input);
@@ -93,8 +98,10 @@ async function climb(input: RolloutInput, wishes: Wishes): Promise<RolloutResult
       await wait(rolloutId, rollout, wishes);
       lookCount += 1;
       const look = await control.lookAtRollout({ rolloutId, step, number: lookCount });
-      if (look.verdict === "rollback") return control.closeRollout({ rolloutId, status: "rolled-back", reason: look.reason });
-      if (look.verdict === "promote") return control.closeRollout({ rolloutId, status: "promoted", reason: look.reason });
+      if (look.verdict === "rollback")
+        return control.closeRollout({ rolloutId, status: "rolled-back", reason: look.reason });
+      if (look.verdict === "promote")
+        return control.closeRollout({ rolloutId, status: "promoted", reason: look.reason });
       if (look.stepDone && step < rollout.stepCount - 1) break;
       if (Date.now() > start.deadlineAt && rollout.onDeadline === "rollback") {
         const reason = `the deadline passed without a verdict: ${look.reason}`;

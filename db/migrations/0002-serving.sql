@@ -8,7 +8,8 @@ CREATE TABLE environment (
 );
 INSERT INTO environment (name, requires_evidence) VALUES ('production', true), ('staging', false);
 -- The application may add an environment, which then asks for evidence; loosening one is the administrator's.
-GRANT SELECT, INSERT (name) ON environment TO modelwright_application;
+SELECT make_rows_start('environment', '{"requires_evidence": true}', 'created_at');
+GRANT SELECT, INSERT ON environment TO modelwright_application;
 
 CREATE TABLE endpoint (
   name entity_name PRIMARY KEY,
@@ -23,7 +24,8 @@ CREATE TABLE endpoint (
   -- One endpoint a model and environment, one current epoch an endpoint, one champion an epoch: one production version.
   CONSTRAINT endpoint_one_per_model_and_environment UNIQUE (environment, model)
 );
-GRANT SELECT, INSERT (name, environment, model), UPDATE (lease_until) ON endpoint TO modelwright_application;
+SELECT make_rows_start('endpoint', '{"current_epoch": 0, "lease_until": null}', 'created_at');
+GRANT SELECT, INSERT, UPDATE (lease_until) ON endpoint TO modelwright_application;
 
 CREATE TABLE rollout (
   id text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 200),
@@ -32,8 +34,11 @@ CREATE TABLE rollout (
   lifecycle text REFERENCES lifecycle,
   plan jsonb NOT NULL,
   plan_digest digest NOT NULL,
+  -- Above it a request is slow: the champion's own quantile, frozen before the canary got traffic. Null without the guardrail.
+  latency_threshold_ms double precision CHECK (latency_threshold_ms >= 0),
   champion_version uuid,
   canary_version uuid NOT NULL,
+  started_by actor NOT NULL,
   status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'promoted', 'rolled-back', 'aborted')),
   outcome text,
   started_at timestamptz NOT NULL DEFAULT now(),
@@ -46,8 +51,8 @@ CREATE TABLE rollout (
   CHECK (champion_version <> canary_version)
 );
 CREATE UNIQUE INDEX rollout_one_writer ON rollout (endpoint) WHERE status = 'running';
-GRANT SELECT, INSERT (id, endpoint, model, lifecycle, plan, plan_digest, champion_version, canary_version),
-  UPDATE (status, outcome) ON rollout TO modelwright_application;
+SELECT make_rows_start('rollout', '{"status": "running", "outcome": null, "ended_at": null}', 'started_at');
+GRANT SELECT, INSERT, UPDATE (status, outcome) ON rollout TO modelwright_application;
 
 CREATE FUNCTION guard_rollout_status() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -71,6 +76,7 @@ CREATE TABLE deployment_look (
   PRIMARY KEY (rollout, number)
 );
 SELECT make_append_only('deployment_look');
+SELECT make_rows_start('deployment_look', '{}', 'at');
 
 CREATE TABLE routing_epoch (
   endpoint entity_name NOT NULL,
@@ -99,6 +105,7 @@ CREATE TABLE routing_epoch (
 );
 CREATE INDEX routing_epoch_by_time ON routing_epoch (endpoint, created_at);
 SELECT make_append_only('routing_epoch');
+SELECT make_rows_start('routing_epoch', '{}', 'created_at');
 
 -- Epochs follow each other without a hole, one writer at a time; a running rollout is the only writer of its endpoint.
 CREATE FUNCTION check_epoch_order() RETURNS trigger LANGUAGE plpgsql
@@ -117,6 +124,7 @@ BEGIN
     RAISE EXCEPTION 'endpoint %: rollout % is running and is its one writer', NEW.endpoint, writer
       USING ERRCODE = 'check_violation', CONSTRAINT = 'routing_epoch_one_writer';
   END IF;
+  -- Again, now that the lock is held: times rise with the epochs.
   NEW.created_at := clock_timestamp();
   RETURN NEW;
 END $$;
@@ -246,6 +254,7 @@ CREATE TABLE feedback (
   received_at timestamptz NOT NULL DEFAULT now()
 );
 SELECT make_append_only('feedback');
+SELECT make_rows_start('feedback', '{}', 'received_at');
 CREATE TABLE feedback_conflict (
   inference_id text NOT NULL REFERENCES feedback,
   label smallint NOT NULL CHECK (label IN (0, 1)),
@@ -254,3 +263,4 @@ CREATE TABLE feedback_conflict (
   PRIMARY KEY (inference_id, label)
 );
 SELECT make_append_only('feedback_conflict');
+SELECT make_rows_start('feedback_conflict', '{}', 'received_at');

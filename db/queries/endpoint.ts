@@ -48,3 +48,9 @@ export async function renewLease(
     .returning({ leaseUntil: endpoint.leaseUntil });
   return renewed?.leaseUntil ?? null;
 }
+
+/** Whether an environment takes only versions with a passing evaluation; an unknown one does. */
+export async function requiresEvidence(db: Queryable, name: string): Promise<boolean> {
+  const [found] = await db.select().from(environment).where(eq(environment.name, name));
+  return found?.requiresEvidence ?? true;
+}

@@ -20,6 +20,9 @@ export interface RolloutRequest {
   readonly plan: RolloutPlan;
   readonly championVersion: string | null;
   readonly canaryVersion: string;
+  /** Frozen with the plan; null without a latency guardrail or a champion. */
+  readonly latencyThresholdMs: number | null;
+  readonly startedBy: string;
 }
 
 /**
@@ -74,6 +77,18 @@ export async function recordLook(
   { rollout: id, number, look }: { rollout: string; number: number; look: RolloutLook },
 ): Promise<void> {
   await tx.insert(deploymentLook).values({ rollout: id, number, verdict: look.verdict, look }).onConflictDoNothing();
+}
+
+/** The look of a number, or null while it was not taken. */
+export async function findLook(
+  db: Queryable,
+  { rollout: id, number }: { rollout: string; number: number },
+): Promise<DeploymentLook | null> {
+  const [found] = await db
+    .select()
+    .from(deploymentLook)
+    .where(and(eq(deploymentLook.rollout, id), eq(deploymentLook.number, number)));
+  return found ?? null;
 }
 
 /** Looks of a rollout in order. */

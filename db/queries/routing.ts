@@ -1,4 +1,4 @@
-import { aliasedTable, and, asc, eq, sql } from "drizzle-orm";
+import { aliasedTable, and, asc, desc, eq, isNotNull, ne, sql } from "drizzle-orm";
 
 import type { ModelSignature } from "../../contracts/signature.ts";
 import type { Queryable } from "../client.ts";
@@ -101,5 +101,25 @@ export async function championOf(db: Queryable, name: string): Promise<ModelVers
     )
     .innerJoin(modelVersion, eq(modelVersion.id, routingEpoch.championVersion))
     .where(eq(endpoint.name, name));
+  return found?.version ?? null;
+}
+
+/** The champion before the present one: of the newest epoch whose champion is another version; null when there never was one. */
+export async function findFormerChampion(
+  db: Queryable,
+  { endpoint: name, champion }: { endpoint: string; champion: string | null },
+): Promise<string | null> {
+  const [found] = await db
+    .select({ version: routingEpoch.championVersion })
+    .from(routingEpoch)
+    .where(
+      and(
+        eq(routingEpoch.endpoint, name),
+        isNotNull(routingEpoch.championVersion),
+        champion === null ? undefined : ne(routingEpoch.championVersion, champion),
+      ),
+    )
+    .orderBy(desc(routingEpoch.epoch))
+    .limit(1);
   return found?.version ?? null;
 }

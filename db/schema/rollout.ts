@@ -1,4 +1,4 @@
-import { integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { doublePrecision, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 
 import { ROLLOUT_STATUSES, ROLLOUT_VERDICTS } from "../../contracts/names.ts";
 import { rolloutLookSchema, rolloutPlanSchema } from "../../contracts/rollout.ts";
@@ -12,8 +12,11 @@ export const rollout = pgTable("rollout", {
   lifecycle: text("lifecycle"),
   plan: jsonColumn("plan", rolloutPlanSchema).notNull(),
   planDigest: text("plan_digest").notNull(),
+  /** Above it a request is slow; null without a latency guardrail. */
+  latencyThresholdMs: doublePrecision("latency_threshold_ms"),
   championVersion: uuid("champion_version"),
   canaryVersion: uuid("canary_version").notNull(),
+  startedBy: text("started_by").notNull(),
   status: text("status", { enum: ROLLOUT_STATUSES }).notNull().default("running"),
   outcome: text("outcome"),
   startedAt: instant("started_at").notNull().defaultNow(),

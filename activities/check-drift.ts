@@ -1,0 +1,136 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { runJob } from "../adapters/compute/run-job.ts";
+import { renderDrift } from "../adapters/reports/drift-page.ts";
+import { baselineProfileSchema, type DriftReport } from "../contracts/drift.ts";
+import { Failure, isFailure } from "../contracts/failures.ts";
+import type { DriftCheckOutcome } from "../contracts/messages.ts";
+import type { DataWindow } from "../contracts/primitives.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { requireLifecycle } from "../db/queries/lifecycle.ts";
+import { recordEdges } from "../db/queries/lineage.ts";
+import { findVersionById } from "../db/queries/model.ts";
+import { findDriftCheck, findMonitor, recordDriftCheck, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { withHeartbeat } from "./heartbeat.ts";
+import { keepFile, keepJson, keepPage, type KeptArtifact } from "./keep-artifact.ts";
+
+/** Schedules act for nobody in person. */
+const SCHEDULER = "modelwright/scheduler";
+
+export interface DriftCheckRequest {
+  readonly monitorId: string;
+  /** ISO; the window ends here. */
+  readonly scheduledAt: string;
+}
+
+/**
+ * Counts one window against the baseline. A window has one check: a repeated or late one finds the first. Drift beyond its margin,
+ * proved at the check's error budget, is recorded as harm; no rows are "insufficient", never "stable".
+ */
+export async function checkDrift(dependencies: Dependencies, request: DriftCheckRequest): Promise<DriftCheckOutcome> {
+  const { database } = dependencies;
+  const monitor = await findMonitor(database, request.monitorId);
+  if (!monitor) throw new Failure("REFERENCE_UNKNOWN", { reference: `monitor/${request.monitorId}` });
+  const scheduledAt = new Date(request.scheduledAt);
+  const before = await findDriftCheck(database, { monitor: monitor.id, scheduledAt });
+  if (before) return outcome(before);
+
+  const window = windowBefore(scheduledAt, monitor.spec.windowMs);
+  const counted = await withHeartbeat((tools) => count(dependencies, { monitor, window, name: dayOf(request.scheduledAt), ...tools }));
+  const check = await database.transaction(async (tx) => {
+    for (const artifact of counted?.artifacts ?? []) await artifact.register(tx);
+    const recorded = await recordDriftCheck(tx, {
+      monitor: monitor.id,
+      scheduledAt,
+      window,
+      dataDigest: counted?.data.digest ?? null,
+      reportDigest: counted?.report.digest ?? null,
+      verdict: counted?.outcome.verdict ?? "insufficient",
+      driftedColumns: [...(counted?.outcome.driftedColumns ?? [])],
+      harm: counted?.outcome.verdict === "drifted",
+    });
+    const subject = `drift-check/${recorded.id}`;
+    await recordEdges(tx, [
+      { from: `monitor/${monitor.id}`, to: subject, role: "checked", lifecycle: monitor.lifecycle },
+      ...(counted ? [{ from: `artifact/${counted.data.digest}`, to: subject, role: "window", lifecycle: monitor.lifecycle }] : []),
+    ]);
+    await recordAudit(tx, {
+      actor: SCHEDULER,
+      subject,
+      body: {
+        kind: "drift-checked",
+        monitor: monitor.id,
+        scheduledAt: scheduledAt.toISOString(),
+        verdict: recorded.verdict,
+        harm: recorded.harm,
+        reportDigest: recorded.reportDigest,
+      },
+    });
+    return recorded;
+  });
+  return outcome(check);
+}
+
+const outcome = ({ id, verdict, harm }: DriftCheck): DriftCheckOutcome => ({ driftCheckId: id, verdict, harm });
+
+/** The window as the data writes its time: without zone, taken as UTC. */
+function windowBefore(end: Date, windowMs: number): DataWindow {
+  const local = (instant: Date) => instant.toISOString().slice(0, 19).replace("T", " ");
+  return { from: local(new Date(end.getTime() - windowMs)), to: local(end) };
+}
+
+const dayOf = (scheduledAt: string) => scheduledAt.replaceAll(/[^0-9A-Za-z]/g, "-");
+
+interface Counting {
+  readonly monitor: Monitor;
+  readonly window: DataWindow;
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly progress: (share: number, note: string) => void;
+}
+
+interface Counted {
+  readonly data: KeptArtifact;
+  readonly report: KeptArtifact;
+  readonly artifacts: readonly KeptArtifact[];
+  readonly outcome: DriftReport;
+}
+
+/** Null when the window holds no rows at all. */
+async function count(dependencies: Dependencies, { monitor, window, name, signal, progress }: Counting): Promise<Counted | null> {
+  const { database, artifacts } = dependencies;
+  if (monitor.lifecycle === null) throw new Error(`monitor ${monitor.id} has no lifecycle to take its data from`);
+  const { spec } = await requireLifecycle(database, monitor.lifecycle);
+  const version = await findVersionById(database, monitor.modelVersion);
+  if (!version) throw new Error(`monitor ${monitor.id}: version ${monitor.modelVersion} vanished`);
+  const directory = join(dependencies.workDirectory, "drift", monitor.id);
+  await mkdir(directory, { recursive: true });
+  const outputPath = join(directory, `${name}.parquet`);
+  try {
+    await runJob(
+      "snapshot",
+      { source: monitor.spec.source ?? spec.data.source, select: spec.data.select, time: spec.data.time, window, outputPath },
+      { signal, onProgress: (share, note) => progress(share / 2, note) },
+    );
+  } catch (thrown) {
+    if (isFailure(thrown) && thrown.code === "DATA_EMPTY") return null;
+    throw thrown;
+  }
+  const data = await keepFile(dependencies, { path: outputPath, kind: "dataset", mediaType: "application/vnd.apache.parquet" });
+  const profile = baselineProfileSchema.parse(JSON.parse(new TextDecoder().decode(await artifacts.read(monitor.baselineProfile))));
+  const drift = await runJob(
+    "drift",
+    {
+      profile,
+      data: { path: await artifacts.localPath(data.digest), format: "parquet", digest: data.digest },
+      signature: version.signature,
+      model: { path: await artifacts.localPath(version.artifact), digest: version.artifact },
+      settings: monitor.spec.drift,
+    },
+    { signal, onProgress: (share, note) => progress(0.5 + share / 2, note) },
+  );
+  const report = await keepJson(dependencies, "report", drift);
+  const page = await keepPage(dependencies, renderDrift(drift, profile, `${monitor.id} · ${window.from} to ${window.to}`));
+  return { data, report, artifacts: [data, report, page], outcome: drift };
+}

@@ -1,0 +1,111 @@
+import { Failure } from "../contracts/failures.ts";
+import type {
+  EndpointRollbackInput,
+  EndpointRollbackResult,
+  LifecycleRun,
+  RolloutInput,
+  RolloutResult,
+} from "../contracts/messages.ts";
+import { advanceEpoch } from "../db/queries/advance-epoch.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { requireLifecycle } from "../db/queries/lifecycle.ts";
+import { recordEdges } from "../db/queries/lineage.ts";
+import { findVersionById } from "../db/queries/model.ts";
+import { runOperation } from "../db/queries/operation.ts";
+import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
+import { findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
+import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { operationContext } from "./operation-context.ts";
+import { loadStageResult } from "./stage.ts";
+import { versionName } from "./version-reference.ts";
+
+/** Opens the deploy stage and tells the rollout what to do. Each round has its own rollout: evidence of another one is not its. */
+export async function planRollout(dependencies: Dependencies, { lifecycleId, round }: LifecycleRun): Promise<RolloutInput> {
+  const { database } = dependencies;
+  const { spec, startedBy } = await requireLifecycle(database, lifecycleId);
+  if (!spec.deployment) throw new Error(`lifecycle ${lifecycleId} deploys nothing`);
+  const { version } = await loadStageResult(dependencies, lifecycleId, "optimize");
+  await database.transaction((tx) => startStageRun(tx, { lifecycle: lifecycleId, stage: "deploy", round }));
+  const { endpoint, environment, rollout: plan } = spec.deployment;
+  return {
+    rolloutId: `${lifecycleId}-${round}`,
+    endpoint,
+    environment,
+    versionId: version.versionId,
+    startedBy,
+    lifecycle: { lifecycleId, round },
+    plan,
+  };
+}
+
+/** Closes the deploy stage with what the rollout came to. */
+export async function recordDeployment(
+  dependencies: Dependencies,
+  { lifecycleId, round, rollout }: LifecycleRun & { readonly rollout: RolloutResult },
+): Promise<void> {
+  const { database } = dependencies;
+  const { version } = await loadStageResult(dependencies, lifecycleId, "optimize");
+  await database.transaction(async (tx) => {
+    const run = await findStageRun(tx, { lifecycle: lifecycleId, stage: "deploy", round });
+    if (!run || run.finishedAt !== null) return;
+    const promoted = rollout.status === "promoted";
+    await finishStageRun(tx, {
+      id: run.id,
+      attempt: run.attempt,
+      status: promoted ? "passed" : "failed",
+      verdict: promoted ? "pass" : "fail",
+      headline: `${rollout.status}: ${rollout.reason}`,
+      result: { rolloutId: rollout.rolloutId, status: rollout.status, reason: rollout.reason },
+    });
+    await recordEdges(tx, [
+      { from: `model/${versionName(version)}`, to: `rollout/${rollout.rolloutId}`, role: rollout.status, lifecycle: lifecycleId },
+    ]);
+  });
+}
+
+/** Gives the endpoint back to the champion before the present one. Needs no approval: going back is the safe side. */
+export async function restoreFormerChampion(
+  { database }: Dependencies,
+  { endpoint, by, reason, requestId }: EndpointRollbackInput,
+): Promise<EndpointRollbackResult> {
+  const request = { endpoint, by, reason };
+  const restored = await runOperation(database, { key: `endpoint-rollback/${requestId}`, request, context: operationContext() }, async (tx) => {
+    const [routing] = await loadRouting(tx, { endpoint });
+    if (!routing) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${endpoint}` });
+    const formerId = await findFormerChampion(tx, { endpoint, champion: routing.champion?.versionId ?? null });
+    const former = formerId === null ? null : await findVersionById(tx, formerId);
+    if (!former) {
+      throw new Failure("INPUT_INVALID", { where: `endpoint ${endpoint}`, problems: "it never had another champion; deploy a version instead" });
+    }
+    const advanced = await advanceEpoch(tx, {
+      endpoint,
+      expectedEpoch: routing.epoch,
+      championVersion: former.id,
+      canaryVersion: null,
+      canaryShare: 0,
+      salt: requestId,
+      rollout: null,
+      reason: `rollback by ${by}: ${reason}`,
+      createdBy: by,
+      leaseMs: 0,
+    });
+    if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: "another writer" });
+    await recordAudit(tx, {
+      actor: by,
+      subject: `endpoint/${endpoint}`,
+      body: {
+        kind: "routing-advanced",
+        endpoint,
+        epoch: advanced.epoch,
+        championVersionId: former.id,
+        canaryVersionId: null,
+        canaryShare: 0,
+        reason: `rollback: ${reason}`,
+      },
+    });
+    return { epoch: advanced.epoch, champion: versionName(former) };
+  });
+  await awaitConfirmation(database, endpoint, whoConfirms.closing);
+  return restored;
+}

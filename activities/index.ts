@@ -1,0 +1,58 @@
+import { acceptSpec } from "./accept-spec.ts";
+import { admitModel } from "./admit-model.ts";
+import { awaitApproval, recordDecision } from "./approval.ts";
+import { checkDrift } from "./check-drift.ts";
+import { confirmTraffic } from "./confirm-traffic.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { planRollout, recordDeployment, restoreFormerChampion } from "./deployment.ts";
+import { endLifecycle } from "./end-lifecycle.ts";
+import { evaluateModel } from "./evaluate-model.ts";
+import { translateFailures } from "./failures.ts";
+import { startMonitor } from "./monitor.ts";
+import { optimizeModel } from "./optimize-model.ts";
+import { registerModel } from "./register-model.ts";
+import { decideRetrain } from "./retrain.ts";
+import { closeRollout, lookAtRollout, openRollout, renewRolloutLease, shiftTraffic } from "./roll-out.ts";
+import { snapshotData } from "./snapshot-data.ts";
+import { trainModel } from "./train-model.ts";
+import { validateData } from "./validate-data.ts";
+
+const all = {
+  acceptSpec,
+  snapshotData,
+  validateData,
+  trainModel,
+  admitModel,
+  optimizeModel,
+  evaluateModel,
+  awaitApproval,
+  recordDecision,
+  planRollout,
+  recordDeployment,
+  openRollout,
+  shiftTraffic,
+  confirmTraffic,
+  lookAtRollout,
+  renewRolloutLease,
+  closeRollout,
+  restoreFormerChampion,
+  startMonitor,
+  endLifecycle,
+  checkDrift,
+  decideRetrain,
+  registerModel,
+} as const;
+
+/** The activities as Temporal calls them: one object in, ids and verdicts out. */
+export type Activities = {
+  readonly [Name in keyof typeof all]: (input: Parameters<(typeof all)[Name]>[1]) => ReturnType<(typeof all)[Name]>;
+};
+
+/** Binds every activity to the outside world and puts the catalogue's failures on the wire. */
+export function createActivities(dependencies: Dependencies): Activities {
+  const bound = Object.entries(all).map(([name, activity]) => [
+    name,
+    (input: never) => (activity as (dependencies: Dependencies, input: never) => Promise<unknown>)(dependencies, input),
+  ]);
+  return translateFailures(Object.fromEntries(bound) as Activities);
+}

@@ -1,0 +1,60 @@
+import { readFile } from "node:fs/promises";
+import { runJob } from "../adapters/compute/run-job.ts";
+import { Failure } from "../contracts/failures.ts";
+import type { RegistrationInput } from "../contracts/messages.ts";
+import { modelSignatureSchema, type ModelSignature } from "../contracts/signature.ts";
+import type { VersionReference } from "../contracts/stages.ts";
+import { ensureModel } from "../db/queries/model.ts";
+import { runOperation } from "../db/queries/operation.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { withHeartbeat } from "./heartbeat.ts";
+import { keepFile } from "./keep-artifact.ts";
+import { operationContext } from "./operation-context.ts";
+import { recordVersion, referenceOf } from "./version-reference.ts";
+
+/** Admits somebody's own model file as a version: the same limits and smoke inference as for a trained one. */
+export async function registerModel(dependencies: Dependencies, input: RegistrationInput): Promise<VersionReference> {
+  return withHeartbeat(async ({ signal }) => {
+    const signature = await loadSignature(input.signaturePath);
+    const facts = await runJob("admit", { model: { path: input.modelPath }, signature, sample: null }, { signal });
+    const file = await keepFile(dependencies, { path: input.modelPath, kind: "model", mediaType: "application/onnx" });
+    const { registrationId, ...request } = input;
+    return runOperation(
+      dependencies.database,
+      { key: `registration/${registrationId}`, request: { ...request, digest: file.digest }, context: operationContext() },
+      async (tx) => {
+        await ensureModel(tx, { name: input.model, purpose: "" });
+        await file.register(tx);
+        const version = await recordVersion(tx, {
+          model: input.model,
+          artifact: file.digest,
+          signature,
+          origin: "registered",
+          parentVersion: null,
+          facts,
+          createdBy: input.registeredBy,
+          key: null,
+        });
+        return referenceOf(version);
+      },
+    );
+  });
+}
+
+async function loadSignature(path: string): Promise<ModelSignature> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new Failure("FILE_MISSING", { path, what: "the model's signature as JSON" }, { cause });
+  });
+  const parsed = modelSignatureSchema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  const found = parsed.error.issues.map((issue) => `${issue.path.join(".") || "(top)"}: ${issue.message}`).join("; ");
+  throw new Failure("MODEL_SIGNATURE", { where: path, found, expected: "a ModelSignature (contracts/signature.ts)" });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

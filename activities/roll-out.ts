@@ -1,0 +1,209 @@
+import { Failure } from "../contracts/failures.ts";
+import type { LookOutcome, OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
+import { rolloutPlanSchema, type RolloutPlan } from "../contracts/rollout.ts";
+import { judgeRollout } from "../core/rollout/judge.ts";
+import type { Transaction } from "../db/client.ts";
+import { advanceEpoch } from "../db/queries/advance-epoch.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { ensureEndpoint, renewLease, requiresEvidence } from "../db/queries/endpoint.ts";
+import { countEpochs } from "../db/queries/epoch-counts.ts";
+import { findPassingEvaluation } from "../db/queries/evaluation.ts";
+import { findVersionById } from "../db/queries/model.ts";
+import { latencyQuantile } from "../db/queries/prediction.ts";
+import { endRollout, findLook, findRollout, recordLook, startRollout, type Rollout } from "../db/queries/rollout.ts";
+import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
+import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { versionName } from "./version-reference.ts";
+
+/** Days of the champion's own latencies that freeze what counts as slow. */
+const LATENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
+/** Fewer requests than this say nothing about a quantile; then the floor alone counts. */
+const LATENCY_MINIMUM_REQUESTS = 100;
+
+/** Fixes everything the rollout is judged by, before any traffic moves; refuses a version without the evidence its environment asks for. */
+export async function openRollout({ database }: Dependencies, input: RolloutInput): Promise<OpenedRollout> {
+  const plan = rolloutPlanSchema.parse(input.plan);
+  const before = await findRollout(database, input.rolloutId);
+  if (before) return opened(before);
+  const version = await findVersionById(database, input.versionId);
+  if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `version ${input.versionId}` });
+  const name = versionName(version);
+
+  const endpoint = { name: input.endpoint, environment: input.environment, model: version.model };
+  await database.transaction((tx) => ensureEndpoint(tx, endpoint));
+  if ((await requiresEvidence(database, input.environment)) && !(await findPassingEvaluation(database, version.id))) {
+    throw new Failure("ENVIRONMENT_NEEDS_EVIDENCE", { environment: input.environment, version: `model/${name}` });
+  }
+  const champion = await championOf(database, input.endpoint);
+  if (champion?.id === version.id) {
+    const problems = `${name} is the champion already; deploy another version`;
+    throw new Failure("INPUT_INVALID", { where: `endpoint ${input.endpoint}`, problems });
+  }
+  const latencyThresholdMs = champion ? await slowFrom(database, input.endpoint, champion.id, plan) : null;
+  return database.transaction(async (tx) => {
+    const rollout = await startRollout(tx, {
+      id: input.rolloutId,
+      endpoint: input.endpoint,
+      lifecycle: input.lifecycle?.lifecycleId ?? null,
+      plan,
+      championVersion: champion?.id ?? null,
+      canaryVersion: version.id,
+      latencyThresholdMs,
+      startedBy: input.startedBy,
+    });
+    await recordAudit(tx, {
+      actor: input.startedBy,
+      subject: `rollout/${rollout.id}`,
+      body: {
+        kind: "rollout-started",
+        endpoint: rollout.endpoint,
+        planDigest: rollout.planDigest,
+        championVersionId: rollout.championVersion,
+        canaryVersionId: rollout.canaryVersion,
+      },
+    });
+    return opened(rollout);
+  });
+}
+
+const opened = ({ championVersion, plan }: Rollout): OpenedRollout => ({
+  hasChampion: championVersion !== null,
+  stepCount: plan.steps.length,
+  lookIntervalMs: plan.lookIntervalMs,
+  deadlineMs: plan.deadlineMs,
+  onDeadline: plan.onDeadline,
+});
+
+/** The champion's own quantile, frozen before the canary gets traffic, never below the plan's floor. */
+async function slowFrom(
+  database: Dependencies["database"],
+  endpoint: string,
+  modelVersion: string,
+  plan: RolloutPlan,
+): Promise<number | null> {
+  const guardrail = plan.guardrails.find((one) => one.name === "latency");
+  if (!guardrail) return null;
+  const since = new Date(Date.now() - LATENCY_WINDOW_MS);
+  const seen = await latencyQuantile(database, { endpoint, modelVersion, since, quantile: guardrail.quantile });
+  const measured = seen && seen.sampleCount >= LATENCY_MINIMUM_REQUESTS ? seen.latencyMs : 0;
+  return Math.max(guardrail.floorMs, measured);
+}
+
+/** Gives the canary the step's share by compare-and-set; repeating it changes nothing. */
+export async function shiftTraffic({ database }: Dependencies, { rolloutId, step }: { rolloutId: string; step: number }): Promise<void> {
+  const rollout = await requireRunning(database, rolloutId);
+  const share = rollout.plan.steps[step];
+  if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
+  const [routing] = await loadRouting(database, { endpoint: rollout.endpoint });
+  if (routing?.rollout === rolloutId && routing.canaryShare === share) return;
+  await database.transaction((tx) =>
+    move(tx, rollout, routing, { champion: rollout.championVersion, canary: rollout.canaryVersion, share, reason: `step ${step + 1} of ${rollout.plan.steps.length}` }),
+  );
+}
+
+/** One look of the judge over everything counted so far; the same number again is the same look. Renews the canary's lease. */
+export async function lookAtRollout(
+  { database }: Dependencies,
+  { rolloutId, step, number }: { rolloutId: string; step: number; number: number },
+): Promise<LookOutcome> {
+  const rollout = await requireRunning(database, rolloutId);
+  const seen = await findLook(database, { rollout: rolloutId, number });
+  const look =
+    seen?.look ??
+    judgeRollout({
+      plan: rollout.plan,
+      step,
+      counts: await countEpochs(database, {
+        endpoint: rollout.endpoint,
+        rollout: rolloutId,
+        latencyThresholdMs: rollout.latencyThresholdMs ?? Number.MAX_VALUE,
+      }),
+      firstDeployment: rollout.championVersion === null,
+    });
+  await database.transaction(async (tx) => {
+    await recordLook(tx, { rollout: rolloutId, number, look });
+    if (look.verdict !== "rollback") await renew(tx, rollout);
+  });
+  return { verdict: look.verdict, stepDone: look.stepDone, reason: look.reason };
+}
+
+export async function renewRolloutLease({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+  const rollout = await requireRunning(database, rolloutId);
+  await database.transaction((tx) => renew(tx, rollout));
+}
+
+async function renew(tx: Transaction, { id, endpoint, plan }: Rollout): Promise<void> {
+  const [routing] = await loadRouting(tx, { endpoint });
+  if (routing?.rollout === id) await renewLease(tx, { endpoint, epoch: routing.epoch, leaseMs: plan.leaseMs });
+}
+
+/** Ends the rollout with one last epoch: the canary becomes the champion, or the champion gets everything back. */
+export async function closeRollout(
+  { database }: Dependencies,
+  { rolloutId, status, reason }: RolloutResult,
+): Promise<RolloutResult> {
+  const rollout = await findRollout(database, rolloutId);
+  // Nothing was opened, so nothing moved.
+  if (!rollout) return { rolloutId, status, reason };
+  await database.transaction(async (tx) => {
+    const current = await findRollout(tx, rolloutId);
+    if (current?.status !== "running") return;
+    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
+    const champion = status === "promoted" ? rollout.canaryVersion : rollout.championVersion;
+    if (champion !== null && (status === "promoted" || routing?.canary)) {
+      await move(tx, rollout, routing, { champion, canary: null, share: 0, reason: `${status}: ${reason}` });
+    }
+    await endRollout(tx, { id: rolloutId, status, outcome: reason });
+    await recordAudit(tx, {
+      actor: rollout.startedBy,
+      subject: `rollout/${rolloutId}`,
+      body: { kind: "rollout-ended", endpoint: rollout.endpoint, status, outcome: reason },
+    });
+  });
+  // The decision stands whether or not every gateway is there to hear it; a deaf one loses its canary with the lease.
+  await awaitConfirmation(database, rollout.endpoint, whoConfirms.closing);
+  return { rolloutId, status, reason };
+}
+
+interface Move {
+  readonly champion: string | null;
+  readonly canary: string | null;
+  readonly share: number;
+  readonly reason: string;
+}
+
+async function move(tx: Transaction, rollout: Rollout, routing: Routing | undefined, to: Move): Promise<void> {
+  const advanced = await advanceEpoch(tx, {
+    endpoint: rollout.endpoint,
+    expectedEpoch: routing?.epoch ?? 0,
+    championVersion: to.champion,
+    canaryVersion: to.canary,
+    canaryShare: to.share,
+    salt: rollout.id,
+    rollout: rollout.id,
+    reason: to.reason,
+    createdBy: rollout.startedBy,
+    leaseMs: rollout.plan.leaseMs,
+  });
+  if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint: rollout.endpoint, rollout: "another writer" });
+  await recordAudit(tx, {
+    actor: rollout.startedBy,
+    subject: `endpoint/${rollout.endpoint}`,
+    body: {
+      kind: "routing-advanced",
+      endpoint: rollout.endpoint,
+      epoch: advanced.epoch,
+      championVersionId: to.champion,
+      canaryVersionId: to.canary,
+      canaryShare: to.share,
+      reason: to.reason,
+    },
+  });
+}
+
+async function requireRunning(database: Dependencies["database"], rolloutId: string): Promise<Rollout> {
+  const rollout = await findRollout(database, rolloutId);
+  if (!rollout) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
+  return rollout;
+}

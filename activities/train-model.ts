@@ -1,0 +1,52 @@
+import { trainerOutputPaths } from "../adapters/training/trainer.ts";
+import { trainers } from "../adapters/training/trainers.ts";
+import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
+import { recordEdges } from "../db/queries/lineage.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { keepFile } from "./keep-artifact.ts";
+import { runStage } from "./stage.ts";
+
+/** Hands the training snapshot to the user's trainer and takes its model in; nothing has looked inside it yet. */
+export async function trainModel(dependencies: Dependencies, run: LifecycleRun): Promise<StageOutcome> {
+  return runStage(dependencies, run, "train", async ({ spec, lifecycle, directory, result, signal, progress }) => {
+    const { training } = await result("snapshot");
+    const { label, time } = spec.data;
+    const trained = await trainers[spec.training.trainer].train({
+      settings: spec.training,
+      manifest: {
+        version: 1,
+        data: {
+          path: await dependencies.artifacts.localPath(training.digest),
+          digest: training.digest,
+          format: "parquet",
+          rowCount: training.description.rowCount,
+          columns: training.description.columns,
+        },
+        label,
+        features: training.description.columns.map((column) => column.name).filter((name) => name !== label && name !== time),
+        parameters: spec.training.parameters,
+        seed: spec.training.seed,
+        output: trainerOutputPaths(directory),
+      },
+      workDirectory: directory,
+      signal,
+      onProgress: progress,
+    });
+    const model = await keepFile(dependencies, { path: trained.modelPath, kind: "model", mediaType: "application/onnx" });
+    const metrics = Object.entries(trained.metrics);
+    return {
+      verdict: "pass",
+      headline: metrics.length === 0 ? "trained" : `trainer reports ${metrics.map(([name, value]) => `${name} ${round(value)}`).join(", ")}`,
+      record: async (tx) => {
+        await model.register(tx);
+        await recordEdges(tx, [
+          { from: `artifact/${training.digest}`, to: `artifact/${model.digest}`, role: "training-data", lifecycle: lifecycle.id },
+          { from: `lifecycle/${lifecycle.id}`, to: `artifact/${model.digest}`, role: "trained-by", lifecycle: lifecycle.id },
+        ]);
+        return { model: model.digest, signature: trained.signature, metrics: { ...trained.metrics } };
+      },
+    };
+  });
+}
+
+const round = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(4));

@@ -1,0 +1,29 @@
+import { Worker } from "@temporalio/worker";
+import { QUEUES } from "../contracts/names.ts";
+import { becomeCurrentBuild, DEPLOYMENT_NAME } from "./deployment.ts";
+import { loadWorkflowBundle } from "./workflow-bundle.ts";
+import { runWorkerProcess } from "./worker-process.ts";
+
+/** Entry of the control worker: workflows and short database work. Never anything that blocks its event loop. */
+await runWorkerProcess({
+  maximumConnections: 20,
+  create: async ({ environment, connection, client, activities }) => {
+    const { code, buildId } = await loadWorkflowBundle(environment.cacheDirectory);
+    const worker = await Worker.create({
+      connection,
+      namespace: environment.namespace,
+      taskQueue: QUEUES.control,
+      workflowBundle: { code },
+      activities,
+      maxConcurrentActivityTaskExecutions: 20,
+      shutdownGraceTime: "10s",
+      workerDeploymentOptions: {
+        version: { deploymentName: DEPLOYMENT_NAME, buildId },
+        useWorkerVersioning: true,
+        // Lifecycles wait for days: they move to the newest build, and replay tests guard that they can.
+        defaultVersioningBehavior: "AUTO_UPGRADE",
+      },
+    });
+    return { worker, started: (signal) => becomeCurrentBuild(client, buildId, signal) };
+  },
+});

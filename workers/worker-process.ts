@@ -1,0 +1,56 @@
+import { Client, Connection } from "@temporalio/client";
+import { DefaultLogger, NativeConnection, Runtime, type Worker } from "@temporalio/worker";
+import { createActivities, type Activities } from "../activities/index.ts";
+import { createFileStore } from "../adapters/artifacts/file-store.ts";
+import { createTemporalSchedules } from "../adapters/schedules/temporal.ts";
+import { openDatabase } from "../db/client.ts";
+import { parseEnvironment, type WorkerEnvironment } from "./environment.ts";
+
+/** What both worker processes share. */
+export interface WorkerTools {
+  readonly environment: WorkerEnvironment;
+  readonly connection: NativeConnection;
+  readonly client: Client;
+  readonly activities: Activities;
+}
+
+/**
+ * Life of a worker process: connects, makes its worker, says `{"ready":true}` and runs until it is told to stop or its parent is
+ * gone. `started` runs once the worker polls.
+ */
+export async function runWorkerProcess(options: {
+  readonly maximumConnections: number;
+  readonly create: (tools: WorkerTools) => Promise<{ readonly worker: Worker; readonly started?: (signal: AbortSignal) => Promise<void> }>;
+}): Promise<void> {
+  const environment = parseEnvironment(process.env);
+  Runtime.install({ logger: new DefaultLogger("WARN"), shutdownSignals: [] });
+  const connection = await NativeConnection.connect({ address: environment.temporalAddress });
+  const clientConnection = await Connection.connect({ address: environment.temporalAddress });
+  const client = new Client({ connection: clientConnection, namespace: environment.namespace });
+  const database = openDatabase({ url: environment.databaseUrl, maximumConnections: options.maximumConnections });
+  const activities = createActivities({
+    database,
+    artifacts: createFileStore(environment.artifactsDirectory),
+    schedules: createTemporalSchedules(client),
+    workDirectory: environment.workDirectory,
+  });
+
+  const { worker, started } = await options.create({ environment, connection, client, activities });
+  const stopping = new AbortController();
+  const stop = () => {
+    stopping.abort();
+    if (worker.getState() === "RUNNING") worker.shutdown();
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
+
+  const running = worker.run();
+  await started?.(stopping.signal);
+  process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
+  try {
+    await running;
+  } finally {
+    await database.close();
+    await clientConnection.close();
+    await connection.close();
+  }
+}
