@@ -60,7 +60,7 @@ async function train(request: TrainingRequest): Promise<TrainingResult> {
  * What a trainer sees of our environment: enough to find programs and a place for files. Database addresses, tokens and keys
  * of the worker are not its business. Node is always found, even when the worker was started by its full path.
  */
-export function trainerEnvironment(
+function trainerEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
   manifestPath: string,
 ): Record<string, string> {

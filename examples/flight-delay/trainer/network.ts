@@ -20,7 +20,7 @@ export interface NetworkShape {
 }
 
 /** A layer `output = input · weights + bias`; all but the last are followed by a ReLU. */
-export interface Layer {
+interface Layer {
   readonly weights: Parameter;
   readonly bias: Parameter;
 }

@@ -14,13 +14,13 @@ export interface SnapshotRequest {
   readonly seed: number;
 }
 
-export interface NumberColumn {
+interface NumberColumn {
   readonly name: string;
   readonly mean: number;
   readonly deviation: number;
 }
 
-export interface CategoryColumn {
+interface CategoryColumn {
   readonly name: string;
   /** Index 0 stands for every value that is not listed. */
   readonly vocabulary: readonly string[];
