@@ -1,0 +1,184 @@
+import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
+import { Client, Connection } from "@temporalio/client";
+import type { Decision, EndpointRollbackResult, LifecycleInput, LifecycleResult, Request, RolloutInput, RolloutResult } from "../contracts/messages.ts";
+import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
+import { Failure } from "../contracts/failures.ts";
+import type { LifecycleSpecInput } from "../contracts/spec.ts";
+import type { VersionReference } from "../contracts/stages.ts";
+import { openDatabase, type Database } from "../db/client.ts";
+import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
+import { findVersion } from "../db/queries/model.ts";
+import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
+import { findAddresses, type Addresses } from "./addresses.ts";
+import { toFailure } from "./failures.ts";
+import { createReader, type Reader } from "./reader.ts";
+import { loadSpec, parseSpec } from "./spec.ts";
+
+/** What scripts talk to. Every deed names who does it; every question goes to Postgres. */
+export interface Modelwright extends Reader {
+  readonly addresses: Addresses;
+  /**
+   * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
+   * started if there is one. Starting the same id twice is one lifecycle.
+   */
+  readonly start: (spec: string | LifecycleSpecInput, options: { readonly as: string; readonly id?: string }) => Promise<{ lifecycleId: string }>;
+  /** Runs a failed lifecycle again; stages that passed are kept. */
+  readonly retry: (lifecycleId: string, options: { readonly as: string }) => Promise<{ lifecycleId: string; round: number }>;
+  /** Waits for the end; rejects with the failure that ended it. */
+  readonly result: (lifecycleId: string) => Promise<LifecycleResult>;
+  readonly decide: (lifecycleId: string, decision: Decision) => Promise<void>;
+  readonly pause: (lifecycleId: string, request: Request) => Promise<void>;
+  readonly resume: (lifecycleId: string, request: Request) => Promise<void>;
+  readonly abort: (lifecycleId: string, request: Request) => Promise<void>;
+  /** Registers a model file of your own; its signature is a JSON file. Paths are on the compute workers' machine. */
+  readonly register: (file: { readonly model: string; readonly path: string; readonly signaturePath: string; readonly as: string }) => Promise<VersionReference>;
+  /** Starts a rollout of `NAME@N`; the plan's defaults hold where it says nothing. */
+  readonly deploy: (request: DeployRequest) => Promise<{ readonly rolloutId: string; readonly result: () => Promise<RolloutResult> }>;
+  /** Ends a running canary, or brings the former champion back. */
+  readonly rollback: (endpoint: string, request: Request) => Promise<RolloutResult | EndpointRollbackResult>;
+  readonly temporal: Client;
+  readonly close: () => Promise<void>;
+}
+
+export interface DeployRequest {
+  readonly model: string;
+  readonly number: number;
+  readonly endpoint: string;
+  readonly environment: string;
+  readonly as: string;
+  /** RolloutPlan as people write it. */
+  readonly plan?: Readonly<Record<string, unknown>>;
+}
+
+/** Connects to a stack: the one named, else the one the environment or the data directory names. @throws STACK_UNREACHABLE */
+export async function connect(addresses?: Addresses): Promise<Modelwright> {
+  const found = addresses ?? (await findAddresses());
+  const connection = await Connection.connect({ address: found.temporal, connectTimeout: "5s" }).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Failure("STACK_UNREACHABLE", { what: "Temporal", address: found.temporal, reason }, { cause });
+  });
+  const client = new Client({ connection, namespace: found.temporalNamespace });
+  const database = openDatabase({ url: found.database, maximumConnections: 4 });
+  return {
+    addresses: found,
+    temporal: client,
+    ...createReader(database, client),
+    ...createLifecycleDeeds(client, database),
+    ...createEndpointDeeds(client, database),
+    close: async () => {
+      await database.close();
+      await connection.close();
+    },
+  };
+}
+
+/** Runs a Temporal call and gives back the catalogue's failure in it, if there is one. */
+async function call<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (thrown) {
+    throw toFailure(thrown);
+  }
+}
+
+function createLifecycleDeeds(client: Client, database: Database) {
+  const handleOf = (lifecycleId: string) => client.workflow.getHandle(workflowIds.lifecycle(lifecycleId));
+  const begin = (input: LifecycleInput) =>
+    call(
+      client.workflow.start(WORKFLOWS.modelLifecycle, {
+        taskQueue: QUEUES.control,
+        workflowId: workflowIds.lifecycle(input.lifecycleId),
+        workflowIdConflictPolicy: "USE_EXISTING",
+        args: [input],
+      }),
+    );
+  /** A pause or resume reaches the rollout while one runs, else the lifecycle between its stages. */
+  const tell = async (lifecycleId: string, update: string, request: Request) => {
+    const { spec } = await requireLifecycle(database, lifecycleId);
+    const rollout = spec.deployment ? await findRunningRollout(database, spec.deployment.endpoint) : null;
+    const handle = rollout?.lifecycle === lifecycleId ? client.workflow.getHandle(workflowIds.rollout(rollout.endpoint)) : handleOf(lifecycleId);
+    await call(handle.executeUpdate(update, { args: [request] }));
+  };
+  return {
+    start: async (spec, { as, id }) => {
+      const parsed = typeof spec === "string" ? await loadSpec(spec) : parseSpec(spec, { path: "spec", directory: process.cwd() });
+      const lifecycleId = id ?? `${parsed.model.name}-${randomUUID().slice(0, 8)}`;
+      await begin({ lifecycleId, round: 1, spec: parsed, startedBy: as, causedBy: null });
+      return { lifecycleId };
+    },
+    retry: async (lifecycleId) => {
+      const lifecycle = await requireLifecycle(database, lifecycleId);
+      if (lifecycle.status !== "failed") {
+        const problems = `it is ${lifecycle.status}; only a failed lifecycle is run again, start a new one instead`;
+        throw new Failure("INPUT_INVALID", { where: `lifecycle ${lifecycleId}`, problems });
+      }
+      const round = (await lastRound(database, lifecycleId)) + 1;
+      await begin({ lifecycleId, round, spec: null, startedBy: lifecycle.startedBy, causedBy: lifecycle.causedBy });
+      return { lifecycleId, round };
+    },
+    result: (lifecycleId) => call(handleOf(lifecycleId).result() as Promise<LifecycleResult>),
+    decide: async (lifecycleId, decision) => {
+      await requireLifecycle(database, lifecycleId);
+      await call(handleOf(lifecycleId).executeUpdate(UPDATES.decide, { args: [decision] }));
+    },
+    pause: (lifecycleId, request) => tell(lifecycleId, UPDATES.pause, request),
+    resume: (lifecycleId, request) => tell(lifecycleId, UPDATES.resume, request),
+    abort: async (lifecycleId, request) => {
+      await call(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [request] }));
+    },
+  } satisfies Partial<Modelwright>;
+}
+
+async function lastRound(database: Database, lifecycleId: string): Promise<number> {
+  const lifecycle = await loadLifecycle(database, lifecycleId);
+  return Math.max(1, ...(lifecycle?.stages ?? []).map((stage) => stage.round));
+}
+
+function createEndpointDeeds(client: Client, database: Database) {
+  return {
+    register: ({ model, path, signaturePath, as }) => {
+      const registrationId = randomUUID();
+      return call(
+        client.workflow.execute(WORKFLOWS.modelRegistration, {
+          taskQueue: QUEUES.control,
+          workflowId: workflowIds.registration(registrationId),
+          args: [{ registrationId, model, modelPath: resolve(path), signaturePath: resolve(signaturePath), registeredBy: as }],
+        }) as Promise<VersionReference>,
+      );
+    },
+    deploy: async ({ model, number, endpoint, environment, as, plan }) => {
+      const version = await findVersion(database, { model, number });
+      if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `model/${model}@${number}` });
+      const running = await findRunningRollout(database, endpoint);
+      if (running) throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running.id });
+      const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
+      const input: RolloutInput = { rolloutId, endpoint, environment, versionId: version.id, startedBy: as, lifecycle: null, plan: plan ?? {} };
+      const handle = await call(
+        client.workflow.start(WORKFLOWS.canaryRollout, {
+          taskQueue: QUEUES.control,
+          workflowId: workflowIds.rollout(endpoint),
+          args: [input],
+        }),
+      );
+      return { rolloutId, result: () => call(handle.result() as Promise<RolloutResult>) };
+    },
+    rollback: async (endpoint, request) => {
+      const running = await findRunningRollout(database, endpoint);
+      if (running) {
+        const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
+        await call(handle.executeUpdate(UPDATES.rollback, { args: [request] }));
+        await call(handle.result());
+        const ended = await findRollout(database, running.id);
+        return { rolloutId: running.id, status: "aborted" as const, reason: ended?.outcome ?? request.reason };
+      }
+      return call(
+        client.workflow.execute(WORKFLOWS.endpointRollback, {
+          taskQueue: QUEUES.control,
+          workflowId: workflowIds.rollout(endpoint),
+          args: [{ endpoint, requestId: randomUUID(), ...request }],
+        }) as Promise<EndpointRollbackResult>,
+      );
+    },
+  } satisfies Partial<Modelwright>;
+}
