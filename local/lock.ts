@@ -1,11 +1,16 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { Failure } from "../contracts/failures.ts";
-import { processIdentity } from "./processes.ts";
+import { processIdentity, waitForEnd } from "./processes.ts";
+import { createWhole } from "./whole-file.ts";
+
+/** A process that was just killed holds its lock until the system is done with it. */
+const DYING_MS = 1_000;
 
 export interface DataDirLock {
   readonly path: string;
+  readonly content: string;
   release(): Promise<void>;
 }
 
@@ -16,18 +21,17 @@ export interface DataDirLock {
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, "stack.lock");
-  const ours = `${process.pid}\n${processIdentity(process.pid) ?? ""}\n`;
+  const content = `${process.pid}\n${processIdentity(process.pid) ?? ""}\n`;
+  const takenOverBy = Date.now() + DYING_MS;
   for (;;) {
-    try {
-      await writeFile(path, ours, { flag: "wx", mode: 0o600 });
-      return { path, release: async () => await rm(path, { force: true }) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
+    if (await createWhole(path, content))
+      return { path, content, release: async () => await rm(path, { force: true }) };
     const held = await readFile(path, "utf8").catch(() => undefined);
     if (held === undefined) continue;
-    requireStale(held, dataDir);
-    await discard(path, held);
+    const holder = livePid(held);
+    if (holder === undefined) await discard(path, held);
+    else if (Date.now() < takenOverBy) await waitForEnd(holder, DYING_MS);
+    else throw alreadyRunning(holder, dataDir);
   }
 }
 
@@ -42,13 +46,11 @@ function livePid(held: string): number | undefined {
   return identity && processIdentity(Number(pid)) === identity ? Number(pid) : undefined;
 }
 
-function requireStale(held: string, dataDir: string): void {
-  const pid = livePid(held);
-  if (pid === undefined) return;
-  throw new Failure("STACK_NOT_STARTED", {
+function alreadyRunning(holder: number, dataDir: string): Failure {
+  return new Failure("STACK_NOT_STARTED", {
     what: `a stack on ${dataDir}`,
-    reason: `process ${pid} already runs one there`,
-    wayOut: `stop it (\`kill ${pid}\`), or name another folder with MODELWRIGHT_DATA_DIR`,
+    reason: `process ${holder} already runs one there`,
+    wayOut: `stop it (\`kill ${holder}\`), or name another folder with MODELWRIGHT_DATA_DIR`,
   });
 }
 

@@ -15,8 +15,13 @@ export async function openLog(path: string): Promise<FileHandle> {
   return await open(path, "a", 0o600);
 }
 
-/** The last lines of a log as one line, for an error message; empty when there is no log. */
-export async function tailOfLog(path: string, lineCount = 3): Promise<string> {
+/**
+ * What a process that failed said last, as one line for an error message: the last line that names an error, since Node
+ * prints a stack and its version after it, else the last line. Empty when there is no log.
+ */
+export async function lastWordsIn(path: string): Promise<string> {
   const text = await readFile(path, "utf8").catch(() => "");
-  return text.trim().split("\n").slice(-lineCount).join(" | ").slice(-600);
+  const lines = text.trim().split("\n").slice(-60);
+  const named = lines.findLast((line) => /^\S*(Error|Failure)\b.*: |\b(FATAL|ERROR): /.test(line));
+  return (named ?? lines.at(-1) ?? "").slice(0, 600);
 }

@@ -8,7 +8,7 @@ import { Client } from "pg";
 
 import { Failure } from "../contracts/failures.ts";
 import { findFreePort } from "./free-port.ts";
-import { openLog, tailOfLog } from "./logs.ts";
+import { openLog, lastWordsIn } from "./logs.ts";
 import { choosePostgresLaunch, giveTo, type PostgresLaunch } from "./ordinary-user.ts";
 import { locatePostgres } from "./postgres-binaries.ts";
 import { belongsToFolder, endProcess, isAlive } from "./processes.ts";
@@ -69,17 +69,18 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const onProgress = options.onProgress ?? (() => undefined);
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const dataDir = await realpath(options.dataDir);
+  const onSpawn = options.onSpawn ?? (() => undefined);
   const launch = await choosePostgresLaunch({ binaries: await locatePostgres(), dataDir, onProgress });
   const cluster = join(launch.clusterParent, "postgres");
   const password = await loadSecret(join(dataDir, "postgres.password"));
   const logFile = join(dataDir, "logs", "postgres.log");
   if (!existsSync(join(cluster, "PG_VERSION"))) {
-    await initializeCluster({ launch, cluster, password, logFile });
+    await initializeCluster({ launch, cluster, password, logFile, onSpawn });
   }
   if (launch.owner) await giveTo(launch.owner, cluster);
   await stopLeftover(cluster, onProgress);
   const settings = { ...laptopSettings, ...options.settings };
-  return await serve({ launch, cluster, password, logFile, settings, onSpawn: options.onSpawn ?? (() => undefined) });
+  return await serve({ launch, cluster, password, logFile, settings, onSpawn });
 }
 
 interface Cluster {
@@ -87,13 +88,15 @@ interface Cluster {
   readonly cluster: string;
   readonly password: string;
   readonly logFile: string;
+  readonly onSpawn: (pid: number) => void;
 }
 
 /** Runs initdb beside the cluster's place and moves the result there, so that a killed run leaves no half cluster. */
-async function initializeCluster({ launch, cluster, password, logFile }: Cluster): Promise<void> {
+async function initializeCluster({ launch, cluster, password, logFile, onSpawn }: Cluster): Promise<void> {
   for (const name of await readdir(launch.clusterParent)) {
-    if (name.startsWith("postgres.initializing-"))
-      await rm(join(launch.clusterParent, name), { recursive: true, force: true });
+    if (!name.startsWith("postgres.initializing-")) continue;
+    // The initdb of a run that was killed a moment ago may still write there; the next run clears what is left then.
+    await rm(join(launch.clusterParent, name), { recursive: true, force: true }).catch(() => undefined);
   }
   const workshop = await mkdtemp(`${cluster}.initializing-`);
   const passwordFile = join(workshop, "password");
@@ -105,6 +108,7 @@ async function initializeCluster({ launch, cluster, password, logFile }: Cluster
   const args = ["-D", target, "-U", SUPERUSER, "--auth=scram-sha-256", `--pwfile=${passwordFile}`];
   args.push("--encoding=UTF8", "--locale=C", "--no-instructions");
   const child = await launchProcess(launch, launch.binaries.initdb, args, { cwd: workshop, logFile });
+  if (child.pid !== undefined) onSpawn(child.pid);
   const exit = await new Promise<string | undefined>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) => resolve(code === 0 ? undefined : `exit ${code ?? signal}`));
@@ -129,7 +133,6 @@ async function stopLeftover(cluster: string, onProgress: (line: string) => void)
 
 interface ServeOptions extends Cluster {
   readonly settings: Readonly<Record<string, string>>;
-  readonly onSpawn: (pid: number) => void;
 }
 
 async function serve(options: ServeOptions): Promise<PostgresServer> {
@@ -218,7 +221,7 @@ async function requireAnswer(url: string): Promise<void> {
 }
 
 async function notStarted(reason: string, logFile: string): Promise<Failure> {
-  const tail = await tailOfLog(logFile);
+  const tail = await lastWordsIn(logFile);
   return new Failure("STACK_NOT_STARTED", {
     what: "Postgres",
     reason: tail ? `${reason}: ${tail}` : reason,

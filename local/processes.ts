@@ -17,7 +17,10 @@ export function isAlive(pid: number): boolean {
  * Linux answers from /proc because small images carry no `ps`; elsewhere `ps` is part of the system.
  */
 export function processIdentity(pid: number): string | undefined {
-  if (process.platform === "linux") return statusFields(pid)?.startTicks;
+  if (process.platform === "linux") {
+    const fields = statusFields(pid);
+    return fields?.state === "Z" ? undefined : fields?.startTicks;
+  }
   return ask("ps", ["-o", "lstart=", "-p", String(pid)]);
 }
 

@@ -16,15 +16,15 @@ export interface Charge {
 export type ReaperOrder =
   | { readonly order: "watch"; readonly charge: Charge }
   | { readonly order: "forget"; readonly pid: number }
-  | { readonly order: "remove"; readonly path: string };
+  | { readonly order: "remove"; readonly path: string; readonly content: string };
 
 export interface Reaper {
   readonly pid: number | undefined;
   /** Ends the process when we are gone. Call it right after starting the process. */
   watch(charge: Omit<Charge, "identity">): void;
   forget(pid: number): void;
-  /** Removes the file when we are gone. */
-  removeFile(path: string): void;
+  /** Removes the file when we are gone, unless it holds something else by then: a successor may have written its own. */
+  removeFile(path: string, content: string): void;
   /** Lets the reaper do what is left to do, and waits for it. */
   close(): Promise<void>;
 }
@@ -78,8 +78,8 @@ export function startReaper(): Reaper {
       orders = orders.filter((order) => order.order !== "watch" || order.charge.pid !== pid);
       send({ order: "forget", pid });
     },
-    removeFile(path) {
-      give({ order: "remove", path });
+    removeFile(path, content) {
+      give({ order: "remove", path, content });
     },
     async close() {
       closing = true;

@@ -1,5 +1,4 @@
 import { realpath } from "node:fs/promises";
-import { join } from "node:path";
 
 import { cacheDir } from "./data-directory.ts";
 import { lockDataDir } from "./lock.ts";
@@ -38,8 +37,7 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   const dataDir = await realpath(options.dataDir);
   const shared = { dataDir, env, onProgress: options.onProgress ?? (() => undefined) };
   const reaper = startReaper();
-  reaper.removeFile(lock.path);
-  reaper.removeFile(join(dataDir, "temporal.pid"));
+  reaper.removeFile(lock.path, lock.content);
   const starting = {
     postgres: startPostgres({
       ...shared,

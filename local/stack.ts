@@ -1,12 +1,14 @@
-import { rename, rm, readFile, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { Failure } from "../contracts/failures.ts";
 import { migrate } from "../db/migrate.ts";
+import { findFreePort } from "./free-port.ts";
 import { lockHolder } from "./lock.ts";
 import { loadSecret } from "./secret.ts";
 import { once, startServers, type Servers, type ServersOptions } from "./servers.ts";
 import { createSupervisor, type ChildSpec, type SupervisedChild } from "./supervisor.ts";
+import { replaceWhole } from "./whole-file.ts";
 
 /** Where a running stack can be reached; what `up --json` prints and `<dataDir>/stack.json` holds. */
 export interface StackAddresses {
@@ -55,20 +57,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const database = await prepareDatabase(servers, env);
     signal?.throwIfAborted();
     onProgress("starting the workers and the gateway");
-    const specs = childSpecs({ servers, env, database });
+    const specs = await childSpecs({ servers, env, database });
     const interrupt = (): void => void supervisor.stop();
     signal?.addEventListener("abort", interrupt, { once: true });
-    const outcomes = await Promise.allSettled(specs.map(async (spec) => await supervisor.start(spec)));
+    await Promise.all(specs.map(async (spec) => await supervisor.start(spec)));
     signal?.removeEventListener("abort", interrupt);
     signal?.throwIfAborted();
-    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     const addresses = addressesOf(servers, database, supervisor.children.get("gateway"));
-    reaper.removeFile(addressFile);
-    await writeWhole(addressFile, `${JSON.stringify(addresses, null, 2)}\n`);
+    const content = `${JSON.stringify(addresses, null, 2)}\n`;
+    reaper.removeFile(addressFile, content);
+    await replaceWhole(addressFile, content);
     return { addresses, children: supervisor.children, servers, stop };
   } catch (error) {
     await stop().catch(() => undefined); // It would hide the failure that is reported here.
-    throw error;
+    throw signal?.aborted ? signal.reason : error;
   }
 }
 
@@ -94,7 +96,7 @@ interface ChildContext {
   readonly database: string;
 }
 
-function childSpecs({ servers, env, database }: ChildContext): readonly ChildSpec[] {
+async function childSpecs({ servers, env, database }: ChildContext): Promise<readonly ChildSpec[]> {
   const childEnv: NodeJS.ProcessEnv = {
     ...env,
     DATABASE_URL: database,
@@ -105,15 +107,13 @@ function childSpecs({ servers, env, database }: ChildContext): readonly ChildSpe
   // Only the migration acts as the owner of the schema.
   delete childEnv["DATABASE_ADMIN_URL"];
   delete childEnv["DATABASE_APPLICATION_PASSWORD"];
+  // Chosen here and not by the gateway: clients keep the address they were given when the gateway is started again.
+  const asked = env["GATEWAY_PORT"] ?? "0";
+  const port = asked === "0" ? String(await findFreePort()) : asked;
   return [
-    { name: "control", entry: "workers/control.ts", env: () => childEnv },
-    { name: "compute", entry: "workers/compute.ts", env: () => childEnv },
-    {
-      name: "gateway",
-      entry: "serving/main.ts",
-      // Clients keep the address they were given, so a gateway that is started again takes the port it had.
-      env: (last) => ({ ...childEnv, GATEWAY_PORT: last ? new URL(httpOf(last)).port : (env["GATEWAY_PORT"] ?? "0") }),
-    },
+    { name: "control", entry: "workers/control.ts", env: childEnv },
+    { name: "compute", entry: "workers/compute.ts", env: childEnv },
+    { name: "gateway", entry: "serving/main.ts", env: { ...childEnv, GATEWAY_PORT: port } },
   ];
 }
 
@@ -138,11 +138,4 @@ function httpOf(ready: Readonly<Record<string, unknown>>): string {
     reason: `its ready line names no address (http is ${JSON.stringify(http)})`,
     wayOut: "see gateway.log in the logs folder of the data directory",
   });
-}
-
-/** Readers see the whole file or none. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  const partial = `${path}.${process.pid}`;
-  await writeFile(partial, text, { mode: 0o600 });
-  await rename(partial, path);
 }

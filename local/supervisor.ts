@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Failure } from "../contracts/failures.ts";
 import { projectRoot } from "./data-directory.ts";
-import { openLog, tailOfLog } from "./logs.ts";
+import { openLog, lastWordsIn } from "./logs.ts";
 import { endProcess, sendSignal } from "./processes.ts";
 import { tsxLoader, type Reaper } from "./reaper.ts";
 
@@ -17,8 +17,7 @@ export interface ChildSpec {
   readonly name: string;
   /** TypeScript file, relative to the project root. */
   readonly entry: string;
-  /** Its environment; asked before every start, with the line it printed when it was last ready. */
-  readonly env: (last: ReadyLine | undefined) => NodeJS.ProcessEnv;
+  readonly env: NodeJS.ProcessEnv;
   readonly readyWithinMs?: number;
   /** How long it may take to finish its work after SIGTERM. */
   readonly stopGraceMs?: number;
@@ -125,7 +124,7 @@ class Keeper implements SupervisedChild {
     const outcome = await Promise.race([run.ready, run.exited, late]);
     if (typeof outcome === "string") {
       await this.stop();
-      const tail = await tailOfLog(this.#logFile);
+      const tail = await lastWordsIn(this.#logFile);
       throw new Failure("STACK_NOT_STARTED", {
         what: this.name,
         reason: tail ? `${outcome}: ${tail}` : outcome,
@@ -169,7 +168,7 @@ class Keeper implements SupervisedChild {
     const preload = new URL("exit-with-parent.mjs", import.meta.url).href;
     const child = spawn(process.execPath, ["--import", preload, "--import", tsxLoader(), this.#spec.entry], {
       cwd: projectRoot,
-      env: this.#spec.env(this.#ready),
+      env: this.#spec.env,
       // An own process group: Ctrl-C in the terminal reaches us alone, and what a killed child started can be found.
       detached: true,
       stdio: ["ignore", "pipe", log.fd, "ipc"],

@@ -9,7 +9,7 @@ import type { SearchAttributeType } from "@temporalio/common";
 
 import { Failure } from "../contracts/failures.ts";
 import { findFreePort } from "./free-port.ts";
-import { openLog, tailOfLog } from "./logs.ts";
+import { openLog, lastWordsIn } from "./logs.ts";
 import { endProcess, processIdentity } from "./processes.ts";
 import { findTemporalExecutable } from "./temporal-executable.ts";
 
@@ -91,8 +91,10 @@ async function serve(options: ServeOptions): Promise<TemporalServer> {
       await rm(pidFile, { force: true });
     };
     try {
-      if (pid !== undefined) options.onSpawn(pid);
-      if (pid !== undefined) await writeFile(pidFile, `${pid}\n${processIdentity(pid) ?? ""}\n`, { mode: 0o600 });
+      if (pid !== undefined) {
+        options.onSpawn(pid);
+        await writeFile(pidFile, `${pid}\n${processIdentity(pid) ?? ""}\n`, { mode: 0o600 });
+      }
       await waitForPort(port, () => ended);
       await prepareNamespace({ address, namespace, searchAttributes, withinMs: READY_WITHIN_MS });
       return { address, uiUrl: `http://127.0.0.1:${uiPort}`, namespace, ...(pid === undefined ? {} : { pid }), stop };
@@ -100,7 +102,7 @@ async function serve(options: ServeOptions): Promise<TemporalServer> {
       await stop();
       // Another process may have taken a port between choosing and using it.
       if (ended !== undefined && attempt < 3) continue;
-      const tail = await tailOfLog(logFile);
+      const tail = await lastWordsIn(logFile);
       throw new Failure(
         "STACK_NOT_STARTED",
         {

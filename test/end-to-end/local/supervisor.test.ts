@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { isAlive } from "../../../local/processes.ts";
 import { startReaper, type Reaper } from "../../../local/reaper.ts";
-import { createSupervisor, type ReadyLine, type SupervisedChild, type Supervisor } from "../../../local/supervisor.ts";
+import { createSupervisor, type SupervisedChild, type Supervisor } from "../../../local/supervisor.ts";
 import { exitOf, runProgram, survivors } from "./run-program.ts";
 
 const entry = "test/end-to-end/local/programs/steady.ts";
@@ -26,17 +26,16 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const withMode = (STEADY_MODE: string) => () => ({ ...process.env, STEADY_MODE });
+const withMode = (STEADY_MODE: string): NodeJS.ProcessEnv => ({ ...process.env, STEADY_MODE });
 const grandchildOf = (child: SupervisedChild): number => Number(child.ready["grandchild"]);
 
 describe("supervisor", () => {
-  it("starts a killed child again, with what it said last, and ends what the killed one had started", async () => {
-    const env = (last?: ReadyLine) => ({ ...process.env, STEADY_PORT: last ? "kept" : "first" });
-    const child = await supervisor.start({ name: "steady", entry, env });
+  it("starts a killed child again, and ends what the killed one had started", async () => {
+    const child = await supervisor.start({ name: "steady", entry, env: process.env });
     const { pid = 0 } = child;
     const grandchild = grandchildOf(child);
     process.kill(pid, "SIGKILL");
-    await vi.waitUntil(() => child.ready["port"] === "kept", { timeout: 30_000 });
+    await vi.waitUntil(() => grandchildOf(child) !== grandchild, { timeout: 30_000 });
     expect(child.restartCount).toBe(1);
     expect(child.pid).not.toBe(pid);
     expect(survivors({ pid, grandchild })).toEqual([]);
@@ -44,7 +43,7 @@ describe("supervisor", () => {
   });
 
   it("stops children in reverse order, by force when they do not end by themselves", async () => {
-    const first = await supervisor.start({ name: "first", entry, env: () => process.env });
+    const first = await supervisor.start({ name: "first", entry, env: process.env });
     const last = await supervisor.start({ name: "last", entry, env: withMode("stubborn"), stopGraceMs: 200 });
     const pids = { first: first.pid ?? 0, last: last.pid ?? 0, one: grandchildOf(first), two: grandchildOf(last) };
     const stopping = supervisor.stop();
@@ -72,7 +71,7 @@ describe("supervisor", () => {
   });
 
   it("gives the charges of a killed reaper to its successor", async () => {
-    const child = await supervisor.start({ name: "steady", entry, env: () => process.env });
+    const child = await supervisor.start({ name: "steady", entry, env: process.env });
     const { pid: firstReaper = 0 } = reaper;
     process.kill(firstReaper, "SIGKILL");
     await vi.waitUntil(() => reaper.pid !== firstReaper, { timeout: 10_000 });

@@ -14,4 +14,4 @@ process.on("SIGTERM", () => {
 });
 setInterval(() => undefined, 60_000);
 console.log("an ordinary line");
-console.log(JSON.stringify({ ready: true, grandchild: grandchild.pid, port: process.env["STEADY_PORT"] ?? "first" }));
+console.log(JSON.stringify({ ready: true, grandchild: grandchild.pid }));
