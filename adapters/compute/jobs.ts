@@ -1,5 +1,23 @@
+import { admit } from "./admit.ts";
+import { drift } from "./drift.ts";
+import { evaluate } from "./evaluate.ts";
+import { optimize } from "./optimize.ts";
+import { profile } from "./profile.ts";
+import { score } from "./score.ts";
+import { snapshot } from "./snapshot.ts";
+import { validate } from "./validate.ts";
+
 /** Registry of jobs: one file each, one line here. */
-export const jobs = {};
+export const jobs = {
+  admit,
+  drift,
+  evaluate,
+  optimize,
+  profile,
+  score,
+  snapshot,
+  validate,
+};
 
 export type JobName = keyof typeof jobs;
 export type JobInput<Name extends JobName> = Parameters<(typeof jobs)[Name]>[0];

@@ -1,10 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { baselineProfileSchema, type BaselineColumn } from "../../../contracts/drift.ts";
+import {
+  baselineColumnSchema,
+  baselineProfileSchema,
+  type BaselineColumn,
+  SCORE_COLUMN,
+} from "../../../contracts/drift.ts";
 import { isFailure } from "../../../contracts/failures.ts";
 import { modelSignatureSchema } from "../../../contracts/signature.ts";
 import { createOutline } from "../../../core/drift/outline-profile.ts";
 import { quantileEdges } from "../../../core/drift/quantile-edges.ts";
+import { createScoreOutline } from "../../../core/drift/score-outline.ts";
 import { watchedColumns } from "../../../core/drift/watched-columns.ts";
 import { createRandom } from "../../../core/stats/random.ts";
 import { batch, countInto, numbers, profileOf, text, watchedWorld, world } from "./columns.ts";
@@ -201,5 +207,31 @@ describe("watched columns", () => {
     ]);
     expect(() => of({ named: ["gone"] })).toThrow(failsWith("COLUMN_MISSING"));
     expect(() => of({ named: ["pixels"] })).toThrow(failsWith("COLUMN_TYPE"));
+  });
+});
+
+describe("the score as a profile column", () => {
+  it("gets the counts that counting the same scores into it again gives, in bins of about equal mass", () => {
+    const random = createRandom(23);
+    // Most scores tiny, a heavy value, both ends, some refused rows.
+    const scores = Array.from({ length: 20_000 }, (_, row) => {
+      if (row % 50 === 0) return [0, 1, -0, Number.NaN][(row / 50) % 4]!;
+      return row % 5 === 0 ? 0.25 : Math.fround(random.uniform() ** 6);
+    });
+    const outline = createScoreOutline();
+    for (let at = 0; at < scores.length; at += 3000) outline.add(Float64Array.from(scores.slice(at, at + 3000)));
+    const column = outline.freeze();
+    expect(baselineColumnSchema.parse(column)).toEqual(column);
+    const again = countInto([column], [batch({ [SCORE_COLUMN]: numbers(scores) })]);
+    expect(again.columns).toEqual([column]);
+    expect(column.nullCount).toBe(100);
+    expect(column.counts.length).toBeLessThanOrEqual(64);
+    expect(column.counts.filter((count) => count > 2 * (19_900 / 64)).length).toBe(1);
+  });
+
+  it("holds a model that refuses every row", () => {
+    const outline = createScoreOutline();
+    outline.add(Float64Array.of(Number.NaN));
+    expect(outline.freeze()).toMatchObject({ edges: [0], counts: [0, 0], nullCount: 1 });
   });
 });
