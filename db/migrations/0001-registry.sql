@@ -20,6 +20,23 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION make_append_only(regclass) FROM PUBLIC;
 
+-- Makes every new row start with `initial` and with database time in `times`, whatever the INSERT says. Grants by column would
+-- refuse instead of correct, but the query builder names every column of a table in its INSERTs.
+CREATE FUNCTION start_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW := jsonb_populate_record(NEW, TG_ARGV[0]::jsonb
+    || (SELECT coalesce(jsonb_object_agg(name, clock_timestamp()), '{}') FROM unnest(TG_ARGV[1]::text[]) AS name));
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION make_rows_start(starting_table regclass, initial jsonb, VARIADIC times text[]) RETURNS void LANGUAGE plpgsql
+AS $$
+BEGIN
+  EXECUTE format('CREATE TRIGGER a_start BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION start_row(%L, %L)',
+    starting_table, initial, times);
+END $$;
+REVOKE EXECUTE ON FUNCTION make_rows_start(regclass, jsonb, text[]) FROM PUBLIC;
+
 CREATE TABLE artifact (
   digest digest PRIMARY KEY,
   kind text NOT NULL CHECK (kind IN ('dataset', 'model', 'report', 'profile', 'spec', 'trainer-output')),
@@ -28,6 +45,7 @@ CREATE TABLE artifact (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 SELECT make_append_only('artifact');
+SELECT make_rows_start('artifact', '{}', 'created_at');
 
 CREATE TABLE dataset_snapshot (
   digest digest PRIMARY KEY REFERENCES artifact,
@@ -39,6 +57,7 @@ CREATE TABLE dataset_snapshot (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 SELECT make_append_only('dataset_snapshot');
+SELECT make_rows_start('dataset_snapshot', '{}', 'created_at');
 
 CREATE TABLE model (
   name entity_name PRIMARY KEY,
@@ -46,8 +65,9 @@ CREATE TABLE model (
   next_version integer NOT NULL DEFAULT 1 CHECK (next_version >= 1),
   created_at timestamptz NOT NULL DEFAULT now()
 );
--- next_version is written by the version triggers alone.
-GRANT SELECT, INSERT (name, purpose), UPDATE (purpose) ON model TO modelwright_application;
+-- After its start next_version is written by the version triggers alone.
+SELECT make_rows_start('model', '{"next_version": 1}', 'created_at');
+GRANT SELECT, INSERT, UPDATE (purpose) ON model TO modelwright_application;
 
 CREATE TABLE lifecycle (
   id text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 200),
@@ -74,8 +94,9 @@ CREATE INDEX lifecycle_by_model ON lifecycle (model, started_at, id);
 -- Single flight: however many checks find harm at once, one retraining of a model runs.
 CREATE UNIQUE INDEX lifecycle_one_retraining ON lifecycle (model)
   WHERE caused_by IS NOT NULL AND status IN ('running', 'waiting');
-GRANT SELECT, INSERT (id, model, spec, spec_digest, started_by, reason, caused_by),
-  UPDATE (status, outcome, failure_code) ON lifecycle TO modelwright_application;
+SELECT make_rows_start('lifecycle', '{"status": "running", "outcome": null, "failure_code": null, "finished_at": null}',
+  'started_at', 'status_at');
+GRANT SELECT, INSERT, UPDATE (status, outcome, failure_code) ON lifecycle TO modelwright_application;
 
 -- A failed lifecycle may be retried under its id; completed, rejected and aborted are final.
 CREATE FUNCTION guard_lifecycle_status() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -101,7 +122,7 @@ CREATE TABLE stage_run (
   status text NOT NULL DEFAULT 'running'
     CHECK (status IN ('running', 'passed', 'failed', 'inconclusive', 'waiting', 'cancelled')),
   verdict text CHECK (verdict IN ('pass', 'fail', 'inconclusive')),
-  config jsonb NOT NULL DEFAULT 'null',
+  config jsonb,
   result jsonb,
   failure jsonb,
   headline text,
@@ -112,8 +133,10 @@ CREATE TABLE stage_run (
   UNIQUE (lifecycle, stage, round),
   CHECK ((finished_at IS NULL) = (status IN ('running', 'waiting')))
 );
-GRANT SELECT, INSERT (id, lifecycle, stage, round, config),
-  UPDATE (status, verdict, config, result, failure, headline, attempt) ON stage_run TO modelwright_application;
+SELECT make_rows_start('stage_run', '{"status": "running", "verdict": null, "result": null, "failure": null, "headline": null,
+  "attempt": 1, "finished_at": null}', 'started_at');
+GRANT SELECT, INSERT, UPDATE (status, verdict, config, result, failure, headline, attempt) ON stage_run
+  TO modelwright_application;
 
 CREATE FUNCTION guard_stage_run() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -159,6 +182,7 @@ CREATE TABLE model_version (
 );
 CREATE INDEX model_version_by_artifact ON model_version (artifact);
 SELECT make_append_only('model_version');
+SELECT make_rows_start('model_version', '{}', 'created_at');
 
 -- Two triggers, because an INSERT that meets ON CONFLICT DO NOTHING fires BEFORE but not AFTER: taking the number in one
 -- and advancing the counter in the other leaves no hole. The row lock orders concurrent registrations.
@@ -197,6 +221,7 @@ CREATE TABLE evaluation (
 );
 CREATE INDEX evaluation_by_version ON evaluation (model_version, verdict);
 SELECT make_append_only('evaluation');
+SELECT make_rows_start('evaluation', '{}', 'created_at');
 
 CREATE TABLE metric_value (
   evaluation uuid NOT NULL REFERENCES evaluation,
@@ -276,3 +301,4 @@ CREATE TABLE approval (
   CONSTRAINT approval_not_by_author CHECK (decision = 'reject' OR lower(decided_by) <> lower(started_by))
 );
 SELECT make_append_only('approval');
+SELECT make_rows_start('approval', '{}', 'decided_at');

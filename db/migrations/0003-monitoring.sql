@@ -13,8 +13,8 @@ CREATE TABLE monitor (
   FOREIGN KEY (model_version, model) REFERENCES model_version (id, model)
 );
 CREATE INDEX monitor_by_model ON monitor (model) WHERE active;
-GRANT SELECT, INSERT (id, model, model_version, lifecycle, spec, schedule, baseline_profile), UPDATE (active)
-  ON monitor TO modelwright_application;
+SELECT make_rows_start('monitor', '{"active": true}', 'created_at');
+GRANT SELECT, INSERT, UPDATE (active) ON monitor TO modelwright_application;
 
 CREATE TABLE drift_check (
   id uuid PRIMARY KEY,
@@ -33,6 +33,7 @@ CREATE TABLE drift_check (
   CHECK ((verdict = 'drifted') = (cardinality(drifted_columns) > 0))
 );
 SELECT make_append_only('drift_check');
+SELECT make_rows_start('drift_check', '{}', 'created_at');
 
 CREATE TABLE retrain_decision (
   id uuid PRIMARY KEY,
@@ -50,5 +51,6 @@ CREATE TABLE retrain_decision (
 );
 CREATE INDEX retrain_decision_by_model ON retrain_decision (model, at) WHERE decision = 'start';
 SELECT make_append_only('retrain_decision');
+SELECT make_rows_start('retrain_decision', '{}', 'at');
 
 ALTER TABLE lifecycle ADD FOREIGN KEY (caused_by) REFERENCES retrain_decision;

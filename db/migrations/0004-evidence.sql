@@ -13,6 +13,7 @@ CREATE TABLE lineage_edge (
 );
 CREATE INDEX lineage_edge_upstream ON lineage_edge (to_ref, from_ref);
 SELECT make_append_only('lineage_edge');
+SELECT make_rows_start('lineage_edge', '{}', 'at');
 
 -- One row a stream that is born with its first event and always locked before an event: a lock on the newest event would not
 -- order the first two writers, because nobody can lock a row that is not there yet.
@@ -74,7 +75,9 @@ CREATE TABLE operation (
   run_id text NOT NULL,
   activity_id text NOT NULL,
   attempt integer NOT NULL CHECK (attempt >= 1),
-  result jsonb NOT NULL,
+  -- Null for work that has none.
+  result jsonb,
   at timestamptz NOT NULL DEFAULT now()
 );
 SELECT make_append_only('operation');
+SELECT make_rows_start('operation', '{}', 'at');

@@ -43,7 +43,6 @@ export async function decideRetrain(tx: Transaction, request: RetrainRequest): P
       decision,
       reason,
       lifecycle: decision === "start" ? request.lifecycleId : null,
-      at: sql`clock_timestamp()`,
     })
     .returning();
   if (!recorded) throw new Error(`retrain decision of ${request.driftCheckId} was not recorded`);

@@ -37,6 +37,6 @@ export const operation = pgTable("operation", {
   runId: text("run_id").notNull(),
   activityId: text("activity_id").notNull(),
   attempt: integer("attempt").notNull(),
-  result: jsonColumn("result", unparsed).notNull(),
+  result: jsonColumn("result", unparsed),
   at: instant("at").notNull().defaultNow(),
 });

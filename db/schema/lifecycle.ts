@@ -29,7 +29,7 @@ export const stageRun = pgTable("stage_run", {
   round: integer("round").notNull().default(1),
   status: text("status", { enum: STAGE_STATUSES }).notNull().default("running"),
   verdict: text("verdict", { enum: VERDICTS }),
-  config: jsonColumn("config", unparsed).notNull().default(null),
+  config: jsonColumn("config", unparsed),
   result: jsonColumn("result", unparsed),
   failure: jsonColumn("failure", unparsed),
   /** The one number that mattered, as people read it. */

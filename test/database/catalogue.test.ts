@@ -1,0 +1,134 @@
+import { getTableColumns, getTableName, is } from "drizzle-orm";
+import { PgTable, type PgColumn } from "drizzle-orm/pg-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import {
+  ARMS,
+  ARTIFACT_KINDS,
+  DRIFT_VERDICTS,
+  LIFECYCLE_STATUSES,
+  METRICS,
+  ROLLOUT_STATUSES,
+  ROLLOUT_VERDICTS,
+  STAGES,
+  STAGE_STATUSES,
+  VERDICTS,
+  VERSION_ORIGINS,
+} from "../../contracts/names.ts";
+import * as artifacts from "../../db/schema/artifact.ts";
+import * as evaluations from "../../db/schema/evaluation.ts";
+import * as evidence from "../../db/schema/evidence.ts";
+import * as lifecycles from "../../db/schema/lifecycle.ts";
+import * as models from "../../db/schema/model.ts";
+import * as monitors from "../../db/schema/monitor.ts";
+import * as predictions from "../../db/schema/prediction.ts";
+import * as rollouts from "../../db/schema/rollout.ts";
+import * as routing from "../../db/schema/routing.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+
+const modules = [artifacts, evaluations, evidence, lifecycles, models, monitors, predictions, rollouts, routing];
+const tables = modules.flatMap((exports) => Object.values(exports)).filter((found) => is(found, PgTable));
+
+let test: TestDatabase;
+beforeAll(async () => {
+  test = await createTestDatabase();
+});
+afterAll(async () => {
+  await test.close();
+});
+
+/** Drizzle's spelling of a type in the catalogue's. */
+const catalogueType = (column: PgColumn): string => (column.getSQLType() === "text[]" ? "ARRAY" : column.getSQLType());
+
+describe("the drizzle schema", () => {
+  it("names every table of the database and no other", async () => {
+    const { rows } = await test.admin.query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+         AND NOT relispartition AND relname <> 'schema_migration' ORDER BY 1`,
+    );
+    expect(tables.map((table) => getTableName(table)).sort()).toEqual(rows.map(({ name }) => name));
+  });
+
+  it.each(tables.map((table) => [getTableName(table), table] as const))(
+    "agrees with the columns, types and nullability of %s",
+    async (name, table) => {
+      const { rows } = await test.admin.query<{ column: string; type: string; required: boolean; filled: boolean }>(
+        `SELECT column_name AS column, data_type AS type, is_nullable = 'NO' AS required, column_default IS NOT NULL AS filled
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 ORDER BY 1`,
+        [name],
+      );
+      const declared = Object.values(getTableColumns(table))
+        .map((column: PgColumn) => ({
+          column: column.name,
+          type: catalogueType(column),
+          required: column.notNull,
+          filled: column.hasDefault,
+        }))
+        .sort((a, b) => (a.column < b.column ? -1 : 1));
+      expect(declared).toEqual(rows);
+    },
+  );
+});
+
+describe("the closed lists of names", () => {
+  it.each([
+    ["artifact", "kind", ARTIFACT_KINDS],
+    ["lifecycle", "status", LIFECYCLE_STATUSES],
+    ["stage_run", "stage", STAGES],
+    ["stage_run", "status", STAGE_STATUSES],
+    ["stage_run", "verdict", VERDICTS],
+    ["model_version", "origin", VERSION_ORIGINS],
+    ["evaluation", "verdict", VERDICTS],
+    ["metric_value", "metric", METRICS],
+    ["gate_verdict", "verdict", VERDICTS],
+    ["approval", "decision", lifecycles.APPROVAL_DECISIONS],
+    ["rollout", "status", ROLLOUT_STATUSES],
+    ["deployment_look", "verdict", ROLLOUT_VERDICTS],
+    ["prediction", "arm", ARMS],
+    ["prediction", "outcome", predictions.PREDICTION_OUTCOMES],
+    ["drift_check", "verdict", DRIFT_VERDICTS],
+    ["retrain_decision", "decision", monitors.RETRAIN_DECISIONS],
+  ])("are the same in the check of %s.%s", async (table, column, names) => {
+    const { rows } = await test.admin.query<{ definition: string }>(
+      `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint
+       WHERE conrelid = $1::regclass AND contype = 'c' AND conname = $2`,
+      [table, `${table}_${column}_check`],
+    );
+    const allowed = [...(rows[0]?.definition ?? "").matchAll(/'([^']*)'::text/g)].map((match) => match[1]);
+    expect(allowed.sort()).toEqual([...names].sort());
+  });
+});
+
+describe("the rights of the application role", () => {
+  it("are these and no more", async () => {
+    const { rows } = await test.admin.query<{ table: string; right: string; columns: string }>(
+      `SELECT table_name AS "table", privilege_type AS "right", string_agg(column_name, ' ' ORDER BY column_name) AS columns
+       FROM information_schema.column_privileges
+       WHERE grantee = 'modelwright_application' AND privilege_type IN ('UPDATE') GROUP BY 1, 2 ORDER BY 1`,
+    );
+    expect(Object.fromEntries(rows.map(({ table, columns }) => [table, columns]))).toEqual({
+      endpoint: "lease_until",
+      gateway: "id seen_at started_at",
+      gateway_route: "at endpoint epoch gateway",
+      lifecycle: "failure_code outcome status",
+      model: "purpose",
+      monitor: "active",
+      rollout: "outcome status",
+      stage_run: "attempt config failure headline result status verdict",
+    });
+    const strong = await test.admin.query<{ table: string; right: string }>(
+      `SELECT table_name AS "table", privilege_type AS "right" FROM information_schema.table_privileges
+       WHERE grantee IN ('modelwright_application', 'PUBLIC') AND table_schema = 'public'
+         AND privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE') ORDER BY 1, 2`,
+    );
+    expect(strong.rows.map(({ table, right }) => `${right} ${table}`)).toEqual([
+      "DELETE gateway",
+      "DELETE gateway_route",
+    ]);
+    const functions = await test.admin.query<{ name: string }>(
+      `SELECT proname AS name FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prorettype <> 'trigger'::regtype
+         AND has_function_privilege('modelwright_application', oid, 'EXECUTE') ORDER BY 1`,
+    );
+    expect(functions.rows.map(({ name }) => name)).toEqual(["ensure_prediction_partitions", "lock_audit_head"]);
+  });
+});

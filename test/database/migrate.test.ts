@@ -1,0 +1,103 @@
+import { randomBytes } from "node:crypto";
+
+import { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+
+import { migrate } from "../../db/migrate.ts";
+
+const applicationPassword = randomBytes(12).toString("hex");
+const databases: string[] = [];
+let server: Client;
+
+beforeAll(async () => {
+  server = new Client({ connectionString: inject("adminUrl") });
+  await server.connect();
+});
+
+afterAll(async () => {
+  for (const name of databases) {
+    await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await server.query(`DROP ROLE IF EXISTS modelwright_app_${name}`);
+  }
+  await server.end();
+});
+
+async function emptyDatabase(): Promise<string> {
+  const name = `migrate_${randomBytes(5).toString("hex")}`;
+  await server.query(`CREATE DATABASE ${name}`);
+  databases.push(name);
+  const url = new URL(inject("adminUrl"));
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function ask<Row extends object>(url: string, statement: string): Promise<Row[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Row>(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+describe("migrate", () => {
+  it("gives a role that is no superuser, owns nothing and can create nothing", async () => {
+    const { applicationUrl } = await migrate({ adminUrl: await emptyDatabase(), applicationPassword });
+    const [role] = await ask<{ super: boolean; owned: number; creates: boolean; bypasses: boolean }>(
+      applicationUrl,
+      `SELECT rolsuper AS super, rolbypassrls AS bypasses,
+         (SELECT count(*)::int FROM pg_class WHERE pg_has_role(current_user, relowner, 'USAGE')) AS owned,
+         has_schema_privilege('public', 'CREATE') OR has_database_privilege(current_database(), 'CREATE') AS creates
+       FROM pg_roles WHERE rolname = current_user`,
+    );
+    expect(role).toEqual({ super: false, owned: 0, creates: false, bypasses: false });
+  });
+
+  it("does the same when several processes migrate one empty database at once", async () => {
+    const adminUrl = await emptyDatabase();
+    const urls = await Promise.all([1, 2, 3, 4].map(() => migrate({ adminUrl, applicationPassword })));
+    expect(new Set(urls.map(({ applicationUrl }) => applicationUrl)).size).toBe(1);
+    const applied = await ask<{ name: string }>(adminUrl, "SELECT name FROM schema_migration ORDER BY name");
+    expect(applied.map(({ name }) => name)[0]).toBe("0001-registry.sql");
+    expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
+  });
+
+  it("migrates several databases of one server at once", async () => {
+    const urls = [await emptyDatabase(), await emptyDatabase(), await emptyDatabase()];
+    const migrated = await Promise.all(urls.map((adminUrl) => migrate({ adminUrl, applicationPassword })));
+    for (const { applicationUrl } of migrated) {
+      expect(await ask(applicationUrl, "SELECT name FROM environment WHERE requires_evidence")).toEqual([
+        { name: "production" },
+      ]);
+    }
+  });
+
+  it("refuses a database whose applied migration has other contents", async () => {
+    const adminUrl = await emptyDatabase();
+    await migrate({ adminUrl, applicationPassword });
+    await ask(adminUrl, "UPDATE schema_migration SET checksum = 'other' WHERE name = '0002-serving.sql'");
+    await expect(migrate({ adminUrl, applicationPassword })).rejects.toMatchObject({
+      code: "STACK_NOT_STARTED",
+      message: expect.stringContaining("0002-serving.sql was applied with other contents"),
+    });
+  });
+
+  it("refuses a database of a newer release", async () => {
+    const adminUrl = await emptyDatabase();
+    await migrate({ adminUrl, applicationPassword });
+    await ask(adminUrl, "INSERT INTO schema_migration (name, checksum) VALUES ('9999-later.sql', '')");
+    await expect(migrate({ adminUrl, applicationPassword })).rejects.toMatchObject({ code: "STACK_NOT_STARTED" });
+  });
+
+  it("lets nobody connect to the database with a wrong password, nor another login role at all", async () => {
+    const first = await migrate({ adminUrl: await emptyDatabase(), applicationPassword });
+    const second = await migrate({ adminUrl: await emptyDatabase(), applicationPassword });
+    const wrong = new URL(first.applicationUrl);
+    wrong.password = "wrong";
+    await expect(ask(wrong.href, "SELECT 1")).rejects.toMatchObject({ code: "28P01" });
+    const crossed = new URL(first.applicationUrl);
+    crossed.pathname = new URL(second.applicationUrl).pathname;
+    await expect(ask(crossed.href, "SELECT 1")).rejects.toMatchObject({ code: "42501" });
+  });
+});

@@ -1,0 +1,154 @@
+import type { EvaluationReport } from "../../contracts/evaluation.ts";
+import type { Verdict } from "../../contracts/names.ts";
+import { rolloutPlanSchema } from "../../contracts/rollout.ts";
+import { modelFactsSchema, modelSignatureSchema } from "../../contracts/signature.ts";
+import { lifecycleSpecSchema, type LifecycleSpec } from "../../contracts/spec.ts";
+import { digestOf } from "../../db/canonical.ts";
+import type { Database, Transaction } from "../../db/client.ts";
+import { registerArtifact } from "../../db/queries/artifact.ts";
+import { ensureEndpoint } from "../../db/queries/endpoint.ts";
+import { recordEvaluation, type Evaluation } from "../../db/queries/evaluation.ts";
+import { createLifecycle, type Lifecycle } from "../../db/queries/lifecycle.ts";
+import { ensureModel, registerVersion, type ModelVersion } from "../../db/queries/model.ts";
+import { startStageRun } from "../../db/queries/stage-run.ts";
+
+export const signature = modelSignatureSchema.parse({
+  inputs: [{ name: "x", datatype: "FP32", shape: [-1, 1], features: [{ kind: "number", column: "distance" }] }],
+  outputs: [{ name: "p", datatype: "FP32", shape: [-1] }],
+  label: "late",
+  prediction: { kind: "binary", output: "p" },
+});
+
+export const facts = modelFactsSchema.parse({
+  inputs: [{ name: "x", datatype: "FP32", shape: [-1, 1] }],
+  outputs: [{ name: "p", datatype: "FP32", shape: [-1] }],
+  opset: 21,
+  nodeCount: 1,
+  operators: ["Sigmoid"],
+  parameterCount: 0,
+  sizeBytes: 100,
+});
+
+export const plan = rolloutPlanSchema.parse({});
+
+export const specFor = (model: string): LifecycleSpec =>
+  lifecycleSpecSchema.parse({
+    model: { name: model },
+    data: {
+      source: { path: "flights.parquet" },
+      select: { date: "date", distance: "distance", late: "delay > 15" },
+      time: "date",
+      label: "late",
+      windows: {
+        training: { from: "2001-01-01", to: "2001-04-01" },
+        evaluation: { from: "2001-04-01", to: "2001-05-01" },
+      },
+    },
+    training: { command: ["node", "train.ts"] },
+    evaluation: { gates: [{ metric: "roc-auc", atLeast: 0.6 }] },
+    deployment: { endpoint: `${model}-endpoint` },
+  });
+
+/** A digest that stands for some bytes. */
+export const digest = (text: string): string => digestOf(text);
+
+export async function addArtifact(tx: Transaction, text: string): Promise<string> {
+  const name = digest(text);
+  await registerArtifact(tx, { digest: name, kind: "model", sizeBytes: text.length, mediaType: "text/plain" });
+  return name;
+}
+
+/** A model with one version of its own bytes, outside any lifecycle. */
+export async function addVersion(db: Database, model: string, bytes: string): Promise<ModelVersion> {
+  return await db.transaction(async (tx) => {
+    await ensureModel(tx, { name: model, purpose: "" });
+    return await registerVersion(tx, {
+      model,
+      artifact: await addArtifact(tx, bytes),
+      signature,
+      origin: "registered",
+      parentVersion: null,
+      facts,
+      createdBy: "ada",
+      key: null,
+    });
+  });
+}
+
+export async function addLifecycle(db: Database, id: string, model: string, startedBy = "ada"): Promise<Lifecycle> {
+  return await db.transaction(async (tx) => {
+    await ensureModel(tx, { name: model, purpose: "" });
+    return await createLifecycle(tx, { id, spec: specFor(model), startedBy, reason: "", causedBy: null });
+  });
+}
+
+export function reportFor(version: ModelVersion, data: string, verdict: Verdict = "pass"): EvaluationReport {
+  const { evaluation: settings } = specFor(version.model);
+  const [gate] = settings.gates;
+  const observed = {
+    kind: "estimate",
+    estimate: 0.7,
+    interval: [0.68, 0.72],
+    confidence: 0.95,
+    sampleCount: 1000,
+    method: { interval: "delong" },
+  } as const;
+  const undefinedValue = { kind: "undefined", reason: "no predicted positives", sampleCount: 10 } as const;
+  const curves = { roc: [], precisionRecall: [], reliability: [] };
+  return {
+    model: version.artifact,
+    champion: null,
+    data,
+    rowCount: 1000,
+    positiveCount: 200,
+    settings,
+    metrics: [
+      { metric: "roc-auc", value: { ...observed, interval: [0.68, 0.72] } },
+      { metric: "precision", value: undefinedValue },
+    ],
+    slices: [
+      { column: "origin", value: "SFO", rowCount: 10, metrics: [{ metric: "precision", value: undefinedValue }] },
+    ],
+    comparison: [],
+    gates: gate
+      ? [
+          {
+            gate,
+            verdict,
+            reason: "0.68 is at least 0.6",
+            slice: "overall",
+            observed: { ...observed, interval: [0.68, 0.72] },
+          },
+        ]
+      : [],
+    verdict,
+    curves,
+    championCurves: null,
+  };
+}
+
+export async function addEvaluation(
+  db: Database,
+  version: ModelVersion,
+  verdict: Verdict = "pass",
+): Promise<Evaluation> {
+  return await db.transaction(async (tx) =>
+    recordEvaluation(tx, {
+      stageRun: null,
+      modelVersion: version.id,
+      championVersion: null,
+      reportDigest: null,
+      report: reportFor(version, await addArtifact(tx, "evaluation data"), verdict),
+    }),
+  );
+}
+
+/** A lifecycle whose evaluation stage has started. */
+export async function addEvaluationStage(db: Database, lifecycle: string): Promise<string> {
+  const run = await db.transaction((tx) => startStageRun(tx, { lifecycle, stage: "evaluate", round: 1 }));
+  return run.id;
+}
+
+export async function addEndpoint(db: Database, name: string, model: string, environment: string): Promise<void> {
+  await db.transaction((tx) => ensureEndpoint(tx, { name, environment, model }));
+}
