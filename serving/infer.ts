@@ -51,11 +51,11 @@ interface Passage {
 export async function infer(parts: InferenceParts, call: InferCall): Promise<Answer> {
   const startedAt = performance.now();
   const { applied } = call;
+  const named = call.version === null ? null : chooseVersion(applied, call.version);
   const request = parseRequest(call);
   const id = request.id ?? createInferenceId(parts.clock.nowMs());
   const routingKey = request.routingKey ?? call.routingKey;
-  const choice =
-    call.version === null ? chooseArm(applied, routingKey ?? id, startedAt) : chooseVersion(applied, call.version);
+  const choice = named ?? chooseArm(applied, routingKey ?? id, startedAt);
   const passage: Passage = { applied, choice, id, routingKey, startedAt };
   const input = readInput(parts, passage, request);
   try {

@@ -1,9 +1,8 @@
 import { readFile } from "node:fs/promises";
-import type { Tensor } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
-import type { TensorInput } from "../../contracts/signature.ts";
 import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
 import { openSession } from "./session.ts";
+import { zeroTensors } from "./zero-tensors.ts";
 
 /**
  * Entry of a model's process: one `open`, then runs, one at a time and in order. It ends when its parent does, and only then:
@@ -52,29 +51,7 @@ async function open(message: OpenMessage): Promise<Session> {
   // Zeros have a shape the model must take only where the batch is the one open axis; elsewhere the first request warms up.
   const { inputs } = message.signature;
   if (inputs.every(({ shape }) => !shape.slice(1).includes(-1))) {
-    for (const rowCount of [1, 8]) await opened.run(inputs.map((input) => zeros(input, rowCount)));
+    for (const rowCount of [1, 8]) await opened.run(zeroTensors(message.signature, rowCount));
   }
   return opened;
-}
-
-const ARRAYS = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  UINT16: Uint16Array,
-  UINT32: Uint32Array,
-  UINT64: BigUint64Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP16: Uint16Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const;
-
-function zeros({ name, datatype, shape }: TensorInput, rowCount: number): Tensor {
-  const sizes = shape.map((size) => (size === -1 ? rowCount : size));
-  const count = sizes.reduce((product, size) => product * size, 1);
-  const data = datatype === "BYTES" ? Array.from({ length: count }, () => "") : new ARRAYS[datatype](count);
-  return { name, datatype, shape: sizes, data };
 }

@@ -1,0 +1,280 @@
+import { Agent, request as httpRequest } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { eventually, runGateway, tensors, type InferAnswer, type RunningGateway } from "./running-gateway.ts";
+import { MemoryRoutes, Models, route } from "./served-model.ts";
+
+const HALF = 5_000;
+const row = tensors([0, 0, 0]);
+let models: Models;
+let running: RunningGateway | undefined;
+
+beforeEach(() => {
+  models = new Models();
+});
+afterEach(async () => {
+  await running?.gateway.stop();
+  running = undefined;
+  models.remove();
+});
+
+const arm = (answer: InferAnswer) => answer.headers.get("modelwright-arm");
+const epoch = (answer: InferAnswer) => answer.headers.get("modelwright-epoch");
+const keyed = (key: string) => ({ ...row, parameters: { routing_key: key } });
+
+async function arms(gateway: RunningGateway, keys: readonly string[]): Promise<(string | null)[]> {
+  return await Promise.all(keys.map(async (key) => arm(await gateway.infer(keyed(key)))));
+}
+const keys = Array.from({ length: 100 }, (_, i) => `user-${i}`);
+
+describe("traffic", () => {
+  test("sticks to its arm by routing key, and a larger share only adds keys to the canary", async () => {
+    const [champion, canary] = [models.add(1, 0), models.add(2, 1)];
+    const source = new MemoryRoutes();
+    const lease = () => source.nowMs() + 60_000;
+    const share = (epoch: number, canaryBasisPoints: number) =>
+      route(champion, { epoch, canary, canaryBasisPoints, leaseUntilMs: lease() });
+    source.set(share(1, 3_000));
+    running = await runGateway(models, source);
+    const gateway = running;
+    const before = await arms(gateway, keys);
+    expect(await arms(gateway, keys)).toEqual(before);
+    const count = before.filter((served) => served === "canary").length;
+    expect(count).toBeGreaterThan(10);
+    expect(count).toBeLessThan(55);
+
+    const byHeader = await gateway.infer(row, { "modelwright-routing-key": keys[0]! });
+    expect(arm(byHeader)).toBe(before[0]);
+
+    source.set(share(2, 7_000));
+    await eventually("epoch 2", async () => epoch(await gateway.infer(row)) === "2");
+    const after = await arms(gateway, keys);
+    expect(after.filter((served, i) => before[i] === "canary" && served !== "canary")).toEqual([]);
+    expect(after.filter((served) => served === "canary").length).toBeGreaterThan(count);
+    expect(source.confirmed).toEqual(["delay/1", "delay/2"]);
+  });
+
+  test("tells by its answer which version gave it", async () => {
+    const source = new MemoryRoutes();
+    const [champion, canary] = [models.add(1, 0), models.add(2, 5)];
+    source.set(route(champion, { canary, canaryBasisPoints: HALF, leaseUntilMs: source.nowMs() + 60_000 }));
+    running = await runGateway(models, source);
+    for (const key of keys.slice(0, 20)) {
+      const answer = await running.infer(keyed(key));
+      const isCanary = arm(answer) === "canary";
+      expect(answer.json.model_version).toBe(isCanary ? "2" : "1");
+      expect(answer.json.outputs[0]!.data[0]).toBeCloseTo(1 / (1 + Math.exp(-(0.5 + (isCanary ? 5 : 0)))), 6);
+    }
+  });
+
+  test("leaves the canary when its lease ends, and comes back when it is renewed, whatever this machine's clock says", async () => {
+    const source = new MemoryRoutes();
+    const [champion, canary] = [models.add(1, 0), models.add(2, 1)];
+    const leased = (ms: number) =>
+      route(champion, { canary, canaryBasisPoints: 9_999, leaseUntilMs: source.nowMs() + ms });
+    source.set(leased(60_000));
+    running = await runGateway(models, source);
+    const gateway = running;
+    expect(arm(await gateway.infer(row))).toBe("canary");
+    source.set(leased(400));
+    await sleep(100);
+    // The database goes away: nobody can renew, and the gateway leaves the canary by itself.
+    source.away = true;
+    await eventually("the champion", async () => arm(await gateway.infer(row)) === "champion");
+    expect(epoch(await gateway.infer(row))).toBe("1");
+    source.away = false;
+    source.set(leased(60_000));
+    await eventually("the canary", async () => arm(await gateway.infer(row)) === "canary");
+  });
+
+  test("of an endpoint without a champion is served by the canary, and by nobody after its lease", async () => {
+    const source = new MemoryRoutes();
+    const canary = models.add(1, 0);
+    const leased = (ms: number) =>
+      route(null, { canary, canaryBasisPoints: 10_000, leaseUntilMs: source.nowMs() + ms });
+    source.set(leased(60_000));
+    running = await runGateway(models, source);
+    const gateway = running;
+    expect(arm(await gateway.infer(row))).toBe("canary");
+    source.set(leased(-1));
+    await eventually("503", async () => (await gateway.infer(row)).status === 503);
+  });
+});
+
+describe("a canary that", () => {
+  test.each([
+    ["is no model", () => models.addBytes(2, new TextEncoder().encode("no model"))],
+    [
+      "of other bytes than announced",
+      () => ({ ...models.add(2, 1), digest: models.addBytes(9, Uint8Array.of(1)).digest }),
+    ],
+  ])("%s leaves traffic on the champion and its epoch unconfirmed", async (_, broken) => {
+    const champion = models.add(1, 0);
+    const source = new MemoryRoutes(route(champion));
+    running = await runGateway(models, source);
+    const gateway = running;
+    source.set(
+      route(champion, { epoch: 2, canary: broken(), canaryBasisPoints: HALF, leaseUntilMs: source.nowMs() + 60_000 }),
+    );
+    await eventually("its refusal", () => gateway.lines.some((line) => line.includes("could not be started")));
+    expect(new Set(await arms(gateway, keys))).toEqual(new Set(["champion"]));
+    expect(source.confirmed).toEqual(["delay/1"]);
+    // The next epoch is not held up by it.
+    source.set(route(models.add(3, 1), { epoch: 3 }));
+    await eventually("epoch 3", async () => epoch(await gateway.infer(row)) === "3");
+    expect(source.confirmed).toEqual(["delay/1", "delay/3"]);
+  });
+
+  test("is no model does not keep a fresh gateway from serving the champion", async () => {
+    const source = new MemoryRoutes();
+    const canary = models.addBytes(2, Uint8Array.of(1, 2, 3));
+    source.set(route(models.add(1, 0), { canary, canaryBasisPoints: HALF, leaseUntilMs: source.nowMs() + 60_000 }));
+    running = await runGateway(models, source);
+    expect(new Set(await arms(running, keys))).toEqual(new Set(["champion"]));
+    expect(source.confirmed).toEqual([]);
+  });
+
+  test("takes less than the champion is harm in the log", async () => {
+    const source = new MemoryRoutes();
+    const [champion, canary] = [models.add(1, 0), models.add(2, 0)];
+    const [origin, numbers] = canary.signature.inputs;
+    const features = origin!.features.map((feature) => ({ ...feature, unknown: "refuse" as const }) as never);
+    const stricter = { ...canary, signature: { ...canary.signature, inputs: [{ ...origin!, features }, numbers!] } };
+    source.set(route(champion, { canary: stricter, canaryBasisPoints: 9_999, leaseUntilMs: source.nowMs() + 60_000 }));
+    running = await runGateway(models, source);
+    const columns = (fields: object) => ({
+      ...fields,
+      inputs: [
+        { name: "origin", datatype: "BYTES", shape: [1], data: ["XXX"] },
+        { name: "hour", datatype: "FP32", shape: [1], data: [1] },
+        { name: "distance", datatype: "FP32", shape: [1], data: [1] },
+      ],
+    });
+    const answer = await running.infer(columns({ id: "refused" }));
+    expect([answer.status, answer.json.error]).toEqual([400, expect.stringContaining("XXX")]);
+    const { rows } = running;
+    await eventually("its row", () => rows.length === 1);
+    expect(rows[0]).toMatchObject({ inferenceId: "refused", arm: "canary", outcome: "error", score: null });
+  });
+});
+
+describe("without its database", () => {
+  test("a gateway goes on with what it serves, and starts with the last epoch and no canary", async () => {
+    const source = new MemoryRoutes();
+    const [champion, canary] = [models.add(1, 0), models.add(2, 1)];
+    source.set(route(champion, { epoch: 7, canary, canaryBasisPoints: 9_999, leaseUntilMs: source.nowMs() + 60_000 }));
+    running = await runGateway(models, source);
+    expect(arm(await running.infer(row))).toBe("canary");
+    source.away = true;
+    await sleep(200);
+    expect(arm(await running.infer(row))).toBe("canary");
+    await running.gateway.stop();
+
+    running = await runGateway(models, source);
+    const answer = await running.infer(row);
+    expect([arm(answer), epoch(answer)]).toEqual(["champion", "7"]);
+    const restarted = running;
+    source.away = false;
+    await eventually("the canary", async () => arm(await restarted.infer(row)) === "canary");
+  });
+
+  test("a gateway that never knew a route lives but is not ready", async () => {
+    const source = new MemoryRoutes();
+    source.away = true;
+    running = await runGateway(models, source);
+    expect((await fetch(`${running.url}/v2/health/live`)).status).toBe(200);
+    const ready = await fetch(`${running.url}/v2/health/ready`);
+    expect([ready.status, await ready.json()]).toEqual([503, { ready: false, live: true }]);
+    expect((await running.infer(row)).status).toBe(404);
+  });
+});
+
+/** Clients that keep their connections and ask without a pause until told to stop. */
+async function load(
+  url: string,
+  clientCount: number,
+  until: Promise<unknown>,
+): Promise<{ answers: string[]; failures: string[] }> {
+  const answers: string[] = [];
+  const failures: string[] = [];
+  const over = new AbortController();
+  void until.then(() => over.abort());
+  const agent = new Agent({ keepAlive: true });
+  const ask = () =>
+    new Promise<void>((resolve) => {
+      const request = httpRequest(`${url}/v2/models/delay/infer`, { method: "POST", agent }, (response) => {
+        const { statusCode, headers } = response;
+        if (statusCode === 200)
+          answers.push(`${String(headers["modelwright-epoch"])} ${String(headers["modelwright-arm"])}`);
+        else failures.push(String(statusCode));
+        response.resume();
+        response.on("end", resolve);
+      });
+      request.on("error", (error) => {
+        failures.push(error.message);
+        resolve();
+      });
+      request.end(JSON.stringify(row));
+    });
+  await Promise.all(
+    Array.from({ length: clientCount }, async () => {
+      while (!over.signal.aborted) await ask();
+    }),
+  );
+  agent.destroy();
+  return { answers, failures };
+}
+
+describe("under load", () => {
+  test("no request fails while versions come and go", async () => {
+    const source = new MemoryRoutes();
+    const versions = [models.add(1, 0), models.add(2, 1), models.add(3, 2)] as const;
+    source.set(route(versions[0]));
+    running = await runGateway(models, source);
+    const gateway = running;
+    const swaps = async () => {
+      for (let next = 2; next <= 6; next++) {
+        const champion = versions[next % 3]!;
+        const canary = next % 2 ? versions[(next + 1) % 3]! : null;
+        source.set(
+          route(champion, {
+            epoch: next,
+            canary,
+            canaryBasisPoints: canary ? HALF : 0,
+            leaseUntilMs: source.nowMs() + 60_000,
+          }),
+        );
+        await eventually(`epoch ${next}`, () => source.confirmed.includes(`delay/${next}`));
+        await sleep(150);
+      }
+    };
+    const { answers, failures } = await load(gateway.url, 8, swaps());
+    expect(failures).toEqual([]);
+    const seen = new Set(answers);
+    for (let next = 2; next <= 6; next++) expect(seen).toContain(`${next} champion`);
+    for (const next of [3, 5]) expect(seen).toContain(`${next} canary`);
+  });
+
+  test("stopping answers every request that reached it", async () => {
+    running = await runGateway(models, new MemoryRoutes(route(models.add(1, 0))), { drainMs: 300 });
+    const gateway = running;
+    running = undefined;
+    const stop = async () => {
+      await sleep(200);
+      // Not awaited here: clients go on while it stops.
+      return { stopped: gateway.gateway.stop() };
+    };
+    const stopping = stop();
+    // Clients stop asking while the gateway still drains, as they do when a load balancer takes it out.
+    const { answers, failures } = await load(
+      gateway.url,
+      4,
+      stopping.then(() => sleep(150)),
+    );
+    await (
+      await stopping
+    ).stopped;
+    expect(failures).toEqual([]);
+    expect(gateway.rows.length).toBe(answers.length);
+  });
+});

@@ -1,0 +1,145 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import {
+  startModelProcess,
+  type ModelProcess,
+  type ModelProcessOptions,
+} from "../../../adapters/inference/model-process.ts";
+import type { Tensor } from "../../../contracts/data.ts";
+import { eventually } from "./running-gateway.ts";
+import { expected, Models, SIGNATURE } from "./served-model.ts";
+
+const models = new Models();
+const { digest } = models.add(1, 0);
+const open: ModelProcess[] = [];
+const start = async (options: Partial<ModelProcessOptions> = {}) => {
+  const process = await startModelProcess({
+    label: "m@1",
+    path: models.path(digest),
+    digest,
+    signature: SIGNATURE,
+    ...options,
+  });
+  open.push(process);
+  return process;
+};
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((process) => process.close()));
+});
+afterAll(() => models.remove());
+
+const request = (origin: number, hour: number, rowCount = 1): Tensor[] => [
+  { name: "origin_code", datatype: "INT64", shape: [rowCount], data: new BigInt64Array(rowCount).fill(BigInt(origin)) },
+  {
+    name: "numbers",
+    datatype: "FP32",
+    shape: [rowCount, 2],
+    data: Float32Array.from({ length: rowCount * 2 }, (_, i) => (i % 2 ? 0 : hour)),
+  },
+];
+const codeOf = (thrown: unknown) => (thrown as { code?: string }).code;
+
+describe("a model's process", () => {
+  test("runs what waits together as one batch, and gives each request its own rows", async () => {
+    const batches: { rowCount: number; requestCount: number }[] = [];
+    const process = await start({ onBatch: ({ rowCount, requestCount }) => batches.push({ rowCount, requestCount }) });
+    const hours = Array.from({ length: 20 }, (_, i) => i / 10);
+    const answers = await Promise.all(hours.map((hour, i) => process.infer(request(i % 4, hour, 1 + (i % 3)))));
+    for (const [i, [output]] of answers.entries()) {
+      expect(output!.shape).toEqual([1 + (i % 3), 1]);
+      for (const value of output!.data) expect(value).toBeCloseTo(expected(0, i % 4, hours[i]!, 0), 6);
+    }
+    // The first found an idle process and left at once; the other nineteen waited for it.
+    expect(batches.map(({ requestCount }) => requestCount)).toEqual([1, 19]);
+  });
+
+  test("keeps a batch below its limit, and runs a larger request alone", async () => {
+    const rows: number[] = [];
+    const process = await start({ maximumBatchRows: 8, onBatch: ({ rowCount }) => rows.push(rowCount) });
+    await Promise.all([
+      ...Array.from({ length: 11 }, () => process.infer(request(0, 0))),
+      process.infer(request(0, 0, 30)),
+    ]);
+    expect(rows).toEqual([1, 8, 2, 30]);
+  });
+
+  test("lets no request pay for another one's fault", async () => {
+    const process = await start();
+    const first = process.infer(request(0, 0));
+    const others = Array.from({ length: 5 }, (_, i) => process.infer(request(i === 2 ? 99 : 1, 1)));
+    await first;
+    const outcomes = await Promise.allSettled(others);
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
+    expect(outcomes.map((outcome) => outcome.status === "rejected" && codeOf(outcome.reason))).toContain(
+      "INFERENCE_FAILED",
+    );
+  });
+
+  test("refuses what it cannot queue, and takes more when the queue is empty", async () => {
+    const process = await start({ maximumWaitingRows: 10 });
+    const outcomes = await Promise.allSettled(Array.from({ length: 40 }, () => process.infer(request(0, 0, 2))));
+    const refused = outcomes.filter((outcome) => outcome.status === "rejected");
+    expect(refused.length).toBeGreaterThan(20);
+    expect(new Set(refused.map(({ reason }) => codeOf(reason)))).toEqual(new Set(["GATEWAY_OVERLOADED"]));
+    expect(process.waitingRows()).toBe(0);
+    await expect(process.infer(request(0, 0))).resolves.toHaveLength(1);
+  });
+
+  test("that is killed fails what it runs, is started again, and answers what waited", async () => {
+    const exits: string[] = [];
+    const model = await start({ onExit: (exit) => exits.push(exit) });
+    const killed = model.pid()!;
+    const running = model.infer(request(0, 0));
+    const waiting = model.infer(request(0, 1));
+    process.kill(killed, "SIGKILL");
+    const [ran, waited] = await Promise.allSettled([running, waiting]);
+    expect(ran.status === "rejected" && codeOf(ran.reason)).toBe("INFERENCE_PROCESS_DIED");
+    expect(waited.status).toBe("fulfilled");
+    expect(exits).toEqual(["SIGKILL"]);
+    expect(model.pid()).not.toBe(killed);
+  });
+
+  test("answers what it has taken before it closes", async () => {
+    const process = await start();
+    const answers = Promise.all(Array.from({ length: 10 }, () => process.infer(request(0, 0))));
+    await process.close();
+    expect(await answers).toHaveLength(10);
+    await expect(process.infer(request(0, 0))).rejects.toThrow("closing");
+  });
+
+  test.each([
+    ["other bytes than the digest says", { digest: "0".repeat(64) }, "DIGEST_MISMATCH"],
+    ["a file that is not there", { path: "/nowhere.onnx" }, "FILE_MISSING"],
+  ])("does not start with %s", async (_, options, code) => {
+    await expect(start(options)).rejects.toMatchObject({ code });
+  });
+
+  test("ends when its parent is killed", async () => {
+    const parent = fork(
+      fileURLToPath(new URL("./parent-of-a-model.ts", import.meta.url)),
+      [models.path(digest), digest],
+      {
+        execArgv: ["--import", "tsx"],
+      },
+    );
+    const [pid] = (await once(parent, "message")) as [number];
+    const lives = () => {
+      try {
+        return process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+    };
+    expect(lives()).toBe(true);
+    parent.kill("SIGKILL");
+    await eventually("its end", () => !lives());
+  });
+});
