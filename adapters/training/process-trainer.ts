@@ -11,7 +11,7 @@ import { trainerOutputPaths, type Trainer, type TrainingRequest, type TrainingRe
 /** A command on this machine, its manifest's path as last argument, in a process group of its own. */
 export const processTrainer: Trainer = {
   kind: "process",
-  summary: "A command on the compute worker's machine, run in the worker's working directory.",
+  summary: "A command on the compute worker's machine, run in the spec's working directory.",
   train,
 };
 
@@ -38,6 +38,7 @@ async function train(request: TrainingRequest): Promise<TrainingResult> {
   try {
     await runCommand({
       command: [...settings.command, manifestPath],
+      workingDirectory: settings.workingDirectory,
       environment: trainerEnvironment(process.env, manifestPath),
       logPath: join(workDirectory, "trainer.log"),
       pidPath,

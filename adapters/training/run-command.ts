@@ -9,6 +9,7 @@ import { readLines } from "./read-lines.ts";
 export interface CommandRun {
   /** Program and arguments; there is no shell. */
   readonly command: readonly string[];
+  readonly workingDirectory: string;
   /** The whole environment of the program. */
   readonly environment: Readonly<Record<string, string>>;
   /** Receives its output, up to a bound. */
@@ -39,6 +40,7 @@ export async function runCommand(run: CommandRun): Promise<void> {
   run.signal.throwIfAborted();
   const [program = "", ...parameters] = run.command;
   const child = spawn(program, parameters, {
+    cwd: run.workingDirectory,
     env: { ...run.environment },
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],

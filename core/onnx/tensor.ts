@@ -57,7 +57,8 @@ function storedValues(tensor: Tensor, datatype: Exclude<TensorDatatype, "BYTES">
   const raw = tensor.rawData;
   if (raw !== undefined) {
     const aligned = raw.byteOffset % array.BYTES_PER_ELEMENT === 0;
-    const bytes = aligned ? raw : raw.slice();
+    // Not slice(): on a Node Buffer that is a view, as unaligned as before.
+    const bytes = aligned ? raw : new Uint8Array(raw);
     return new array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / array.BYTES_PER_ELEMENT);
   }
   const list = listOf(tensor);

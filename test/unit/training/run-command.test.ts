@@ -24,6 +24,7 @@ describe("runCommand", () => {
     const script = 'process.on("SIGTERM", () => {}); console.log("ready"); setInterval(() => {}, 1000)';
     const controller = new AbortController();
     const running = runCommand({
+      workingDirectory: process.cwd(),
       command: [process.execPath, "-e", script],
       environment: {},
       logPath: join(directory, "log"),
@@ -44,6 +45,7 @@ describe("runCommand", () => {
   test("passes arguments as they are, never through a shell", async () => {
     const lines: string[] = [];
     await runCommand({
+      workingDirectory: process.cwd(),
       command: [process.execPath, "-e", "console.log(process.argv[1])", "$HOME; `id` && exit 3"],
       environment: {},
       logPath: join(directory, "log"),
