@@ -25,6 +25,11 @@ const DATATYPES = new Map<string, TensorDatatype>(
   Object.entries(TYPES).map(([datatype, type]) => [type, datatype as TensorDatatype]),
 );
 
+/** How ONNX Runtime words it when the bytes cannot be read at all. */
+const BROKEN_BYTES = /protobuf|pointer is null/i;
+
+export const RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.versions.common;
+
 export interface SessionOptions {
   readonly model: Uint8Array;
   readonly digest: Digest;
@@ -43,7 +48,8 @@ export interface Session {
 /**
  * Loads a model from verified bytes into ONNX Runtime on the CPU.
  *
- * @throws DIGEST_MISMATCH before a byte is parsed; MODEL_NOT_ONNX when ONNX Runtime refuses the bytes
+ * @throws DIGEST_MISMATCH before a byte is parsed; MODEL_NOT_ONNX for bytes that are no model; INFERENCE_FAILED for a model
+ * ONNX Runtime cannot run (an operator, a type, a shape)
  */
 export async function openSession({ model, digest, intraOpThreads = 1 }: SessionOptions): Promise<Session> {
   const found = createHash("sha256").update(model).digest("hex");
@@ -57,6 +63,7 @@ export async function openSession({ model, digest, intraOpThreads = 1 }: Session
     });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
+    if (!BROKEN_BYTES.test(reason)) throw new Failure("INFERENCE_FAILED", { model: digest, reason }, { cause });
     throw new Failure("MODEL_NOT_ONNX", { where: `model ${digest}`, found: reason }, { cause });
   }
   return {

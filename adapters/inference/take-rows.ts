@@ -1,0 +1,18 @@
+import type { Column, ColumnBatch } from "../../contracts/data.ts";
+
+/** The rows of a batch at these positions, copied. */
+export function takeRows(batch: ColumnBatch, rows: readonly number[]): ColumnBatch {
+  const columns = new Map([...batch.columns].map(([name, column]) => [name, takeColumn(column, rows)]));
+  return { rowCount: rows.length, columns };
+}
+
+function takeColumn(column: Column, rows: readonly number[]): Column {
+  if (column.kind === "text") return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]!) };
+  if (column.kind === "number") return { ...column, values: Float64Array.from(rows, (row) => column.values[row]!) };
+  const size = column.rowShape.reduce((product, axis) => product * axis, 1);
+  const values = new Float64Array(rows.length * size);
+  for (const [index, row] of rows.entries()) {
+    values.set(column.values.subarray(row * size, (row + 1) * size), index * size);
+  }
+  return { ...column, values };
+}

@@ -1,0 +1,27 @@
+import type { Tensor } from "../../contracts/data.ts";
+import type { ModelSignature } from "../../contracts/signature.ts";
+
+const ARRAYS = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+} as const;
+
+/** Inputs of all zeros (empty strings) for `rowCount` rows: every other open axis has size 1. For smoke runs without data. */
+export function zeroTensors(signature: ModelSignature, rowCount: number): Tensor[] {
+  return signature.inputs.map(({ name, datatype, shape }) => {
+    const sizes = shape.map((size, axis) => (size === -1 ? (axis === 0 ? rowCount : 1) : size));
+    const count = sizes.reduce((product, size) => product * size, 1);
+    const data = datatype === "BYTES" ? Array.from({ length: count }, () => "") : new ARRAYS[datatype](count);
+    return { name, datatype, shape: sizes, data };
+  });
+}
