@@ -7,8 +7,9 @@ const send = (message: JobMessage) => process.send?.(message);
 const name = process.argv[2] as JobName;
 
 process.on("disconnect", () => process.exit(1));
-process.once("message", (input: never) => {
-  void run(input);
+process.once("message", (input) => {
+  // The parent's types say that this is the job's own input.
+  void run(input as never);
 });
 
 async function run(input: never): Promise<void> {
