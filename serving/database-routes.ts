@@ -1,11 +1,12 @@
 import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import type { Database } from "../db/client.ts";
+import { listenForRouting } from "../db/listen.ts";
 import { confirmRoute, recordGatewaySeen } from "../db/queries/gateway.ts";
 import { loadRouting, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
 import type { RouteSource } from "./route-source.ts";
 
-/** The route source of production: Postgres. Each load also says that this gateway lives. */
-export function createDatabaseRoutes(database: Database, gateway: string): RouteSource {
+/** The route source of production: Postgres, with a connection of its own to be told of changes. Each load says that this gateway lives. */
+export function createDatabaseRoutes(database: Database, url: string, gateway: string): RouteSource {
   return {
     load: async () => {
       const seenAt = await recordGatewaySeen(database, gateway);
@@ -13,7 +14,10 @@ export function createDatabaseRoutes(database: Database, gateway: string): Route
       return { databaseNowMs: (routings[0]?.databaseTime ?? seenAt).getTime(), routes: routings.map(toRoute) };
     },
     confirm: (endpoint, epoch) => confirmRoute(database, { gateway, endpoint, epoch }),
-    watch: () => () => Promise.resolve(),
+    watch: (onChange) => {
+      const listener = listenForRouting({ url, onChange: () => onChange() });
+      return () => listener.close();
+    },
   };
 }
 

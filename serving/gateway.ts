@@ -110,7 +110,9 @@ function createProblemLine(say: (line: string) => void): (what: string, problem:
     if (now - (said.get(what) ?? 0) < REPEAT_AFTER_MS) return;
     if (said.size > 1_000) said.clear();
     said.set(what, now);
-    const cause = problem instanceof Error && problem.cause instanceof Error ? `: ${problem.cause.message}` : "";
-    say(`${what}: ${problem instanceof Error ? problem.message : String(problem)}${cause}`);
+    // The query layer wraps what Postgres said in the whole statement; the innermost cause is what an operator can act on.
+    let cause = problem;
+    while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+    say(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`);
   };
 }

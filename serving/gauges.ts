@@ -32,9 +32,9 @@ export function createGauges(routes: ServingRoutes, log: PredictionLog): readonl
       name: "modelwright_routing_confirmed",
       help: "1 when the epoch being served is whole and confirmed to the database.",
       type: "gauge",
-      values: applied.map(({ route, confirmed }) => ({
+      values: applied.map(({ route, confirmedAt }) => ({
         labels: { endpoint: route.endpoint },
-        value: confirmed ? 1 : 0,
+        value: confirmedAt === null ? 0 : 1,
       })),
     },
     {

@@ -25,7 +25,7 @@ const store = createFileStore(join(dataDir, "artifacts"));
 const log = createDatabaseLog(database);
 
 const gateway = await startGateway({
-  source: createDatabaseRoutes(database, id),
+  source: createDatabaseRoutes(database, url, id),
   localPath: store.localPath,
   insertPredictions: log.insert,
   isRefusal: isRefusedByPostgres,
@@ -33,8 +33,6 @@ const gateway = await startGateway({
   snapshotPath: join(dataDir, "gateway", `routes-${port}.json`),
   host,
   port,
-  // There is no notification yet: half a second keeps "all gateways back on the champion" under the two that are promised.
-  pollMs: 500,
   onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
 });
 

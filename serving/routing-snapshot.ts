@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { routingSnapshotSchema, type EndpointRoute } from "../contracts/inference.ts";
@@ -8,7 +9,8 @@ import { routingSnapshotSchema, type EndpointRoute } from "../contracts/inferenc
  */
 export async function writeRoutingSnapshot(path: string, routes: readonly EndpointRoute[]): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const incoming = `${path}.${process.pid}.new`;
+  // Replicas may share the directory, and in containers they share the process id as well.
+  const incoming = `${path}.${randomUUID()}`;
   const file = await open(incoming, "w", 0o600);
   try {
     await file.writeFile(JSON.stringify({ version: 1, routes }));

@@ -15,7 +15,8 @@ export interface AppliedRoute {
   leaseDeadline: number;
   /** True when everything the epoch names is up; only then the epoch is confirmed. */
   readonly complete: boolean;
-  confirmed: boolean;
+  /** Reading of `performance.now()` when the database last took the confirmation; null before. */
+  confirmedAt: number | null;
 }
 
 export interface RoutingEvents {
@@ -33,6 +34,12 @@ export interface RoutingTableOptions {
   readonly pollMs?: number;
   readonly events: RoutingEvents;
 }
+
+/** A network that swallows packets must not hold up the poll after this one. */
+const LOAD_TIMEOUT_MS = 5_000;
+
+/** Said again now and then: somebody may have tidied up a gateway that was only slow. */
+const CONFIRM_AGAIN_MS = 30_000;
 
 /**
  * Follows the desired routing: level-triggered, so that a missed notification, a late answer or a restart ends in the same
@@ -116,7 +123,7 @@ export class ServingRoutes {
     const { source, clock, events } = this.options;
     const sentAt = performance.now();
     try {
-      const table = await source.load();
+      const table = await within(LOAD_TIMEOUT_MS, source.load());
       clock.observe(table.databaseNowMs, sentAt, performance.now());
       this.loaded = true;
       const names = new Set(table.routes.map(({ endpoint }) => endpoint));
@@ -160,7 +167,7 @@ export class ServingRoutes {
       canary: canary ?? null,
       leaseDeadline: this.leaseDeadline(latest),
       complete,
-      confirmed: false,
+      confirmedAt: null,
     };
     this.applied.set(route.endpoint, applied);
     this.options.events.onApplied(applied);
@@ -184,10 +191,12 @@ export class ServingRoutes {
 
   private async confirmAll(): Promise<void> {
     for (const [endpoint, applied] of this.applied) {
-      if (!applied.complete || applied.confirmed || this.desired.get(endpoint)?.epoch !== applied.route.epoch) continue;
+      const isCurrent = this.desired.get(endpoint)?.epoch === applied.route.epoch;
+      const isFresh = applied.confirmedAt !== null && performance.now() - applied.confirmedAt < CONFIRM_AGAIN_MS;
+      if (!applied.complete || !isCurrent || isFresh) continue;
       try {
         await this.options.source.confirm(endpoint, applied.route.epoch);
-        applied.confirmed = true;
+        applied.confirmedAt = performance.now();
       } catch (problem) {
         this.options.events.onProblem(`epoch ${applied.route.epoch} of ${endpoint} could not be confirmed`, problem);
       }
@@ -220,5 +229,17 @@ export class ServingRoutes {
     this.snapshotWrites = this.snapshotWrites
       .then(() => writeRoutingSnapshot(this.options.snapshotPath, routes))
       .catch((problem: unknown) => this.options.events.onProblem("the routing snapshot could not be written", problem));
+  }
+}
+
+async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

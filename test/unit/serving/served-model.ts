@@ -117,7 +117,8 @@ export class MemoryRoutes implements RouteSource {
 
   confirm(endpoint: string, epoch: number): Promise<void> {
     if (this.away) return Promise.reject(new Error("away"));
-    this.confirmed.push(`${endpoint}/${epoch}`);
+    const confirmation = `${endpoint}/${epoch}`;
+    if (!this.confirmed.includes(confirmation)) this.confirmed.push(confirmation);
     return Promise.resolve();
   }
 

@@ -1,0 +1,97 @@
+import { connect } from "node:net";
+import { performance } from "node:perf_hooks";
+import { writeBinaryData } from "../serving/protocol/binary-data.ts";
+import { BENCH_SIGNATURE, benchRow } from "./gateway-model.ts";
+
+/** What the load's process is asked, and what it answers. */
+export interface LoadRequest {
+  readonly url: string;
+  readonly encoding: "json" | "binary";
+  readonly connectionCount: number;
+  readonly seconds: number;
+}
+export interface LoadResult {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failures: number;
+}
+
+const WARM_UP_MS = 1_000;
+
+process.on("disconnect", () => process.exit(0));
+process.once("message", (request: LoadRequest) => {
+  void run(request).then((result) => process.send?.(result));
+});
+
+/** Closed loop: each connection asks again when it was answered. Sockets and ready-made bytes, so that the load costs little. */
+async function run({ url, encoding, connectionCount, seconds }: LoadRequest): Promise<LoadResult> {
+  const bytes = requestBytes(encoding);
+  const start = performance.now() + WARM_UP_MS;
+  const end = start + seconds * 1000;
+  const times: number[] = [];
+  let failures = 0;
+  const record = (before: number, after: number, ok: boolean): void => {
+    if (!ok) failures++;
+    else if (before >= start && after <= end) times.push(after - before);
+  };
+  await Promise.all(Array.from({ length: connectionCount }, () => runConnection(new URL(url), bytes, end, record)));
+  times.sort((a, b) => a - b);
+  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
+  return { perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99), failures };
+}
+
+async function runConnection(
+  url: URL,
+  bytes: Buffer,
+  end: number,
+  record: (before: number, after: number, ok: boolean) => void,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    let sentAt = 0;
+    let received = Buffer.alloc(0);
+    const socket = connect(Number(url.port), url.hostname);
+    socket.setNoDelay(true);
+    const ask = (): void => {
+      if (performance.now() >= end) {
+        socket.end();
+        resolve();
+        return;
+      }
+      sentAt = performance.now();
+      socket.write(bytes);
+    };
+    socket.on("connect", ask);
+    socket.on("error", reject);
+    socket.on("data", (chunk) => {
+      received = received.length === 0 ? Buffer.from(chunk) : Buffer.concat([received, Buffer.from(chunk)]);
+      const headerEnd = received.indexOf("\r\n\r\n");
+      if (headerEnd === -1) return;
+      const head = received.toString("latin1", 0, headerEnd);
+      const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+      if (received.length < headerEnd + 4 + length) return;
+      received = Buffer.alloc(0);
+      record(sentAt, performance.now(), head.startsWith("HTTP/1.1 200"));
+      ask();
+    });
+  });
+}
+
+function requestBytes(encoding: "json" | "binary"): Buffer {
+  const tensors = benchRow(BENCH_SIGNATURE);
+  const parts = encoding === "binary" ? tensors.map(writeBinaryData) : [];
+  const inputs = tensors.map(({ name, datatype, shape, data }, index) => ({
+    name,
+    datatype,
+    shape,
+    ...(encoding === "binary"
+      ? { parameters: { binary_data_size: parts[index]?.length } }
+      : { data: Array.from(data, Number) }),
+  }));
+  const parameters = { binary_data_output: encoding === "binary" };
+  const json = Buffer.from(JSON.stringify({ inputs, parameters }));
+  const body = Buffer.concat([json, ...parts]);
+  const binaryHeader = encoding === "binary" ? `Inference-Header-Content-Length: ${json.length}\r\n` : "";
+  const head = `POST /v2/models/bench/infer HTTP/1.1\r\nHost: bench\r\nContent-Length: ${body.length}\r\n${binaryHeader}\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
+}
