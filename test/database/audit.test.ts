@@ -66,7 +66,10 @@ describe("the audit chain", () => {
       previous = createHash("sha256").update(previous).update(row.body).digest();
       expect(row.hash).toEqual(previous);
     }
-    expect(JSON.parse(rows[1]?.body.toString("utf8") ?? "")).toMatchObject({ seq: 2, body: { reason: "zweite – Umlaut ä" } });
+    expect(JSON.parse(rows[1]?.body.toString("utf8") ?? "")).toMatchObject({
+      seq: 2,
+      body: { reason: "zweite – Umlaut ä" },
+    });
   });
 
   it("gives back the number of an event whose transaction fails", async () => {
@@ -81,7 +84,10 @@ describe("the audit chain", () => {
   });
 
   it.each([
-    ["body", "UPDATE audit_event SET body = replace(convert_from(body, 'UTF8'), 'second', 'sacond')::bytea WHERE stream = $1 AND seq = 2"],
+    [
+      "body",
+      "UPDATE audit_event SET body = replace(convert_from(body, 'UTF8'), 'second', 'sacond')::bytea WHERE stream = $1 AND seq = 2",
+    ],
     ["time", "UPDATE audit_event SET at = at - interval '1 day' WHERE stream = $1 AND seq = 2"],
     ["actor", "UPDATE audit_event SET actor = 'mallory' WHERE stream = $1 AND seq = 2"],
     ["kind", "UPDATE audit_event SET kind = 'other' WHERE stream = $1 AND seq = 2"],
@@ -104,7 +110,10 @@ describe("the audit chain", () => {
              WHERE stream = $1 AND seq = 2) AS forged WHERE stream = $1 AND seq = 2`,
       [stream],
     );
-    expect(await verifyAudit(test.database, stream)).toMatchObject({ ok: false, problem: { seq: 3, kind: "modified" } });
+    expect(await verifyAudit(test.database, stream)).toMatchObject({
+      ok: false,
+      problem: { seq: 3, kind: "modified" },
+    });
   });
 
   it("finds an event missing in the middle, a cut tail, a forged head and a lost stream", async () => {
@@ -133,7 +142,9 @@ describe("the audit chain", () => {
       );
     const zeros = "decode(repeat('00', 32), 'hex')";
     expect(await insert(2, zeros)).toBe("audit_event_follows_head");
-    expect(await insert(3, `(SELECT hash FROM audit_head WHERE stream = '${stream}')`)).toBe("audit_event_follows_head");
+    expect(await insert(3, `(SELECT hash FROM audit_head WHERE stream = '${stream}')`)).toBe(
+      "audit_event_follows_head",
+    );
     expect(await insert(1, zeros)).toBe("audit_event_pkey");
     expect(await verifyAudit(test.database, stream)).toEqual({ ok: true, events: 1 });
   });

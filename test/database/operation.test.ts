@@ -26,12 +26,16 @@ describe("the operation ledger", () => {
     let worked = 0;
     const results = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
-        runOperation(test.database, { key: "once", request: { a: 1 }, context: { ...context, attempt: index + 1 } }, async (tx) => {
-          worked += 1;
-          await addArtifact(tx, `made by ${index}`);
-          await sleep(20);
-          return { by: index };
-        }),
+        runOperation(
+          test.database,
+          { key: "once", request: { a: 1 }, context: { ...context, attempt: index + 1 } },
+          async (tx) => {
+            worked += 1;
+            await addArtifact(tx, `made by ${index}`);
+            await sleep(20);
+            return { by: index };
+          },
+        ),
       ),
     );
     expect(worked).toBe(1);
@@ -41,10 +45,16 @@ describe("the operation ledger", () => {
 
   it("returns the stored result to a later attempt without working", async () => {
     const ask = (attempt: number) =>
-      runOperation(test.database, { key: "later", request: {}, context: { ...context, attempt } }, async () => ({ attempt }));
+      runOperation(test.database, { key: "later", request: {}, context: { ...context, attempt } }, async () => ({
+        attempt,
+      }));
     expect(await ask(1)).toEqual({ attempt: 1 });
     expect(await ask(2)).toEqual({ attempt: 1 });
-    expect(await findOperation(test.database, "later")).toMatchObject({ key: "later", attempt: 1, result: { attempt: 1 } });
+    expect(await findOperation(test.database, "later")).toMatchObject({
+      key: "later",
+      attempt: 1,
+      result: { attempt: 1 },
+    });
   });
 
   it("takes requests that differ in the order of keys for the same", async () => {

@@ -1,5 +1,4 @@
-import { DatabaseError, type Client } from "pg";
-import { expect } from "vitest";
+import { DatabaseError } from "pg";
 
 /** What Postgres said no with: constraint name if there is one, else SQLSTATE. */
 export async function refusalOf(attempt: Promise<unknown>): Promise<string> {
@@ -16,13 +15,3 @@ export async function refusalOf(attempt: Promise<unknown>): Promise<string> {
 export const PERMISSION_DENIED = "42501";
 /** What the append-only trigger raises. */
 export const APPEND_ONLY = "23000";
-
-/** One statement as its own transaction, so that deferred constraints speak too. */
-export async function expectRefused(
-  client: Client,
-  statement: string,
-  refusal: string,
-  values?: unknown[],
-): Promise<void> {
-  expect(await refusalOf(client.query(statement, values)), statement).toBe(refusal);
-}

@@ -4,10 +4,27 @@ import { recordApproval } from "../../db/queries/approval.ts";
 import { findSnapshot, recordSnapshot } from "../../db/queries/artifact.ts";
 import { findPassingEvaluation, loadEvaluation, recordEvaluation } from "../../db/queries/evaluation.ts";
 import { createLifecycle, listLifecycles, loadLifecycle, setLifecycleStatus } from "../../db/queries/lifecycle.ts";
-import { ensureModel, findVersion, findVersionById, listModels, listVersions, registerVersion } from "../../db/queries/model.ts";
+import {
+  ensureModel,
+  findVersion,
+  findVersionById,
+  listModels,
+  listVersions,
+  registerVersion,
+} from "../../db/queries/model.ts";
 import { findPassedStageRun, finishStageRun, startStageRun } from "../../db/queries/stage-run.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { addArtifact, addEvaluation, addLifecycle, addVersion, digest, facts, reportFor, signature, specFor } from "./sample.ts";
+import {
+  addArtifact,
+  addEvaluation,
+  addLifecycle,
+  addVersion,
+  digest,
+  facts,
+  reportFor,
+  signature,
+  specFor,
+} from "./sample.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {
@@ -166,7 +183,8 @@ describe("lifecycles", () => {
 describe("stage runs", () => {
   const key = { lifecycle: "lc-stages", stage: "train", round: 1 } as const;
   const start = () => test.database.transaction((tx) => startStageRun(tx, key));
-  const finish = (end: Parameters<typeof finishStageRun>[1]) => test.database.transaction((tx) => finishStageRun(tx, end));
+  const finish = (end: Parameters<typeof finishStageRun>[1]) =>
+    test.database.transaction((tx) => finishStageRun(tx, end));
 
   it("are finished by the newest attempt alone, and a stale one records nothing", async () => {
     await addLifecycle(test.database, "lc-stages", "staged");
@@ -185,7 +203,9 @@ describe("stage runs", () => {
     const finished = await finish(end);
     expect(finished).toMatchObject({ status: "passed", headline: "AUC 0.7", finishedAt: expect.any(Date) });
     expect(await finish(end)).toEqual(finished);
-    await expect(finish({ id: alive.id, attempt: 2, status: "failed" })).rejects.toMatchObject({ code: "STALE_ATTEMPT" });
+    await expect(finish({ id: alive.id, attempt: 2, status: "failed" })).rejects.toMatchObject({
+      code: "STALE_ATTEMPT",
+    });
     expect(await start()).toEqual(finished);
     expect(await findPassedStageRun(test.database, key)).toEqual(finished);
   });
@@ -233,7 +253,14 @@ describe("evaluations", () => {
     const version = await addVersion(test.database, "judged", "bytes");
     const { id } = await addEvaluation(test.database, version);
     const loaded = await loadEvaluation(test.database, id);
-    expect(loaded?.metrics.map(({ metric, sliceValue, estimate, undefinedReason }) => [metric, sliceValue, estimate, undefinedReason])).toEqual([
+    expect(
+      loaded?.metrics.map(({ metric, sliceValue, estimate, undefinedReason }) => [
+        metric,
+        sliceValue,
+        estimate,
+        undefinedReason,
+      ]),
+    ).toEqual([
       ["precision", "", null, "no predicted positives"],
       ["roc-auc", "", 0.7, null],
       ["precision", "SFO", null, "no predicted positives"],
