@@ -53,8 +53,12 @@ export interface PredictionRecord {
   /** Id of the request, and `/i` after it for row i where the request had several. */
   readonly inferenceId: string;
   readonly endpoint: string;
-  /** 0: the client chose the version itself, which is no evidence for a rollout. */
   readonly epoch: number;
+  /**
+   * True when the epoch's shares decided the arm. False when the client named the version, or the canary's lease was over or
+   * its process not up: such a row is no evidence, because a canary that could not be chosen cannot have done better.
+   */
+  readonly assigned: boolean;
   readonly arm: Arm;
   readonly versionId: string;
   /** SHA-256 of the epoch's salt and the key; the key itself is not kept. */

@@ -7,8 +7,8 @@ import type { LiveVersion } from "./version-pool.ts";
 
 export interface Choice {
   readonly arm: Arm;
-  /** 0: the client named the version. */
-  readonly epoch: number;
+  /** True when the epoch's shares decided; see `PredictionRecord`. */
+  readonly assigned: boolean;
   readonly live: LiveVersion;
 }
 
@@ -23,13 +23,14 @@ export const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").up
  */
 export function chooseArm(applied: AppliedRoute, key: string, now: number): Choice {
   const { route, champion, canary } = applied;
-  const { epoch, salt, canaryBasisPoints } = route;
-  if (canary && canaryBasisPoints > 0 && now < applied.leaseDeadline) {
+  const { salt, canaryBasisPoints } = route;
+  const isLeased = canary !== null && now < applied.leaseDeadline;
+  if (isLeased && canaryBasisPoints > 0) {
     if (!champion || assignArm({ salt, key, canaryBasisPoints, hash: sha256 }) === "canary") {
-      return { arm: "canary", epoch, live: canary };
+      return { arm: "canary", assigned: true, live: canary };
     }
   }
-  if (champion) return { arm: "champion", epoch, live: champion };
+  if (champion) return { arm: "champion", assigned: isLeased || canaryBasisPoints === 0, live: champion };
   throw new Failure("ENDPOINT_NOT_READY", {
     endpoint: route.endpoint,
     reason: "it has no champion yet and its canary's lease is over",
@@ -37,14 +38,15 @@ export function chooseArm(applied: AppliedRoute, key: string, now: number): Choi
 }
 
 /**
- * The version a client named, where it is served now. Such a request was not assigned, so it counts for no epoch.
+ * The version a client named, where it is served now. Such a request was not assigned.
  *
  * @throws ENDPOINT_UNKNOWN
  */
 export function chooseVersion(applied: AppliedRoute, version: string): Choice {
   const { champion, canary } = applied;
-  if (champion && String(champion.version.number) === version) return { arm: "champion", epoch: 0, live: champion };
-  if (canary && String(canary.version.number) === version) return { arm: "canary", epoch: 0, live: canary };
+  if (champion && String(champion.version.number) === version)
+    return { arm: "champion", assigned: false, live: champion };
+  if (canary && String(canary.version.number) === version) return { arm: "canary", assigned: false, live: canary };
   const found = [champion, canary].filter((live) => live !== null).map((live) => String(live.version.number));
   throw new Failure("ENDPOINT_UNKNOWN", {
     endpoint: `${applied.route.endpoint}, version ${version}`,

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Tensor } from "../contracts/data.ts";
-import { Failure } from "../contracts/failures.ts";
+import { Failure, isFailure } from "../contracts/failures.ts";
 import { INFERENCE_HEADERS, type PredictionRecord } from "../contracts/inference.ts";
 import { decodePrediction } from "../core/data/decode-prediction.ts";
 import { chooseArm, chooseVersion, type Choice } from "./choose-arm.ts";
 import type { DatabaseClock } from "./database-clock.ts";
-import { isClientFault, type Answer } from "./http/answer.ts";
+import { answerFailure, isClientFault, type Answer } from "./http/answer.ts";
 import { createInferenceId } from "./inference-id.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { readModelInput, type ModelInput } from "./model-input.ts";
@@ -57,13 +57,23 @@ export async function infer(parts: InferenceParts, call: InferCall): Promise<Ans
   const routingKey = request.routingKey ?? call.routingKey;
   const choice = named ?? chooseArm(applied, routingKey ?? id, startedAt);
   const passage: Passage = { applied, choice, id, routingKey, startedAt };
-  const input = readInput(parts, passage, request);
   try {
+    const input = readInput(parts, passage, request);
     return await run(parts, passage, request, input);
   } catch (thrown) {
-    record(parts, passage, { outcome: "error", rowCount: input.rowCount });
-    throw thrown;
+    if (!isFailure(thrown)) throw thrown;
+    // Told on errors too: who reports one can say which version and epoch it was.
+    const { headers, ...answer } = answerFailure(thrown);
+    return { ...answer, headers: { ...headers, ...identify(passage) } };
   }
+}
+
+function identify({ applied, choice, id }: Passage): Readonly<Record<string, string>> {
+  return {
+    [INFERENCE_HEADERS.epoch]: String(applied.route.epoch),
+    [INFERENCE_HEADERS.arm]: choice.arm,
+    [INFERENCE_HEADERS.inferenceId]: id,
+  };
 }
 
 function parseRequest({ applied, headerLength, body }: InferCall): InferRequest {
@@ -104,6 +114,20 @@ function accepts(signature: Parameters<typeof readModelInput>[1], request: Infer
 }
 
 async function run(parts: InferenceParts, passage: Passage, request: InferRequest, input: ModelInput): Promise<Answer> {
+  try {
+    return await runModel(parts, passage, request, input);
+  } catch (thrown) {
+    record(parts, passage, { outcome: "error", rowCount: input.rowCount });
+    throw thrown;
+  }
+}
+
+async function runModel(
+  parts: InferenceParts,
+  passage: Passage,
+  request: InferRequest,
+  input: ModelInput,
+): Promise<Answer> {
   const { choice, applied, id } = passage;
   const { version, process } = choice.live;
   const outputs: readonly Tensor[] = await process.infer(input.tensors);
@@ -122,9 +146,7 @@ async function run(parts: InferenceParts, passage: Passage, request: InferReques
     headers: {
       "content-type": headerLength === null ? "application/json" : "application/octet-stream",
       ...(headerLength === null ? {} : { [INFERENCE_HEADERS.headerLength]: String(headerLength) }),
-      [INFERENCE_HEADERS.epoch]: String(choice.epoch),
-      [INFERENCE_HEADERS.arm]: choice.arm,
-      [INFERENCE_HEADERS.inferenceId]: id,
+      ...identify(passage),
     },
     body,
   };
@@ -147,7 +169,8 @@ function record(parts: InferenceParts, passage: Passage, result: Result): void {
     const prediction: PredictionRecord = {
       inferenceId: rowCount === 1 ? id : `${id}/${row}`,
       endpoint: applied.route.endpoint,
-      epoch: choice.epoch,
+      epoch: applied.route.epoch,
+      assigned: choice.assigned,
       arm: choice.arm,
       versionId,
       routingKeyHash,

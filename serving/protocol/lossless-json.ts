@@ -1,8 +1,11 @@
 /** A parsed JSON value in which integers beyond 2^53 are bigints. */
 export type Json = null | boolean | number | bigint | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** A number of 16 digits may already be beyond 2^53; with fewer `JSON.parse` is exact. */
-const LONG_DIGITS = /\d{16}/;
+/**
+ * A whole number of 16 digits may be beyond 2^53; with fewer `JSON.parse` is exact. Long fractions, which every float printed
+ * in full has, do not match: they would send each large tensor the slow way.
+ */
+const LONG_INTEGER = /(?:^|[\s,:[-])\d{16,}(?![\d.eE])/;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -11,12 +14,12 @@ const MINUS = 0x2d;
 /**
  * Parses JSON without rounding integers: those outside the safe range come back as bigints, everything else as from
  * `JSON.parse`. Node 20 has no source access in a reviver, so long integers are quoted first, behind a mark no sender can
- * know, and turned into bigints in a walk afterwards; a text without long digit runs takes the plain way.
+ * know, and turned into bigints in a walk afterwards; a text without long integers takes the plain way.
  *
  * @throws SyntaxError as `JSON.parse` does
  */
 export function parseLosslessJson(text: string): Json {
-  if (!LONG_DIGITS.test(text)) return JSON.parse(text) as Json;
+  if (!LONG_INTEGER.test(text)) return JSON.parse(text) as Json;
   const mark = `${Math.random().toString(36)}${Math.random().toString(36)}:`;
   return restore(JSON.parse(quoteLongIntegers(text, mark)) as Json, mark, 0);
 }
@@ -46,6 +49,10 @@ function quoteLongIntegers(text: string, mark: string): string {
 
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
+/** Digits, sign, point and exponent: whatever JSON.parse would take as one number or refuse as one. */
+const isPartOfNumber = (code: number): boolean =>
+  isDigit(code) || code === 0x2b || code === MINUS || code === 0x2e || code === 0x45 || code === 0x65;
+
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -57,8 +64,7 @@ function endOfString(text: string, start: number): number {
 
 function endOfNumber(text: string, start: number): number {
   let at = start + 1;
-  // Digits, sign, point and exponent: whatever JSON.parse would take as one number or refuse as one.
-  while (at < text.length && /[\d.eE+-]/.test(text.charAt(at))) at++;
+  while (at < text.length && isPartOfNumber(text.charCodeAt(at))) at++;
   return at;
 }
 

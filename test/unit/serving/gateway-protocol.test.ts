@@ -145,15 +145,15 @@ describe("inference", () => {
     expect(response.status).toBe(200);
   });
 
-  test("by version is answered and counts for no epoch", async () => {
+  test("by version is answered and counts as not assigned", async () => {
     const response = await post(
       JSON.stringify({ ...tensors([0, 0, 0]), id: "by-version" }),
       {},
       "/v2/models/delay/versions/3/infer",
     );
-    expect([response.status, response.headers.get("modelwright-epoch")]).toEqual([200, "0"]);
+    expect([response.status, response.headers.get("modelwright-epoch")]).toEqual([200, "1"]);
     await eventually("its row", () =>
-      running.rows.some(({ inferenceId, epoch }) => inferenceId === "by-version" && epoch === 0),
+      running.rows.some(({ inferenceId, assigned }) => inferenceId === "by-version" && !assigned),
     );
   });
 });

@@ -82,6 +82,14 @@ describe("traffic", () => {
     source.away = true;
     await eventually("the champion", async () => arm(await gateway.infer(row)) === "champion");
     expect(epoch(await gateway.infer(row))).toBe("1");
+    // A champion's row from then is no evidence against a canary that could not be chosen.
+    await gateway.infer({ ...row, id: "lapsed" });
+    await eventually("its row", () => gateway.rows.some(({ inferenceId }) => inferenceId === "lapsed"));
+    expect(gateway.rows.map(({ arm, assigned }) => [arm, assigned])).toContainEqual(["canary", true]);
+    expect(gateway.rows.find(({ inferenceId }) => inferenceId === "lapsed")).toMatchObject({
+      arm: "champion",
+      assigned: false,
+    });
     source.away = false;
     source.set(leased(60_000));
     await eventually("the canary", async () => arm(await gateway.infer(row)) === "canary");
