@@ -102,7 +102,8 @@ function createMoments() {
     finish: () =>
       count === 0
         ? { minimum: null, maximum: null, mean: null, deviation: null }
-        : { minimum, maximum, mean, deviation: Math.sqrt(squares / count) },
+        : // Adding 0 turns -0 into 0, which JSON and readers take for another number.
+          { minimum: minimum + 0, maximum: maximum + 0, mean, deviation: Math.sqrt(squares / count) },
   };
 }
 
