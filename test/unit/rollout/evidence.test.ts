@@ -63,6 +63,12 @@ describe("evidence of a rollout", () => {
       { canaryShare: 0.5, events: { canary: 250, champion: 250 }, trials: { canary: 5000, champion: 5000 } },
     ];
     expect(rateRatio(tallies)).toBeCloseTo(1, 12);
+    const none = { canary: 0, champion: 0 };
+    const [first, second] = tallies;
+    const worse = { ...second!, events: { canary: 500, champion: 250 } };
+    const empty = { canaryShare: 0.25, events: none, trials: none };
+    expect(rateRatio([first!, empty, worse])).toBeCloseTo(rateRatio([first!, worse])!, 12);
+    expect(rateRatio([first!, empty, worse])).toBeGreaterThan(1.5);
     expect(rateRatio([])).toBeNull();
   });
 });
