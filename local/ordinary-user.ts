@@ -83,7 +83,7 @@ export async function giveTo(owner: { readonly uid: number; readonly gid: number
 }
 
 async function copyBinaries(binaries: PostgresBinaries): Promise<PostgresBinaries> {
-  const home = join(openFolder(), `modelwright-postgres-${shortDigest(binaries.root)}`);
+  const home = join(openFolder(), `modelwright-postgres-${binaries.version}-${shortDigest(binaries.root)}`);
   await claimFolder(home);
   const target = join(home, "native");
   if (!existsSync(target)) {
@@ -93,7 +93,7 @@ async function copyBinaries(binaries: PostgresBinaries): Promise<PostgresBinarie
     await rename(join(partial, "native"), target).catch(() => undefined);
     await rm(partial, { recursive: true, force: true });
   }
-  return binariesIn(target);
+  return binariesIn(target, binaries.version);
 }
 
 /** Creates a folder all may enter and only we may write to, in a place where others could have put one of that name. */

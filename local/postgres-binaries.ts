@@ -7,6 +7,8 @@ import { Failure } from "../contracts/failures.ts";
 export interface PostgresBinaries {
   /** Folder that holds bin/, lib/ and share/; the three find each other by relative paths and may be moved together. */
   readonly root: string;
+  /** Of the npm package. */
+  readonly version: string;
   readonly initdb: string;
   readonly postgres: string;
 }
@@ -18,14 +20,16 @@ const executables = ["initdb", "postgres", "pg_ctl"];
  * newer npm runs no install script unasked, so what the package's own postinstall would do is done here when it is missing.
  */
 export async function locatePostgres(): Promise<PostgresBinaries> {
-  const root = join(packageFolder(), "native");
+  const folder = packageFolder();
+  const { version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as { version: string };
+  const root = join(folder, "native");
   await createMissingLinks(root);
   for (const name of executables) await makeExecutable(join(root, "bin", name));
-  return binariesIn(root);
+  return binariesIn(root, version);
 }
 
-export function binariesIn(root: string): PostgresBinaries {
-  return { root, initdb: join(root, "bin", "initdb"), postgres: join(root, "bin", "postgres") };
+export function binariesIn(root: string, version: string): PostgresBinaries {
+  return { root, version, initdb: join(root, "bin", "initdb"), postgres: join(root, "bin", "postgres") };
 }
 
 function packageFolder(): string {

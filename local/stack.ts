@@ -55,9 +55,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     onProgress("bringing the database schema up to date");
     const database = await prepareDatabase(servers, env);
-    signal?.throwIfAborted();
     onProgress("starting the workers and the gateway");
     const specs = await childSpecs({ servers, env, database });
+    signal?.throwIfAborted(); // From here on the listener hears of it.
     const interrupt = (): void => void supervisor.stop();
     signal?.addEventListener("abort", interrupt, { once: true });
     await Promise.all(specs.map(async (spec) => await supervisor.start(spec)));

@@ -1,10 +1,17 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-import { tsxLoader } from "../../../local/reaper.ts";
 import { isAlive } from "../../../local/processes.ts";
+import { tsxLoader } from "../../../local/reaper.ts";
+
+export interface Program {
+  readonly process: ChildProcess;
+  /** Resolves with the first line of its output that is accepted; rejects when it ends before. */
+  line(accept: (text: string) => boolean): Promise<string>;
+}
 
 export interface RunningProgram {
   readonly process: ChildProcess;
@@ -12,31 +19,39 @@ export interface RunningProgram {
   readonly said: Record<string, unknown> & { readonly pids: Readonly<Record<string, number>> };
 }
 
+const namesOfOthersServers = new Set(["DATABASE_URL", "DATABASE_ADMIN_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"]);
+
 /** Environment without the names that would make the stack use servers of somebody else. */
 export const ownServersEnv: NodeJS.ProcessEnv = Object.fromEntries(
-  Object.entries(process.env).filter(
-    ([name]) => !["DATABASE_URL", "DATABASE_ADMIN_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"].includes(name),
-  ),
+  Object.entries(process.env).filter(([name]) => !namesOfOthersServers.has(name)),
 );
 
-/** Runs a program of `programs/` in a process group of its own, until it has printed its JSON line. */
-export async function runProgram(
-  name: string,
-  args: readonly string[],
-  prefix: readonly string[] = [],
-): Promise<RunningProgram> {
+/** Starts a program of `programs/` in a process group of its own. */
+export function startProgram(name: string, args: readonly string[]): Program {
   const path = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url));
-  const [command = "", ...rest] = [...prefix, process.execPath, "--import", tsxLoader(), path, ...args];
-  const child = spawn(command, rest, { detached: true, env: ownServersEnv, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, ["--import", tsxLoader(), path, ...args], {
+    detached: true,
+    env: ownServersEnv,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let complaint = "";
   child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
-  const line = await Promise.race([
-    once(createInterface({ input: child.stdout }), "line").then(([text]: unknown[]) => String(text)),
-    once(child, "exit").then(([code, signal]: unknown[]) => {
-      throw new Error(`${name} ended with ${String(code ?? signal)}: ${complaint}`);
-    }),
-  ]);
-  return { process: child, said: JSON.parse(line) as RunningProgram["said"] };
+  const lines = createInterface({ input: child.stdout });
+  const line: Program["line"] = async (accept) =>
+    await new Promise((resolve, reject) => {
+      lines.on("line", (text) => {
+        if (accept(text)) resolve(text);
+      });
+      child.once("exit", (code, signal) => reject(new Error(`${name} ended with ${code ?? signal}: ${complaint}`)));
+    });
+  return { process: child, line };
+}
+
+/** Starts a program and waits for its JSON line. */
+export async function runProgram(name: string, args: readonly string[]): Promise<RunningProgram> {
+  const program = startProgram(name, args);
+  const text = await program.line(() => true);
+  return { process: program.process, said: JSON.parse(text) as RunningProgram["said"] };
 }
 
 /** Resolves with the exit code, or the name of the signal that ended it. */
@@ -45,9 +60,22 @@ export async function exitOf(child: ChildProcess): Promise<number | string> {
   return child.signalCode ?? child.exitCode ?? "unknown";
 }
 
-/** Names of those that are still alive; for `vi.waitUntil`. */
+/** Names of those that are still alive. */
 export function survivors(pids: Readonly<Record<string, number>>): string[] {
   return Object.entries(pids)
     .filter(([, pid]) => isAlive(pid))
     .map(([name]) => name);
+}
+
+/** Command lines of the live processes that name this folder in their arguments or environment (Linux). */
+export async function processesOf(folder: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && isAlive(Number(name)));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+      const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+      return command.includes(folder) || environment.includes(folder) ? [command.replaceAll("\0", " ")] : [];
+    }),
+  );
+  return found.flat();
 }
