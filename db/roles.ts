@@ -1,15 +1,24 @@
+import { createHash } from "node:crypto";
+
 import { DatabaseError, escapeIdentifier, escapeLiteral, type Client } from "pg";
 
 import { scramVerifier } from "./scram.ts";
 
 /** Holds every grant of the migrations; owns nothing and cannot log in. One a server, whatever the number of databases. */
-export const APPLICATION_GROUP = "modelwright_application";
+const APPLICATION_GROUP = "modelwright_application";
 
 const DUPLICATE_OBJECT = "42710";
 const UNIQUE_VIOLATION = "23505";
 
+/** Postgres cuts longer names silently, and two databases would share a role. */
+const LONGEST_NAME = 63;
+
 /** Name of the role the application logs in as, one a database, so that two stacks on one server keep their own passwords. */
-export const loginRoleOf = (database: string): string => `modelwright_app_${database}`.slice(0, 63);
+function loginRoleOf(database: string): string {
+  const name = `modelwright_app_${database}`;
+  if (Buffer.byteLength(name) <= LONGEST_NAME) return name;
+  return `modelwright_app_${createHash("sha256").update(database).digest("hex").slice(0, 32)}`;
+}
 
 /** Makes the group role if it is missing; safe when several databases of one server are migrated at once. */
 export async function ensureApplicationGroup(client: Client): Promise<void> {

@@ -5,7 +5,7 @@ import { canonicalBytes, sha256 } from "../canonical.ts";
 import type { Database, Queryable, Transaction } from "../client.ts";
 import { auditEvent, auditHead } from "../schema/evidence.ts";
 
-export const DEFAULT_STREAM = "modelwright";
+const DEFAULT_STREAM = "modelwright";
 
 export interface AuditRequest {
   readonly stream?: string;

@@ -5,7 +5,6 @@ import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
 import { model, modelVersion } from "../schema/model.ts";
 
-export type Model = typeof model.$inferSelect;
 export type ModelVersion = typeof modelVersion.$inferSelect;
 
 /** Makes the model if it is new; an existing one keeps its purpose unless the new one says something. */

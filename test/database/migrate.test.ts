@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import { Client } from "pg";
+import { Client, escapeIdentifier } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 
 import { migrate } from "../../db/migrate.ts";
@@ -16,8 +16,13 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const name of databases) {
+    const { rows } = await server.query<{ role: string }>(
+      `SELECT rolname AS role FROM pg_database, aclexplode(datacl) JOIN pg_roles ON pg_roles.oid = grantee
+       WHERE datname = $1 AND rolname LIKE 'modelwright_app_%'`,
+      [name],
+    );
     await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
-    await server.query(`DROP ROLE IF EXISTS modelwright_app_${name}`);
+    for (const { role } of rows) await server.query(`DROP ROLE ${escapeIdentifier(role)}`);
   }
   await server.end();
 });
@@ -88,6 +93,20 @@ describe("migrate", () => {
     await migrate({ adminUrl, applicationPassword });
     await ask(adminUrl, "INSERT INTO schema_migration (name, checksum) VALUES ('9999-later.sql', '')");
     await expect(migrate({ adminUrl, applicationPassword })).rejects.toMatchObject({ code: "STACK_NOT_STARTED" });
+  });
+
+  it("gives two databases with long, alike names two roles", async () => {
+    const long = `migrate_${"x".repeat(50)}`;
+    const roles = [];
+    for (const name of [`${long}_a`, `${long}_b`]) {
+      await server.query(`CREATE DATABASE ${name}`);
+      databases.push(name);
+      const url = new URL(inject("adminUrl"));
+      url.pathname = `/${name}`;
+      const { applicationUrl } = await migrate({ adminUrl: url.href, applicationPassword });
+      roles.push(...(await ask<{ role: string }>(applicationUrl, "SELECT current_user AS role")));
+    }
+    expect(new Set(roles.map(({ role }) => role)).size).toBe(2);
   });
 
   it("lets nobody connect to the database with a wrong password, nor another login role at all", async () => {
