@@ -12,7 +12,7 @@ export interface Choice {
   readonly live: LiveVersion;
 }
 
-export const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
 
 /**
  * Which version answers a request.

@@ -15,7 +15,7 @@ export interface PredictionLogOptions {
 }
 
 /** `accepted` is always `written + dropped + waiting`. */
-export interface PredictionLogCounts {
+interface PredictionLogCounts {
   readonly accepted: number;
   readonly written: number;
   readonly dropped: number;

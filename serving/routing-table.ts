@@ -19,7 +19,7 @@ export interface AppliedRoute {
   confirmedAt: number | null;
 }
 
-export interface RoutingEvents {
+interface RoutingEvents {
   readonly onProblem: (what: string, problem: unknown) => void;
   readonly onApplied: (applied: AppliedRoute) => void;
 }
@@ -49,6 +49,7 @@ const CONFIRM_AGAIN_MS = 30_000;
 export class ServingRoutes {
   private readonly applied = new Map<string, AppliedRoute>();
   private readonly desired = new Map<string, EndpointRoute>();
+  private readonly tried = new Set<string>();
   private readonly converging = new Map<string, Promise<void>>();
   private readonly options: RoutingTableOptions;
   private loaded = false;
@@ -89,9 +90,9 @@ export class ServingRoutes {
     return this.desired.has(endpoint);
   }
 
-  /** True once routes are known and each of them is served, at least by its champion. */
+  /** True once routes are known and each was tried: an endpoint whose model cannot start must not take the others down. */
   ready(): boolean {
-    return this.loaded && [...this.desired.keys()].every((endpoint) => this.applied.has(endpoint));
+    return this.loaded && [...this.desired.keys()].every((endpoint) => this.tried.has(endpoint));
   }
 
   async stop(): Promise<void> {
@@ -148,7 +149,10 @@ export class ServingRoutes {
     if (this.converging.has(key)) return;
     this.converging.set(
       key,
-      this.converge(route).finally(() => this.converging.delete(key)),
+      this.converge(route).finally(() => {
+        this.converging.delete(key);
+        this.tried.add(endpoint);
+      }),
     );
   }
 
@@ -209,6 +213,7 @@ export class ServingRoutes {
 
   private forget(endpoint: string): void {
     this.desired.delete(endpoint);
+    this.tried.delete(endpoint);
     if (this.applied.delete(endpoint)) this.saveSnapshot();
     this.keepWanted();
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
+import { isFailure } from "../../contracts/failures.ts";
 import { invalid } from "../protocol/json-data.ts";
 import { refuse } from "./answer.ts";
 
@@ -9,18 +10,26 @@ const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 /**
  * The request's body, decompressed. The limit counts for the bytes that travel and for what they unpack to.
  *
+ * @param hold told of each piece of memory taken; throws when all requests together hold too much
  * @throws REQUEST_REFUSED 413 beyond the limit, 415 for an unknown encoding; INPUT_INVALID for a broken one
  */
-export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+export async function readBody(
+  request: IncomingMessage,
+  limitBytes: number,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
   const encoding = request.headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
   if (!(encoding in DECODERS) && encoding !== "identity") {
     throw refuse(415, `content-encoding ${encoding}`, "gzip, deflate, identity");
   }
-  const body = await readBytes(request, limitBytes);
+  const body = await readBytes(request, limitBytes, hold);
   if (encoding === "identity") return body;
   try {
-    return await DECODERS[encoding as keyof typeof DECODERS](body, { maxOutputLength: limitBytes });
+    const unpacked = await DECODERS[encoding as keyof typeof DECODERS](body, { maxOutputLength: limitBytes });
+    hold(unpacked.length);
+    return unpacked;
   } catch (cause) {
+    if (isFailure(cause)) throw cause;
     if (cause instanceof RangeError) throw tooLarge(`more than ${limitBytes} bytes after unpacking`, limitBytes);
     throw invalid(
       "infer request",
@@ -30,7 +39,7 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   }
 }
 
-async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+async function readBytes(request: IncomingMessage, limitBytes: number, hold: (bytes: number) => void): Promise<Buffer> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > limitBytes) throw tooLarge(`a body of ${announced} bytes`, limitBytes);
   return await new Promise((resolve, reject) => {
@@ -38,11 +47,15 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
     let length = 0;
     request.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      if (length > limitBytes) {
-        chunks.length = 0;
-        reject(tooLarge(`a body of more than ${limitBytes} bytes`, limitBytes));
-      } else {
+      try {
+        if (length > limitBytes) throw tooLarge(`a body of more than ${limitBytes} bytes`, limitBytes);
+        hold(chunk.length);
         chunks.push(chunk);
+      } catch (refusal: unknown) {
+        // What still comes is thrown away; the listener stays, or the stream would pause.
+        chunks.length = 0;
+        length = Number.POSITIVE_INFINITY;
+        reject(refusal);
       }
     });
     request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length)));

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFailure } from "../../contracts/failures.ts";
-import { answerFailure, type Answer } from "./answer.ts";
+import { answerFailure, refuse, type Answer } from "./answer.ts";
 import { readBody } from "./read-body.ts";
 import { matchRoute, type Route } from "./router.ts";
 
@@ -33,11 +33,14 @@ export interface HttpServer {
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 60_000;
+/** All bodies together may hold as much memory as this many of the largest; beyond it requests are told to come again. */
+const BODIES_AT_ONCE = 16;
 /** How long a refused body is still read and thrown away, so that the client gets to see the refusal. */
 const LINGER_MS = 500;
 
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   let draining = false;
+  const memory = { heldBytes: 0 };
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -47,7 +50,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       noDelay: true,
     },
     (request, response) => {
-      void serve(options, request, response, () => draining);
+      void serve(options, request, response, memory, () => draining);
     },
   );
   server.on("clientError", answerClientError);
@@ -82,18 +85,26 @@ async function serve(
   options: HttpServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
+  memory: { heldBytes: number },
   isDraining: () => boolean,
 ): Promise<void> {
   let answer: Answer;
+  let held = 0;
   try {
     const { handler, parameters } = matchRoute(options.routes, request.method ?? "", request.url ?? "");
-    const body = await readBody(request, options.bodyLimitBytes);
+    const body = await readBody(request, options.bodyLimitBytes, (bytes) => {
+      held += bytes;
+      memory.heldBytes += bytes;
+      if (memory.heldBytes > BODIES_AT_ONCE * options.bodyLimitBytes) throw crowded();
+    });
     answer = await handler({ parameters, headers: request.headers, body });
   } catch (thrown) {
     // A client that went away mid-body is no bug and gets no answer.
     if (request.destroyed && !request.complete) return;
     if (!isFailure(thrown)) options.onBug(thrown);
     answer = answerFailure(thrown);
+  } finally {
+    memory.heldBytes -= held;
   }
   const unread = !request.complete;
   const close: Record<string, string> = isDraining() || unread ? { connection: "close" } : {};
@@ -101,6 +112,8 @@ async function serve(
   response.end(answer.body);
   if (unread) discardRest(request);
 }
+
+const crowded = () => refuse(503, "the gateway holds as many request bodies as it may", "asking again a little later");
 
 function discardRest(request: IncomingMessage): void {
   request.on("error", () => undefined);

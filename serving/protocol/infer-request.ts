@@ -14,7 +14,7 @@ export interface RequestInput {
     | { readonly kind: "binary"; readonly bytes: Uint8Array };
 }
 
-export interface RequestedOutput {
+interface RequestedOutput {
   readonly name: string;
   readonly binary: boolean;
 }

@@ -217,6 +217,25 @@ describe("a request that is wrong", () => {
     expect((await running.infer(valid)).status).toBe(200);
   });
 
+  test("beyond the memory for all bodies together is told to come again", async () => {
+    const statuses: unknown[] = [];
+    const unfinished = Array.from({ length: 17 }, () => {
+      const headers = { "content-length": 100_000 };
+      const options = { method: "POST", headers, agent: false };
+      const request = httpRequest(`${running.url}/v2/models/delay/infer`, options, ({ statusCode }) =>
+        statuses.push(statusCode),
+      );
+      request.on("error", () => undefined);
+      request.write(Buffer.alloc(99_000, " "));
+      return request;
+    });
+    // Sixteen of the largest fit, and the seventeenth does not.
+    await eventually("a refusal", () => statuses.length > 0);
+    expect(statuses).toEqual([503]);
+    for (const request of unfinished) request.destroy();
+    expect((await running.infer(valid)).status).toBe(200);
+  });
+
   test("that is not HTTP at all gets the protocol's error", async () => {
     const { hostname, port } = new URL(running.url);
     const answer = await new Promise<string>((resolve) => {

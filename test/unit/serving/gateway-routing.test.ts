@@ -264,7 +264,7 @@ describe("under load", () => {
   });
 
   test("stopping answers every request that reached it", async () => {
-    running = await runGateway(models, new MemoryRoutes(route(models.add(1, 0))), { drainMs: 300 });
+    running = await runGateway(models, new MemoryRoutes(route(models.add(1, 0))), { drainMs: 2_000 });
     const gateway = running;
     running = undefined;
     const stop = async () => {
@@ -277,7 +277,7 @@ describe("under load", () => {
     const { answers, failures } = await load(
       gateway.url,
       4,
-      stopping.then(() => sleep(150)),
+      stopping.then(() => sleep(300)),
     );
     await (
       await stopping

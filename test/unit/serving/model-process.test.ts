@@ -97,6 +97,8 @@ describe("a model's process", () => {
     const exits: string[] = [];
     const model = await start({ onExit: (exit) => exits.push(exit) });
     const killed = model.pid()!;
+    // Stopped first, so that it cannot answer before it dies.
+    process.kill(killed, "SIGSTOP");
     const running = model.infer(request(0, 0));
     const waiting = model.infer(request(0, 1));
     process.kill(killed, "SIGKILL");
