@@ -14,7 +14,7 @@ export const guardrailSchema = z.discriminatedUnion("name", [
     quantile: z.number().gt(0.5).lt(1).default(0.95),
     /** ... but never counted as slow below this floor, so that noise of microseconds is no harm. */
     floorMs: z.number().min(0).default(5),
-    /** Promotion needs evidence that the rate of slow requests grew by less than this factor. */
+    /** Promotion needs evidence that the rate of slow requests is less than this factor times the champion's, or times 1 - quantile. */
     maximumRatio: z.number().gt(1).default(2),
   }),
   z.strictObject({

@@ -54,7 +54,19 @@ const latency: GuardrailRule<"latency"> = {
   trial: "requests",
   needsChampion: true,
   tally: ({ canaryShare, slow, requests }) => ({ canaryShare, events: slow, trials: requests }),
-  judge: ({ maximumRatio }, tallies) => judgeRatio(tallies, maximumRatio),
+  judge: ({ quantile, maximumRatio }, tallies) => {
+    const canary = tallies.map(({ events, trials }) => ({ events: events.canary, trials: trials.canary }));
+    const ratio = judgeRatio(tallies, maximumRatio);
+    // The threshold is the champion's own quantile, so 1 - quantile of its requests are slow when all is well.
+    const level = 1 - quantile;
+    return {
+      // Slower than a champion that hardly ever is slow harms nobody: the rate must also exceed what the champion had when frozen.
+      harm: Math.min(levelAboveEvidence(canary, level), ratio.harm),
+      // Against "slower by the factor and slow in itself": the mean of two e-values is one against both at once. Without it a
+      // quiet endpoint, on which nothing is slow, could never show that its canary is not.
+      safety: (ratio.safety + levelBelowEvidence(canary, level * maximumRatio)) / 2,
+    };
+  },
 };
 
 const wrongLabelRate: GuardrailRule<"wrong-label-rate"> = {
