@@ -1,6 +1,12 @@
 export { findAddresses, type Addresses } from "./addresses.ts";
 export { connect, type DeployRequest, type Modelwright } from "./modelwright.ts";
-export type { LifecycleView, Reader } from "./reader.ts";
+export type { LifecycleView, Reader, RolloutView, WatchOptions } from "./reader.ts";
+export { renderLifecycle } from "./step-tree.ts";
 export { loadSpec, parseSpec } from "./spec.ts";
 export { Failure, isFailure } from "../contracts/failures.ts";
+export type { PredictionExplanation } from "../db/queries/explain.ts";
+export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
+export type { LineageGraph } from "../db/queries/lineage.ts";
+export type { ModelSummary, ModelVersion } from "../db/queries/model.ts";
+export type { Routing } from "../db/queries/routing.ts";
 export type { LifecycleSpec, LifecycleSpecInput } from "../contracts/spec.ts";

@@ -4,6 +4,7 @@ import { Client, Connection } from "@temporalio/client";
 import type { Decision, EndpointRollbackResult, LifecycleInput, LifecycleResult, Request, RolloutInput, RolloutResult } from "../contracts/messages.ts";
 import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
 import { Failure } from "../contracts/failures.ts";
+import { rolloutPlanSchema } from "../contracts/rollout.ts";
 import type { LifecycleSpecInput } from "../contracts/spec.ts";
 import type { VersionReference } from "../contracts/stages.ts";
 import { openDatabase, type Database } from "../db/client.ts";
@@ -11,7 +12,8 @@ import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
 import { findVersion } from "../db/queries/model.ts";
 import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
 import { findAddresses, type Addresses } from "./addresses.ts";
-import { toFailure } from "./failures.ts";
+import { describeProblems } from "./document.ts";
+import { translated } from "./failures.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
@@ -33,7 +35,10 @@ export interface Modelwright extends Reader {
   readonly abort: (lifecycleId: string, request: Request) => Promise<void>;
   /** Registers a model file of your own; its signature is a JSON file. Paths are on the compute workers' machine. */
   readonly register: (file: { readonly model: string; readonly path: string; readonly signaturePath: string; readonly as: string }) => Promise<VersionReference>;
-  /** Starts a rollout of `NAME@N`; the plan's defaults hold where it says nothing. */
+  /**
+   * Starts a rollout of `NAME@N` and comes back when it is open; the plan's defaults hold where it says nothing.
+   * @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE
+   */
   readonly deploy: (request: DeployRequest) => Promise<{ readonly rolloutId: string; readonly result: () => Promise<RolloutResult> }>;
   /** Ends a running canary, or brings the former champion back. */
   readonly rollback: (endpoint: string, request: Request) => Promise<RolloutResult | EndpointRollbackResult>;
@@ -50,6 +55,8 @@ export interface DeployRequest {
   /** RolloutPlan as people write it. */
   readonly plan?: Readonly<Record<string, unknown>>;
 }
+
+const OPENED_POLL_MS = 200;
 
 /** Connects to a stack: the one named, else the one the environment or the data directory names. @throws STACK_UNREACHABLE */
 export async function connect(addresses?: Addresses): Promise<Modelwright> {
@@ -73,19 +80,10 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
   };
 }
 
-/** Runs a Temporal call and gives back the catalogue's failure in it, if there is one. */
-async function call<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (thrown) {
-    throw toFailure(thrown);
-  }
-}
-
 function createLifecycleDeeds(client: Client, database: Database) {
   const handleOf = (lifecycleId: string) => client.workflow.getHandle(workflowIds.lifecycle(lifecycleId));
   const begin = (input: LifecycleInput) =>
-    call(
+    translated(
       client.workflow.start(WORKFLOWS.modelLifecycle, {
         taskQueue: QUEUES.control,
         workflowId: workflowIds.lifecycle(input.lifecycleId),
@@ -98,7 +96,7 @@ function createLifecycleDeeds(client: Client, database: Database) {
     const { spec } = await requireLifecycle(database, lifecycleId);
     const rollout = spec.deployment ? await findRunningRollout(database, spec.deployment.endpoint) : null;
     const handle = rollout?.lifecycle === lifecycleId ? client.workflow.getHandle(workflowIds.rollout(rollout.endpoint)) : handleOf(lifecycleId);
-    await call(handle.executeUpdate(update, { args: [request] }));
+    await translated(handle.executeUpdate(update, { args: [request] }));
   };
   return {
     start: async (spec, { as, id }) => {
@@ -117,15 +115,15 @@ function createLifecycleDeeds(client: Client, database: Database) {
       await begin({ lifecycleId, round, spec: null, startedBy: lifecycle.startedBy, causedBy: lifecycle.causedBy });
       return { lifecycleId, round };
     },
-    result: (lifecycleId) => call(handleOf(lifecycleId).result() as Promise<LifecycleResult>),
+    result: (lifecycleId) => translated(handleOf(lifecycleId).result() as Promise<LifecycleResult>),
     decide: async (lifecycleId, decision) => {
       await requireLifecycle(database, lifecycleId);
-      await call(handleOf(lifecycleId).executeUpdate(UPDATES.decide, { args: [decision] }));
+      await translated(handleOf(lifecycleId).executeUpdate(UPDATES.decide, { args: [decision] }));
     },
     pause: (lifecycleId, request) => tell(lifecycleId, UPDATES.pause, request),
     resume: (lifecycleId, request) => tell(lifecycleId, UPDATES.resume, request),
     abort: async (lifecycleId, request) => {
-      await call(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [request] }));
+      await translated(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [request] }));
     },
   } satisfies Partial<Modelwright>;
 }
@@ -135,11 +133,18 @@ async function lastRound(database: Database, lifecycleId: string): Promise<numbe
   return Math.max(1, ...(lifecycle?.stages ?? []).map((stage) => stage.round));
 }
 
+/** A refusal (no evidence, a plan with problems) ends the workflow; a rollout that is recorded was not refused. */
+async function untilOpened(database: Database, rolloutId: string, ended: () => boolean): Promise<void> {
+  while (!ended() && !(await findRollout(database, rolloutId).catch(() => null))) {
+    await new Promise((resolve) => setTimeout(resolve, OPENED_POLL_MS));
+  }
+}
+
 function createEndpointDeeds(client: Client, database: Database) {
   return {
     register: ({ model, path, signaturePath, as }) => {
       const registrationId = randomUUID();
-      return call(
+      return translated(
         client.workflow.execute(WORKFLOWS.modelRegistration, {
           taskQueue: QUEUES.control,
           workflowId: workflowIds.registration(registrationId),
@@ -147,32 +152,39 @@ function createEndpointDeeds(client: Client, database: Database) {
         }) as Promise<VersionReference>,
       );
     },
-    deploy: async ({ model, number, endpoint, environment, as, plan }) => {
+    deploy: async ({ model, number, endpoint, environment, as, plan = {} }) => {
+      const checked = rolloutPlanSchema.safeParse(plan);
+      if (!checked.success) throw new Failure("INPUT_INVALID", { where: "rollout plan", problems: `it has problems\n${describeProblems(checked.error)}` });
       const version = await findVersion(database, { model, number });
       if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `model/${model}@${number}` });
       const running = await findRunningRollout(database, endpoint);
       if (running) throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running.id });
       const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
-      const input: RolloutInput = { rolloutId, endpoint, environment, versionId: version.id, startedBy: as, lifecycle: null, plan: plan ?? {} };
-      const handle = await call(
+      const input: RolloutInput = { rolloutId, endpoint, environment, versionId: version.id, startedBy: as, lifecycle: null, plan };
+      const handle = await translated(
         client.workflow.start(WORKFLOWS.canaryRollout, {
           taskQueue: QUEUES.control,
           workflowId: workflowIds.rollout(endpoint),
           args: [input],
         }),
       );
-      return { rolloutId, result: () => call(handle.result() as Promise<RolloutResult>) };
+      const result = translated(handle.result() as Promise<RolloutResult>);
+      let ended = false;
+      // Also keeps a rollout that fails later from ending a caller who never asks for the result.
+      void result.catch(() => undefined).finally(() => (ended = true));
+      await Promise.race([result, untilOpened(database, rolloutId, () => ended)]);
+      return { rolloutId, result: () => result };
     },
     rollback: async (endpoint, request) => {
       const running = await findRunningRollout(database, endpoint);
       if (running) {
         const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
-        await call(handle.executeUpdate(UPDATES.rollback, { args: [request] }));
-        await call(handle.result());
+        await translated(handle.executeUpdate(UPDATES.rollback, { args: [request] }));
+        await translated(handle.result());
         const ended = await findRollout(database, running.id);
         return { rolloutId: running.id, status: "aborted" as const, reason: ended?.outcome ?? request.reason };
       }
-      return call(
+      return translated(
         client.workflow.execute(WORKFLOWS.endpointRollback, {
           taskQueue: QUEUES.control,
           workflowId: workflowIds.rollout(endpoint),

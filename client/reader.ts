@@ -9,15 +9,31 @@ import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSumm
 import { loadGraph, type LineageGraph } from "../db/queries/lineage.ts";
 import { listModels, listVersions, type ModelSummary, type ModelVersion } from "../db/queries/model.ts";
 import { listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
-import { findRunningRollout, listLooks, type DeploymentLook, type Rollout } from "../db/queries/rollout.ts";
+import { findRollout, findRunningRollout, listLooks, type DeploymentLook, type Rollout } from "../db/queries/rollout.ts";
 import { loadRouting, type Routing } from "../db/queries/routing.ts";
+import { translated } from "./failures.ts";
+import { parseReference } from "./reference.ts";
 
 /** A lifecycle as it stands, with what its running stage last said. */
 export interface LifecycleView extends LifecycleRecord {
   /** Of the stage that runs now; null between stages. `share` runs from 0 to 1. */
   readonly progress: { readonly share: number; readonly note: string } | null;
-  /** The rollout that runs for it, with its looks. */
-  readonly rollout: (Rollout & { readonly looks: readonly DeploymentLook[] }) | null;
+  /** The rollout that runs for it. */
+  readonly rollout: RolloutView | null;
+}
+
+/** A rollout with its looks in order. */
+export interface RolloutView extends Rollout {
+  readonly looks: readonly DeploymentLook[];
+}
+
+export interface WatchOptions {
+  readonly everyMs?: number;
+  /** Go on watching while somebody's approval is waited for. */
+  readonly throughWaits?: boolean;
+  /** Told at each look that finds a server away; watching goes on for `patienceMs`, two minutes by default. */
+  readonly onAway?: (failure: Failure) => void;
+  readonly patienceMs?: number;
 }
 
 /** Questions: answered from Postgres, which outlives every workflow history. */
@@ -25,8 +41,13 @@ export interface Reader {
   /** @throws LIFECYCLE_UNKNOWN */
   readonly lifecycle: (lifecycleId: string) => Promise<LifecycleView>;
   readonly lifecycles: (options?: { readonly model?: string; readonly limit?: number }) => Promise<LifecycleSummary[]>;
-  /** The lifecycle's views as it goes on, until it has ended or waits for a person; ends with that view. */
-  readonly watch: (lifecycleId: string, options?: { readonly everyMs?: number; readonly throughWaits?: boolean }) => AsyncIterable<LifecycleView>;
+  /**
+   * The lifecycle's views as it goes on, until it has ended or waits for a person; ends with that view. A server that is away for a
+   * moment is waited for. @throws LIFECYCLE_UNKNOWN, STACK_UNREACHABLE
+   */
+  readonly watch: (lifecycleId: string, options?: WatchOptions) => AsyncIterable<LifecycleView>;
+  /** @throws REFERENCE_UNKNOWN */
+  readonly rollout: (rolloutId: string) => Promise<RolloutView>;
   readonly models: () => Promise<ModelSummary[]>;
   readonly versions: (model: string) => Promise<ModelVersion[]>;
   readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: Date }) => Promise<Routing[]>;
@@ -51,37 +72,42 @@ export function createReader(database: Database, client: Client): Reader {
     return { ...lifecycle, progress, rollout };
   };
   return {
-    lifecycle: view,
-    lifecycles: (options = {}) => listLifecycles(database, options),
-    watch: (lifecycleId, { everyMs = 250, throughWaits = false } = {}) =>
-      watchViews(() => view(lifecycleId), { everyMs, isLast: ({ status }) => ENDED.includes(status) || (status === "waiting" && !throughWaits) }),
-    models: () => listModels(database),
-    versions: (model) => listVersions(database, model),
-    endpoints: (options = {}) => loadRouting(database, options),
-    monitors: () => listMonitors(database),
-    driftChecks: (monitorId) => listDriftChecks(database, monitorId),
+    lifecycle: (lifecycleId) => translated(view(lifecycleId)),
+    lifecycles: (options = {}) => translated(listLifecycles(database, options)),
+    watch: (lifecycleId, options = {}) =>
+      watchViews(async () => {
+        const now = await translated(view(lifecycleId)).catch(unlessUnknown);
+        if (!now) await requireAccepted(client, lifecycleId);
+        return now;
+      }, options),
+    rollout: async (rolloutId) => {
+      const found = await translated(findRollout(database, rolloutId));
+      if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
+      return { ...found, looks: await translated(listLooks(database, rolloutId)) };
+    },
+    models: () => translated(listModels(database)),
+    versions: (model) => translated(listVersions(database, model)),
+    endpoints: (options = {}) => translated(loadRouting(database, options)),
+    monitors: () => translated(listMonitors(database)),
+    driftChecks: (monitorId) => translated(listDriftChecks(database, monitorId)),
     lineage: async (reference, direction) => {
-      const graph = await loadGraph(database, { ref: parseReference(reference), direction });
+      const ref = parseReference(reference).text;
+      const graph = await translated(loadGraph(database, { ref, direction }));
       if (graph.edges.length === 0 && graph.refs.length <= 1) {
-        const other = await loadGraph(database, { ref: reference, direction: direction === "upstream" ? "downstream" : "upstream", limit: 2 });
+        const opposite = direction === "upstream" ? "downstream" : "upstream";
+        const other = await translated(loadGraph(database, { ref, direction: opposite, limit: 2 }));
         if (other.edges.length === 0) throw new Failure("REFERENCE_UNKNOWN", { reference });
       }
       return graph;
     },
     explain: async (inferenceId) => {
-      const explanation = await explainPrediction(database, inferenceId);
-      if (!explanation) throw new Failure("REFERENCE_UNKNOWN", { reference: `prediction/${inferenceId}` });
+      const reference = parseReference(`prediction/${inferenceId}`);
+      const explanation = await translated(explainPrediction(database, reference.name));
+      if (!explanation) throw new Failure("REFERENCE_UNKNOWN", { reference: reference.text });
       return explanation;
     },
-    verifyAudit: () => verifyAudit(database),
+    verifyAudit: () => translated(verifyAudit(database)),
   };
-}
-
-/** `model/NAME@N`, `artifact/DIGEST`, `lifecycle/ID`, ...: a kind, a slash and a name. */
-function parseReference(reference: string): string {
-  const known = /^(model|artifact|lifecycle|evaluation|approval|rollout|monitor|drift-check|retrain-decision|source)\/\S+$/;
-  if (!known.test(reference)) throw new Failure("REFERENCE_INVALID", { found: reference });
-  return reference;
 }
 
 /** What the running activity heartbeats; Temporal keeps it, so progress costs no rows. */
@@ -96,18 +122,37 @@ async function runningProgress(client: Client, lifecycleId: string): Promise<Lif
   return null;
 }
 
+/** Accepted by Temporal, not yet recorded by a worker: then there is no view yet. */
+function unlessUnknown(thrown: unknown): null {
+  if (thrown instanceof Failure && thrown.code === "LIFECYCLE_UNKNOWN") return null;
+  throw thrown;
+}
+
+/** @throws LIFECYCLE_UNKNOWN when nobody started it; the failure that ended it before it could be recorded */
+async function requireAccepted(client: Client, lifecycleId: string): Promise<void> {
+  const handle = client.workflow.getHandle(workflowIds.lifecycle(lifecycleId));
+  const { status } = await translated(handle.describe());
+  if (status.name === "RUNNING") return;
+  await translated(handle.result());
+  throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
+}
+
 async function* watchViews(
-  view: () => Promise<LifecycleView>,
-  { everyMs, isLast }: { everyMs: number; isLast: (view: LifecycleView) => boolean },
+  look: () => Promise<LifecycleView | null>,
+  { everyMs = 250, throughWaits = false, onAway, patienceMs = 120_000 }: WatchOptions,
 ): AsyncGenerator<LifecycleView> {
+  let awaySince: number | null = null;
   for (;;) {
-    const now = await view().catch((thrown: unknown) => {
-      // Accepted by Temporal, not yet recorded by a worker.
-      if (thrown instanceof Failure && thrown.code === "LIFECYCLE_UNKNOWN") return null;
-      throw thrown;
+    const now = await look().catch((thrown: unknown) => {
+      if (!(thrown instanceof Failure && thrown.code === "STACK_UNREACHABLE")) throw thrown;
+      awaySince ??= Date.now();
+      if (Date.now() - awaySince > patienceMs) throw thrown;
+      onAway?.(thrown);
+      return undefined;
     });
+    if (now !== undefined) awaySince = null;
     if (now) yield now;
-    if (now && isLast(now)) return;
+    if (now && (ENDED.includes(now.status) || (now.status === "waiting" && !throughWaits))) return;
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

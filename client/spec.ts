@@ -1,9 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { parseDocument } from "yaml";
-import type { z } from "zod";
 import { Failure } from "../contracts/failures.ts";
 import { lifecycleSpecSchema, type LifecycleSpec } from "../contracts/spec.ts";
+import { describeProblems, readDocument } from "./document.ts";
 
 /**
  * Reads a lifecycle spec (YAML or JSON) and parses it whole: every problem is reported with its path.
@@ -11,15 +9,9 @@ import { lifecycleSpecSchema, type LifecycleSpec } from "../contracts/spec.ts";
  * @throws FILE_MISSING, SPEC_INVALID
  */
 export async function loadSpec(path: string): Promise<LifecycleSpec> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new Failure("FILE_MISSING", { path, what: "lifecycle spec" }, { cause });
-  });
-  const document = parseDocument(text);
-  if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => `  ${error.message.split("\n")[0] ?? ""}`).join("\n");
-    throw new Failure("SPEC_INVALID", { path, problems });
-  }
-  return parseSpec(document.toJS(), { path, directory: dirname(resolve(path)) });
+  const { value, problems } = await readDocument(path, "lifecycle spec");
+  if (problems !== null) throw new Failure("SPEC_INVALID", { path, problems });
+  return parseSpec(value, { path, directory: dirname(resolve(path)) });
 }
 
 /** Parses a spec written in TypeScript or read elsewhere. @throws SPEC_INVALID */
@@ -29,11 +21,6 @@ export function parseSpec(spec: unknown, where: { path: string; directory: strin
     throw new Failure("SPEC_INVALID", { path: where.path, problems: describeProblems(parsed.error) });
   }
   return withAbsolutePaths(parsed.data, where.directory);
-}
-
-/** One line a problem: path, then what is wrong. */
-export function describeProblems(error: z.ZodError): string {
-  return error.issues.map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`).join("\n");
 }
 
 function withAbsolutePaths(spec: LifecycleSpec, directory: string): LifecycleSpec {

@@ -1,0 +1,72 @@
+import { Failure } from "../contracts/failures.ts";
+
+/** Kinds of things that can be asked about. */
+const REFERENCE_KINDS = [
+  "model",
+  "artifact",
+  "lifecycle",
+  "prediction",
+  "evaluation",
+  "approval",
+  "rollout",
+  "endpoint",
+  "monitor",
+  "drift-check",
+  "retrain-decision",
+  "source",
+] as const;
+export type ReferenceKind = (typeof REFERENCE_KINDS)[number];
+
+export interface Reference {
+  readonly kind: ReferenceKind;
+  /** What follows the first slash. */
+  readonly name: string;
+  /** Both, as Postgres has it. */
+  readonly text: string;
+}
+
+/** As the lineage tables hold references at most. */
+const LONGEST = 2000;
+/** Nothing that a person could not have seen: control characters, lone surrogates, marks that turn the text around. */
+const UNSEEN = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/u;
+
+const SHAPES: Partial<Record<ReferenceKind, RegExp>> = {
+  model: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?@[1-9][0-9]{0,8}$/,
+  artifact: /^[0-9a-f]{64}$/,
+  prediction: /^[\x21-\x7e][\x20-\x7e]{0,199}$/,
+};
+
+/** `model/NAME@N`, `artifact/DIGEST`, `lifecycle/ID`, ...: a kind, a slash and a name. @throws REFERENCE_INVALID */
+export function parseReference(text: string): Reference {
+  const slash = text.indexOf("/");
+  const kind = REFERENCE_KINDS.find((known) => known === text.slice(0, slash));
+  const name = text.slice(slash + 1);
+  const plausible = name.trim() !== "" && text.length <= LONGEST && !UNSEEN.test(text);
+  if (kind === undefined || !plausible || SHAPES[kind]?.test(name) === false) {
+    throw new Failure("REFERENCE_INVALID", { found: shown(text) });
+  }
+  return { kind, name, text };
+}
+
+/** `NAME@N`, as people name a version. @throws REFERENCE_INVALID */
+export function parseVersion(text: string): { readonly model: string; readonly number: number } {
+  const { kind, name } = parseReference(text.startsWith("model/") ? text : `model/${text}`);
+  const at = name.lastIndexOf("@");
+  if (kind !== "model") throw new Failure("REFERENCE_INVALID", { found: shown(text) });
+  return { model: name.slice(0, at), number: Number(name.slice(at + 1)) };
+}
+
+/** An id as people type it, with or without its kind in front: `lifecycle/ID` and `ID`. @throws LIFECYCLE_UNKNOWN */
+export function parseLifecycleId(text: string): string {
+  const id = text.startsWith("lifecycle/") ? text.slice("lifecycle/".length) : text;
+  if (id.trim() === "" || id.length > 200 || UNSEEN.test(id)) {
+    throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: `"${shown(text)}"` });
+  }
+  return id;
+}
+
+/** Enough of the text to be recognised, with what cannot be seen made visible. */
+function shown(text: string): string {
+  const seen = text.replaceAll(new RegExp(UNSEEN, "gu"), "\uFFFD");
+  return seen.length > 120 ? `${seen.slice(0, 119)}…` : seen;
+}

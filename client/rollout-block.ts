@@ -1,0 +1,86 @@
+import type { GuardrailLook } from "../contracts/rollout.ts";
+import type { RolloutView } from "./reader.ts";
+import {
+  createPaint,
+  fitText,
+  formatBasisPoints,
+  formatCount,
+  padText,
+  printable,
+  type DrawingOptions,
+  type Paint,
+} from "./text.ts";
+
+const NAME_WIDTH = 17;
+const COUNT_WIDTH = 16;
+const BAR_WIDTH = 6;
+const EVIDENCE_WIDTH = BAR_WIDTH + 16;
+
+/**
+ * A rollout's newest look: the step and its share, requests of both arms, and each guardrail's evidence against its bounds. Evidence
+ * multiplies, so the bars grow with its logarithm: a full harm bar rolls back, full safety bars everywhere promote.
+ */
+export function renderRollout({ plan, looks, ...rollout }: RolloutView, { width, color }: DrawingOptions): string[] {
+  const paint = createPaint(color);
+  const latest = looks.at(-1);
+  const fit = (text: string) => fitText(text, width - 6);
+  const to = rollout.championVersion === null ? "nothing to compare with" : `${plan.steps.length} steps`;
+  if (!latest)
+    return [paint("soft", fit(`rollout ${printable(rollout.id)} on ${rollout.endpoint}: no look yet, ${to}`))];
+  const { look } = latest;
+  const share = plan.steps[look.step];
+  const requests = { champion: 0, canary: 0 };
+  for (const { requests: seen } of look.counts) {
+    requests.champion += seen.champion;
+    requests.canary += seen.canary;
+  }
+  const parts = [
+    `step ${look.step + 1} of ${plan.steps.length}`,
+    ...(share === undefined ? [] : [`${formatBasisPoints(share)} to the canary`]),
+    `${formatCount(requests.canary)} canary and ${formatCount(requests.champion)} champion requests`,
+    `look ${formatCount(latest.number)}`,
+  ];
+  return [
+    fit(parts.join(" · ")),
+    paint("soft", fit(head())),
+    ...look.guardrails.map((guardrail) => guardrailRow(guardrail, { width: width - 6, paint })),
+    paint("soft", fit(printable(look.reason))),
+  ];
+}
+
+function head(): string {
+  const columns = [
+    padText("guardrail", NAME_WIDTH),
+    padText("canary", COUNT_WIDTH),
+    padText("champion", COUNT_WIDTH),
+    padText("harm, of bound", EVIDENCE_WIDTH),
+    "safety, of bound",
+  ];
+  return columns.join("");
+}
+
+function guardrailRow(look: GuardrailLook, { width, paint }: { width: number; paint: Paint }): string {
+  const counts = [
+    padText(look.name, NAME_WIDTH),
+    padText(`${formatCount(look.canaryEvents)} of ${formatCount(look.canaryTrials)}`, COUNT_WIDTH),
+    padText(`${formatCount(look.championEvents)} of ${formatCount(look.championTrials)}`, COUNT_WIDTH),
+  ].join("");
+  // Too narrow for the evidence in whole: the counts alone, rather than half a bar.
+  if (width < NAME_WIDTH + 2 * COUNT_WIDTH + 2 * EVIDENCE_WIDTH) return fitText(counts, width);
+  const harm = evidence(look.harmEvidence, look.harmBound, (text) => paint("bad", text), paint);
+  const safety = evidence(look.safetyEvidence, look.safetyBound, (text) => paint("good", text), paint);
+  return counts + harm + safety.trimEnd();
+}
+
+function evidence(value: number, bound: number, tone: (text: string) => string, paint: Paint): string {
+  const share = bound > 1 ? Math.log(Math.max(1, value)) / Math.log(bound) : Number(value >= bound);
+  const full = Math.min(BAR_WIDTH, Math.floor(share * BAR_WIDTH));
+  const numbers = padText(`${short(value)} of ${short(bound)}`, EVIDENCE_WIDTH - BAR_WIDTH - 1);
+  return `${tone("━".repeat(full))}${paint("soft", "─".repeat(BAR_WIDTH - full))} ${numbers}`;
+}
+
+/** Three significant digits; very large and very small evidence as a power of ten. */
+function short(value: number): string {
+  if (value !== 0 && (value < 0.01 || value >= 1e5)) return value.toExponential(0);
+  return String(Number(value.toPrecision(3)));
+}
