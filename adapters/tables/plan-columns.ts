@@ -49,9 +49,9 @@ export function planColumn({ name, type }: SourceColumn, where: string): Planned
   if (NUMBERS.includes(type.typeId)) return { name, type: "number", expression: number(column), depth: 0 };
   if (type.typeId === BOOLEAN) return { name, type: "boolean", expression: number(column), depth: 0 };
   if (TIMES.includes(type.typeId)) {
-    // A zoned timestamp is an instant and counts from 1970 as it is; the others are read as if UTC.
+    // A zoned timestamp is an instant and counts from 1970 as it is; the others are read as if UTC. Infinite ones become null.
     const moment = type.typeId === TIMESTAMP_TZ ? column : `CAST(${column} AS TIMESTAMP)`;
-    const expression = number(`CASE WHEN isfinite(${column}) THEN epoch_us(${moment}) / 1e3 END`);
+    const expression = number(`epoch_us(${moment}) / 1e3`);
     return { name, type: "timestamp", expression, depth: 0 };
   }
   // DuckDB calls a JSON column that is all nulls or of mixed types JSON; it is VARCHAR by id.

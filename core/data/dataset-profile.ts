@@ -16,7 +16,7 @@ export interface DatasetFacts {
   readonly repeats: { readonly rowCount: number; readonly repeatedCount: number; readonly share: number };
 }
 
-export interface LabelCounts {
+interface LabelCounts {
   readonly negativeCount: number;
   readonly positiveCount: number;
   readonly nullCount: number;

@@ -1,7 +1,7 @@
 import { unreadable } from "./unreadable.ts";
 
 /** Element types we read, little-endian as every machine we run on writes them. */
-export const NPY_TYPES = ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "U"] as const;
+const NPY_TYPES = ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "U"] as const;
 type NpyType = (typeof NPY_TYPES)[number];
 
 export interface NpyHeader {

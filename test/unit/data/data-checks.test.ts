@@ -142,6 +142,17 @@ describe("data checks", () => {
   });
 });
 
+describe("class-balance", () => {
+  it("wants both classes even where the smallest share is set to 0", () => {
+    const labels = { negativeCount: 2000, positiveCount: 0, nullCount: 0, otherCount: 0 };
+    const results = DATA_CHECK_REGISTRY["class-balance"].judge(withEvaluation({ labels }), {
+      ...settings,
+      minimumClassShare: 0,
+    });
+    expect(results.map(({ verdict }) => verdict)).toEqual(["pass", "fail"]);
+  });
+});
+
 describe("judgeData", () => {
   it("passes healthy data with a report the contract accepts", () => {
     const report = judgeData(healthy, settings);

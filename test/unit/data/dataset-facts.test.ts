@@ -127,6 +127,12 @@ describe("createRowSet", () => {
       }),
     );
   });
+  it("tells rows apart that share half of their hash", () => {
+    const rows = createRowSet();
+    rows.add({ high: Uint32Array.of(1, 2, 1), low: Uint32Array.of(9, 9, 8) });
+    expect(rows.facts()).toMatchObject({ rowCount: 3, distinctCount: 3 });
+    expect(rows.count({ high: Uint32Array.of(2, 2), low: Uint32Array.of(9, 8) })).toMatchObject({ foundCount: 1 });
+  });
   it("keeps the shares right when it must forget rows", () => {
     const rows = createRowSet(2000);
     // Each value twice, so half of the rows repeat another; a quarter of the asked ones are known.
@@ -197,6 +203,18 @@ describe("singleFeatureAuc", () => {
         ),
       ),
     ).toBe(1);
+  });
+  it("follows a falling number between the values it learned", () => {
+    const learned = numbers([1, 2, 3, 4], [1, 1, 0, 0]);
+    expect(singleFeatureAuc(learned, numbers([1.1, 1.2, 1.3, 1.4], [1, 1, 0, 0]))).toBe(1);
+  });
+  it("keeps null and the first word apart", () => {
+    const labels = Uint8Array.from({ length: 200 }, (_, row) => row % 2);
+    const words = {
+      feature: { kind: "text" as const, values: Float64Array.from(labels, (label) => (label === 1 ? NaN : 0)) },
+      labels,
+    };
+    expect(singleFeatureAuc(words, words)).toBe(1);
   });
   it("finds a label told by being null", () => {
     const labels = Array.from({ length: 400 }, (_, row) => row % 2);

@@ -90,6 +90,12 @@ describe("encodeFeatures", () => {
     expect(tensor?.data).toEqual(Uint8Array.of(1, 2, 0, 9));
   });
 
+  it("takes the first place of a word that stands twice, and keeps a null number apart from the word NaN", () => {
+    const code = { kind: "category" as const, column: "v", vocabulary: ["NaN", "3", "3"], missing: 7 };
+    const [tensor] = encode([{ name: "v", datatype: "UINT8", shape: [-1], features: [code] }], { v: [3, null] });
+    expect(tensor?.data).toEqual(Uint8Array.of(1, 7));
+  });
+
   it("fills a BYTES input with the words of the vocabulary", () => {
     const [tensor] = encode([{ name: "o", datatype: "BYTES", shape: [-1], features: [{ ...origin, unknown: 0 }] }], {
       origin: ["LAX", "JFK"],

@@ -59,6 +59,15 @@ describe("npz", () => {
     await expect(readAll(damaged(`${name}.npz`, change))).rejects.toThrow(reason);
   });
 
+  it("refuses a shape that the bytes do not fill", async () => {
+    const path = join(scratch, "shape.npz");
+    const bytes = readFileSync(join(folder, "arrays.npz"));
+    const at = bytes.indexOf("'shape': (7,)");
+    bytes.write("'shape': (9,)", at);
+    writeFileSync(path, bytes);
+    await expect(describeTable({ path })).rejects.toThrow(/says 9 rows/);
+  });
+
   it("reads only the columns asked for and names those it lacks", async () => {
     const batches = await readAll({ path: join(folder, "arrays.npz") }, { columns: ["i4", "word"] });
     expect([...(batches[0]?.columns.keys() ?? [])]).toEqual(["i4", "word"]);

@@ -8,7 +8,7 @@ import { readAll, rowsOf } from "./read-all.ts";
 const scratch = mkdtempSync(join(tmpdir(), "snapshot-"));
 const flights = Array.from({ length: 300 }, (_, row) => {
   const day = new Date(Date.UTC(2001, 0, 1 + (row % 60))).toISOString().slice(0, 10);
-  return `${day} ${String(row % 24).padStart(2, "0")}:00:00,${(row * 7) % 40},${["SFO", "LAX", ""][row % 3]}`;
+  return `${day} ${String(row % 24).padStart(2, "0")}:00:00,${(row * 7) % 40},${["SFO", "LAX", "", "JFK", "ORD"][Math.floor(row / 60)]}`;
 });
 const table = (name: string, rows: readonly string[]) => {
   const path = join(scratch, name);
@@ -49,6 +49,15 @@ describe("writeSnapshot", () => {
     expect(dates).toEqual(dates.toSorted((one, two) => one - two));
     expect(dates.every((date) => date >= Date.UTC(2001, 0, 10) && date < Date.UTC(2001, 0, 20))).toBe(true);
     expect(rowsOf(batches, "origin")).toContain(null);
+  });
+
+  it("leaves the window's end to the next window", async () => {
+    const at = "2001-01-19 18:00:00";
+    const before = await writeSnapshot(options({ window: { from: "2001-01-10", to: at } }));
+    const after = await writeSnapshot(options({ window: { from: at, to: "2001-01-20" } }));
+    expect(before.timeRange?.to).not.toBe("2001-01-19T18:00:00.000Z");
+    expect(after.timeRange?.from).toBe("2001-01-19T18:00:00.000Z");
+    expect(before.rowCount + after.rowCount).toBe(50);
   });
 
   it("gives the same bytes whatever the order of the source's rows", async () => {
