@@ -2,22 +2,27 @@ import type { ColumnBatch, DataSource } from "../../contracts/data.ts";
 import { readBatches } from "../tables/read-batches.ts";
 import { takeRows } from "./take-rows.ts";
 
-/**
- * About `rowCount` rows spread evenly over a file whose length is not known beforehand, in its order; all rows of a
- * smaller file, never more than asked for.
- *
- * Every n-th row is kept and n doubles whenever twice too many are held, so memory is bounded, one pass suffices and no
- * randomness is needed. A file sorted by time is covered from end to end, which its first rows would not do.
- */
+/** About `rowCount` rows spread evenly over a file; see `sampleBatches`. */
 export async function sampleRows(
   source: DataSource,
   columns: readonly string[],
   rowCount: number,
 ): Promise<ColumnBatch[]> {
+  return sampleBatches(readBatches(source, { columns }), rowCount);
+}
+
+/**
+ * About `rowCount` rows spread evenly over batches whose number is not known beforehand, in their order; all rows when
+ * there are fewer, never more than asked for.
+ *
+ * Every n-th row is kept and n doubles whenever twice too many are held, so memory is bounded, one pass suffices and no
+ * randomness is needed. A file sorted by time is covered from end to end, which its first rows would not do.
+ */
+export async function sampleBatches(batches: AsyncIterable<ColumnBatch>, rowCount: number): Promise<ColumnBatch[]> {
   let step = 1;
   let seen = 0;
   let kept: { readonly batch: ColumnBatch; readonly places: readonly number[] }[] = [];
-  for await (const batch of readBatches(source, { columns })) {
+  for await (const batch of batches) {
     const rows: number[] = [];
     for (let row = (step - (seen % step)) % step; row < batch.rowCount; row += step) rows.push(row);
     const first = seen;

@@ -90,5 +90,9 @@ function toOrt({ datatype, data, shape }: Tensor): ort.Tensor {
 function fromOrt(name: string, tensor: ort.Tensor | undefined): Tensor {
   const datatype = tensor && DATATYPES.get(tensor.type);
   if (!tensor || !datatype) throw new TypeError(`output "${name}" is ${tensor?.type ?? "missing"}`);
-  return { name, datatype, shape: [...tensor.dims], data: tensor.data };
+  // Newer versions of Node have a Float16Array, which ONNX Runtime then uses; our tensors carry the 16 bits everywhere.
+  const { data } = tensor;
+  const halves = datatype === "FP16" && ArrayBuffer.isView(data) && !(data instanceof Uint16Array);
+  const carried = halves ? new Uint16Array(data.buffer, data.byteOffset, tensor.size) : data;
+  return { name, datatype, shape: [...tensor.dims], data: carried };
 }

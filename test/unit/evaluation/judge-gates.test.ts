@@ -27,6 +27,10 @@ describe("judgeGate", () => {
     expect(judge({ metric: "log-loss", atMost: 0.5 }, estimate(0.4, 0.51)).verdict).toBe("inconclusive");
     expect(judge({ metric: "log-loss", atMost: 0.5 }, estimate(0.51, 0.6)).verdict).toBe("fail");
   });
+  it("takes an interval that ends on the bound itself as keeping it", () => {
+    expect(judge({ metric: "roc-auc", atLeast: 0.7 }, estimate(0.6, 0.7)).verdict).toBe("inconclusive");
+    expect(judge({ metric: "log-loss", atMost: 0.5 }, estimate(0.5, 0.6)).verdict).toBe("inconclusive");
+  });
   it("knows which way is worse than the champion", () => {
     expect(judge({ metric: "accuracy", notWorseThanChampionBy: 0.01 }, estimate(-0.009, 0.02)).verdict).toBe("pass");
     expect(judge({ metric: "accuracy", notWorseThanChampionBy: 0.01 }, estimate(-0.02, 0.02)).verdict).toBe(

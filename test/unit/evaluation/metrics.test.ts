@@ -6,6 +6,7 @@ import { METRICS, type MetricName } from "../../../contracts/names.ts";
 import type { DefinedEstimate } from "../../../core/evaluation/estimate.ts";
 import { metrics } from "../../../core/evaluation/metrics.ts";
 import type { MetricSettings } from "../../../core/evaluation/metric.ts";
+import { pairedShareDifference } from "../../../core/evaluation/paired-share.ts";
 import { placements, placementVariance } from "../../../core/evaluation/placements.ts";
 import { createScoredRows, splitScoredRows } from "../../../core/evaluation/scored-rows.ts";
 import { createRandom } from "../../../core/stats/random.ts";
@@ -171,6 +172,35 @@ describe("values that do not exist", () => {
     }
     expect(valueOf("brier-score", [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]).interval[1]).toBeGreaterThan(0.1);
     expect(valueOf("calibration-error", [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]).interval[1]).toBeGreaterThan(0.1);
+  });
+});
+
+describe("comparisons on few rows", () => {
+  const widthOf = (name: MetricName, scores: readonly number[], labels: readonly number[]) => {
+    const rows = rowsOf(scores, labels);
+    const { estimate, interval } = defined(metrics[name].compare({ challenger: rows, champion: rows }, settings));
+    expect(estimate).toBe(0);
+    return interval[1] - interval[0];
+  };
+  it.each(["accuracy", "precision", "recall", "f1", "roc-auc", "calibration-error"] as const)(
+    "%s of two models that agree is not proven equal by ten rows",
+    (name) => {
+      const scores = [0.1, 0.2, 0.3, 0.6, 0.7, 0.4, 0.45, 0.8, 0.9, 0.95];
+      expect(widthOf(name, scores, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1])).toBeGreaterThan(0.2);
+    },
+  );
+  it("shares follow Bonett and Price's formula, mirrored when the models change places", () => {
+    // By hand: centre (4 - 2) / 52, half width 1.959964 sqrt((6 / 52 - (2 / 52)^2) / 52).
+    const better = pairedShareDifference({ gained: 3, lost: 1, rowCount: 50 }, 0.95);
+    expect(better.estimate).toBe(0.04);
+    expect(better.interval[0]).toBeCloseTo(2 / 52 - 0.0917316, 6);
+    expect(better.interval[1]).toBeCloseTo(2 / 52 + 0.0917316, 6);
+    const worse = pairedShareDifference({ gained: 1, lost: 3, rowCount: 50 }, 0.95);
+    expect(worse.interval[0]).toBeCloseTo(-better.interval[1], 12);
+    expect(worse.interval[1]).toBeCloseTo(-better.interval[0], 12);
+  });
+  it("AUC with a single positive leaves the whole range open", () => {
+    expect(widthOf("roc-auc", [0.1, 0.2, 0.3, 0.9], [0, 0, 0, 1])).toBe(2);
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sampleRows } from "../../../adapters/inference/sample-rows.ts";
+import { sampleBatches, sampleRows } from "../../../adapters/inference/sample-rows.ts";
 
 let directory: string;
 beforeAll(async () => {
@@ -25,6 +25,25 @@ async function sampled(rowCount: number, wanted: number): Promise<number[]> {
     });
   });
 }
+
+describe("sampleBatches", () => {
+  it("keeps an even step across batches of any length", async () => {
+    async function* batches() {
+      let next = 0;
+      for (const rowCount of [7, 1, 0, 13, 30, 5, 101, 3]) {
+        const values = Float64Array.from({ length: rowCount }, () => next++);
+        yield { rowCount, columns: new Map([["row", { kind: "number" as const, values }]]) };
+      }
+    }
+    const kept = await sampleBatches(batches(), 20);
+    const rows = kept.flatMap((batch) => {
+      const column = batch.columns.get("row");
+      return column?.kind === "number" ? Array.from(column.values) : [];
+    });
+    // 160 rows at every fourth are 40, the most that may be held; every second of them stays.
+    expect(rows).toEqual(Array.from({ length: 20 }, (_, index) => 4 + 8 * index));
+  });
+});
 
 describe("sampleRows", () => {
   it("takes every row of a smaller file and all of one exactly as long", async () => {
