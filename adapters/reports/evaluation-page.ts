@@ -1,6 +1,6 @@
 import type { EvaluationReport, SliceResult } from "../../contracts/evaluation.ts";
 import type { MetricName } from "../../contracts/names.ts";
-import { formatEstimate, formatNumber, formatShare } from "./numbers.ts";
+import { formatEstimate, formatLevel, formatNumber, formatShare } from "./numbers.ts";
 import { badge, html, renderPage, table, type Html, type Page } from "./page.ts";
 import {
   COLORS,
@@ -34,7 +34,7 @@ export function renderEvaluation(
     },
     {
       title: "Metrics",
-      note: `Intervals at ${formatShare(report.settings.confidence)} confidence.`,
+      note: `Intervals at ${formatLevel(report.settings.confidence)} confidence.`,
       body: metricsTable(report),
     },
     { title: "Curves", body: curves(report, names) },
@@ -63,7 +63,9 @@ function gatesTable(report: EvaluationReport): Html {
       gateText(gate),
       slice,
       badge(verdict),
-      formatEstimate(observed),
+      observed.kind === "estimate"
+        ? html`<span class="nowrap">${formatEstimate(observed)}</span>`
+        : formatEstimate(observed),
       reason,
     ]),
   );

@@ -1,4 +1,5 @@
 import type { Verdict } from "../../contracts/names.ts";
+import { formatNumber } from "./numbers.ts";
 
 /** HTML that is already safe to insert. */
 export interface Html {
@@ -27,15 +28,16 @@ function isList(part: Part): part is readonly (Html | string)[] {
   return Array.isArray(part);
 }
 
-/** A table; numbers are set to the right. */
+/** A table; numbers are grouped by thousands and set to the right, under a head that is too. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number | Html)[])[]): Html {
   const cell = (value: string | number | Html) =>
-    typeof value === "number" ? html`<td class="n">${value}</td>` : html`<td>${value}</td>`;
+    typeof value === "number" ? html`<td class="n">${formatNumber(value)}</td>` : html`<td>${value}</td>`;
+  const isNumeric = (column: number) => rows.length > 0 && rows.every((row) => typeof row[column] === "number");
   return html`<div class="scroll">
     <table>
       <thead>
         <tr>
-          ${head.map((name) => html`<th>${name}</th>`)}
+          ${head.map((name, column) => (isNumeric(column) ? html`<th class="n">${name}</th>` : html`<th>${name}</th>`))}
         </tr>
       </thead>
       <tbody>
@@ -129,7 +131,8 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-
 th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line); padding: 6px 14px 6px 0; }
 td { border-bottom: 1px solid #eef1f4; padding: 6px 14px 6px 0; vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
-td.n { text-align: right; }
+td.n, th.n { text-align: right; }
+.nowrap { white-space: nowrap; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 12.5px; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 22px; }
 figure { margin: 0; }
