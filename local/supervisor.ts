@@ -165,6 +165,10 @@ class Keeper implements SupervisedChild {
   async #launch(): Promise<Run> {
     const { reaper } = this.#context;
     const log = await openLog(this.#logFile);
+    if (this.#stopped.signal.aborted) {
+      await log.close();
+      throw new Error(`${this.name} was stopped before it could start`);
+    }
     const preload = new URL("exit-with-parent.mjs", import.meta.url).href;
     const child = spawn(process.execPath, ["--import", preload, "--import", tsxLoader(), this.#spec.entry], {
       cwd: projectRoot,

@@ -67,14 +67,17 @@ export function survivors(pids: Readonly<Record<string, number>>): string[] {
     .map(([name]) => name);
 }
 
-/** Command lines of the live processes that name this folder in their arguments or environment (Linux). */
+/** Command lines of the live processes that work for a stack on this folder (Linux): its servers, its children, its program. */
 export async function processesOf(folder: string): Promise<string[]> {
+  // Not any mention of the folder: somebody's `grep` may name it too.
+  const marks = [`${folder}/postgres`, `${folder}/temporal.db`, `.ts\0${folder}\0`, `MODELWRIGHT_DATA_DIR=${folder}\0`];
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && isAlive(Number(name)));
   const found = await Promise.all(
     pids.map(async (pid) => {
       const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
       const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-      return command.includes(folder) || environment.includes(folder) ? [command.replaceAll("\0", " ")] : [];
+      const isOurs = marks.some((mark) => command.includes(mark) || environment.includes(mark));
+      return isOurs ? [command.replaceAll("\0", " ")] : [];
     }),
   );
   return found.flat();

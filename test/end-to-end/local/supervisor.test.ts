@@ -54,6 +54,13 @@ describe("supervisor", () => {
     expect([first.restartCount, last.restartCount]).toEqual([0, 0]);
   });
 
+  it("starts nothing after it was told to stop, even when starting was under way", async () => {
+    const starting = supervisor.start({ name: "late", entry, env: process.env });
+    const [outcome] = await Promise.allSettled([starting, supervisor.stop()]);
+    expect(outcome).toMatchObject({ reason: { message: "late was stopped before it could start" } });
+    expect(supervisor.children.get("late")?.pid).toBeUndefined();
+  });
+
   it("fails with the child's last words when it ends before it is ready", async () => {
     await expect(supervisor.start({ name: "broken", entry, env: withMode("fails") })).rejects.toMatchObject({
       code: "STACK_NOT_STARTED",
