@@ -1,19 +1,26 @@
-import { proxyActivities } from "@temporalio/workflow";
+import { ActivityCancellationType, proxyActivities } from "@temporalio/workflow";
 import type { ActivityOptions } from "@temporalio/workflow";
 import type { Activities } from "../activities/index.ts";
 import { QUEUES } from "../contracts/names.ts";
 
 /**
- * Both bounds on every activity, per attempt and in total: nothing retries forever. Five attempts spread over about a
- * minute ride out a restart of Postgres or of a worker; heartbeats tell a dead worker from a slow one.
+ * Both bounds on every activity, per attempt and in total: nothing retries forever. Short work is tried again until its
+ * total bound, which rides out an outage of Postgres. Heavy work gets six attempts spread over about a minute: enough for
+ * restarts of a worker, and a fault of the program is visible soon and not after a night of repeating it. Heartbeats tell
+ * a dead worker from a slow one.
  */
-const retry = { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "20s" } as const;
+const shortRetry = { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "20s" } as const;
+const heavyRetry = { ...shortRetry, initialInterval: "1s", backoffCoefficient: 3, maximumAttempts: 6 } as const;
+
+/** What runs is over before the next thing happens: an undo must not race with the work it undoes. */
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
 const short = {
   taskQueue: QUEUES.control,
   startToCloseTimeout: "30s",
   scheduleToCloseTimeout: "10m",
-  retry,
+  retry: shortRetry,
+  cancellationType,
 } satisfies ActivityOptions;
 
 const heavy = {
@@ -21,11 +28,24 @@ const heavy = {
   startToCloseTimeout: "2h",
   scheduleToCloseTimeout: "8h",
   heartbeatTimeout: "15s",
-  retry,
+  retry: heavyRetry,
+  cancellationType,
 } satisfies ActivityOptions;
 
 /** Short database work on the control queue. */
 export const control = proxyActivities<Activities>(short);
+
+/**
+ * How runs end: given a day, because what ends a run may be the very outage that keeps its end from being recorded, and a run
+ * without a recorded end blocks its endpoint and its retry.
+ */
+export const closing = proxyActivities<Activities>({ ...short, scheduleToCloseTimeout: "1d" });
+
+/** Waits that write nothing: whoever cancels need not wait with them. */
+export const watching = proxyActivities<Activities>({
+  ...short,
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+});
 
 /** CPU-heavy work on the compute queue; it heartbeats, and cancelling it ends its child process. */
 export const compute = proxyActivities<Activities>(heavy);

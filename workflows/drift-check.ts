@@ -2,6 +2,7 @@ import { ApplicationFailure, ParentClosePolicy, startChild, workflowInfo } from 
 import type { DriftCheckInput, DriftCheckResult } from "../contracts/messages.ts";
 import { workflowIds } from "../contracts/names.ts";
 import { compute, control } from "./activity-options.ts";
+import { isAlreadyStarted } from "./already-started.ts";
 import { modelLifecycle } from "./lifecycle.ts";
 
 /** One drift check, and the retraining it may ask for. Windows end at the scheduled time, never now, so a late or repeated run counts the same rows. */
@@ -16,6 +17,10 @@ export async function driftCheck(input: DriftCheckInput): Promise<DriftCheckResu
       args: [retrain.lifecycle],
       // The lifecycle outlives the check that asked for it.
       parentClosePolicy: ParentClosePolicy.ABANDON,
+      // A check that is run again finds the first decision, and its lifecycle started.
+      workflowIdReusePolicy: "REJECT_DUPLICATE",
+    }).catch((thrown: unknown) => {
+      if (!isAlreadyStarted(thrown)) throw thrown;
     });
   }
   return { ...check, retrain: retrain.decision, lifecycleId: retrain.lifecycle?.lifecycleId ?? null };

@@ -3,6 +3,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   ChildWorkflowFailure,
+  ParentClosePolicy,
   TemporalFailure,
   allHandlersFinished,
   condition,
@@ -18,10 +19,14 @@ import type {
   LifecycleResult,
   LifecycleRun,
   Request,
+  RolloutInput,
+  RolloutResult,
   StageOutcome,
 } from "../contracts/messages.ts";
+import { FAILURES } from "../contracts/failures.ts";
 import { UPDATES, workflowIds } from "../contracts/names.ts";
-import { compute, control, training } from "./activity-options.ts";
+import { closing, compute, control, training } from "./activity-options.ts";
+import { isAlreadyStarted } from "./already-started.ts";
 import { canaryRollout } from "./rollout.ts";
 
 export const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
@@ -61,7 +66,9 @@ export async function modelLifecycle(input: LifecycleInput): Promise<LifecycleRe
         if (thrown instanceof Ended) return thrown.result;
         throw thrown;
       });
-    return await end(run, said.abort ? abortedBy(said.abort) : result, null);
+    // An abort that came when everything was done undoes nothing, so it may not be told as one.
+    const aborted = said.abort !== null && result.status !== "completed";
+    return await end(run, aborted ? abortedBy(said.abort) : result, null);
   } catch (thrown) {
     if (!(thrown instanceof TemporalFailure)) throw thrown;
     if (isCancellation(thrown)) return await end(run, abortedBy(said.abort), null);
@@ -112,13 +119,28 @@ async function approval(run: LifecycleRun, said: Said): Promise<void> {
 
 async function deploy(spec: AcceptedSpec, run: LifecycleRun): Promise<string> {
   if (spec.endpoint === null) return "evaluated; the spec names no endpoint";
-  const rollout = await executeChild(canaryRollout, {
-    workflowId: workflowIds.rollout(spec.endpoint),
-    args: [await control.planRollout(run)],
-  });
-  await control.recordDeployment({ ...run, rollout });
+  const plan = await control.planRollout(run);
+  if (plan === null) return "deployed in an earlier round";
+  const rollout = await rollOut(plan);
+  await closing.recordDeployment({ ...run, rollout });
   if (rollout.status !== "promoted") throw new Ended({ status: "failed", reason: rollout.reason });
   return rollout.reason;
+}
+
+async function rollOut(plan: RolloutInput): Promise<RolloutResult> {
+  try {
+    return await executeChild(canaryRollout, {
+      workflowId: workflowIds.rollout(plan.endpoint),
+      args: [plan],
+      // Terminating a lifecycle leaves the rollout to bring its own traffic back.
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    });
+  } catch (thrown) {
+    if (!isAlreadyStarted(thrown)) throw thrown;
+    const { endpoint } = plan;
+    const fields = { endpoint, rollout: `of workflow ${workflowIds.rollout(endpoint)}` };
+    throw ApplicationFailure.nonRetryable(FAILURES.ENDPOINT_BUSY.wording(fields), "ENDPOINT_BUSY", fields);
+  }
 }
 
 function listen(input: LifecycleInput, said: Said, story: CancellationScope): void {
@@ -132,7 +154,7 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
     },
     {
       validator: (decision) => {
-        if (!said.approvalAwaited || said.decision) {
+        if (!said.approvalAwaited || said.decision || said.abort) {
           throw ApplicationFailure.nonRetryable(
             `lifecycle ${lifecycleId} is not waiting for an approval`,
             "APPROVAL_NOT_WAITING",
@@ -159,7 +181,7 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
 
 async function end(run: LifecycleRun, result: LifecycleResult, failureCode: string | null): Promise<LifecycleResult> {
   return CancellationScope.nonCancellable(async () => {
-    await control.endLifecycle({ ...run, ...result, failureCode });
+    await closing.endLifecycle({ ...run, ...result, failureCode });
     await condition(allHandlersFinished);
     return result;
   });

@@ -11,9 +11,17 @@ import {
   sleep,
   workflowInfo,
 } from "@temporalio/workflow";
-import type { EndpointRollbackInput, EndpointRollbackResult, OpenedRollout, Request, RolloutInput, RolloutPosition, RolloutResult } from "../contracts/messages.ts";
+import type {
+  EndpointRollbackInput,
+  EndpointRollbackResult,
+  OpenedRollout,
+  Request,
+  RolloutInput,
+  RolloutPosition,
+  RolloutResult,
+} from "../contracts/messages.ts";
 import { UPDATES } from "../contracts/names.ts";
-import { control } from "./activity-options.ts";
+import { closing, control, watching } from "./activity-options.ts";
 
 export const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
 export const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
@@ -23,14 +31,19 @@ export const rollbackUpdate = defineUpdate<void, [Request]>(UPDATES.rollback);
 interface Wishes {
   paused: boolean;
   rollback: Request | null;
+  /** From then on the rollout's end is decided, and a rollback would be promised in vain. */
+  ending: RolloutResult["status"] | null;
 }
+
+/** Where a continued run goes on, a pause included. */
+type Continued = RolloutInput & { readonly paused?: boolean };
 
 /**
  * One version's way onto one endpoint: ramp, look, and promote or roll back. One writer per endpoint: the workflow id is the
  * endpoint's. Nobody but this run renews the canary's lease, so when it dies the gateways return to the champion by themselves.
  */
-export async function canaryRollout(input: RolloutInput): Promise<RolloutResult> {
-  const wishes: Wishes = { paused: false, rollback: null };
+export async function canaryRollout(input: Continued): Promise<RolloutResult> {
+  const wishes: Wishes = { paused: input.paused ?? false, rollback: null, ending: null };
   const ramp = new CancellationScope();
 
   setHandler(pauseUpdate, () => {
@@ -47,9 +60,10 @@ export async function canaryRollout(input: RolloutInput): Promise<RolloutResult>
     },
     {
       validator: (request) => {
-        if (!wishes.rollback) return;
-        const message = `${wishes.rollback.by} is rolling back already; ${request.by} need not`;
-        throw ApplicationFailure.nonRetryable(message, "ENDPOINT_BUSY");
+        const { rollback, ending } = wishes;
+        if (rollback) throw busy(`${rollback.by} is rolling back already; ${request.by} need not`);
+        if (ending)
+          throw busy(`rollout ${input.rolloutId} just ended as ${ending}; ask again to restore the former champion`);
       },
     },
   );
@@ -64,13 +78,14 @@ export async function canaryRollout(input: RolloutInput): Promise<RolloutResult>
     // Traffic first, whatever happened: back to the champion even while everything else fails.
     return await CancellationScope.nonCancellable(async () => {
       const stopped = isCancellation(thrown);
-      const result = await control.closeRollout({
+      const result = await closing.closeRollout({
         rolloutId,
         status: stopped ? "aborted" : "rolled-back",
         reason: wishes.rollback ? `${wishes.rollback.by}: ${wishes.rollback.reason}` : innermost(thrown),
       });
       await condition(allHandlersFinished);
-      if (!stopped) throw thrown;
+      // The first recorded end stands: a promotion whose answer got lost is a promotion.
+      if (!stopped && result.status !== "promoted") throw thrown;
       return result;
     });
   }
@@ -81,52 +96,58 @@ export async function endpointRollback(input: EndpointRollbackInput): Promise<En
   return control.restoreFormerChampion(input);
 }
 
+const busy = (message: string) => ApplicationFailure.nonRetryable(message, "ENDPOINT_BUSY");
+
 async function climb(input: RolloutInput, wishes: Wishes): Promise<RolloutResult> {
   const { rolloutId } = input;
+  const close = (status: RolloutResult["status"], reason: string) => {
+    wishes.ending = status;
+    return closing.closeRollout({ rolloutId, status, reason });
+  };
   const rollout = await control.openRollout(input);
   if (!rollout.hasChampion) {
     const reason = "first version on this endpoint: there is no champion to compare with";
-    return control.closeRollout({ rolloutId, status: "promoted", reason });
+    return close("promoted", reason);
   }
 
   const start = input.resume ?? { step: 0, lookCount: 0, deadlineAt: Date.now() + rollout.deadlineMs };
   let lookCount = start.lookCount;
   for (let step = start.step; step < rollout.stepCount; step += 1) {
     await control.shiftTraffic({ rolloutId, step });
-    await control.confirmTraffic({ rolloutId });
+    await watching.confirmTraffic({ rolloutId });
     for (;;) {
-      await wait(rolloutId, rollout, wishes);
+      await wait(rollout, wishes, async () => {
+        await control.renewRolloutLease({ rolloutId });
+        await continueWhenLong(input, wishes, { step, lookCount, deadlineAt: start.deadlineAt });
+      });
       lookCount += 1;
       const look = await control.lookAtRollout({ rolloutId, step, number: lookCount });
-      if (look.verdict === "rollback")
-        return control.closeRollout({ rolloutId, status: "rolled-back", reason: look.reason });
-      if (look.verdict === "promote")
-        return control.closeRollout({ rolloutId, status: "promoted", reason: look.reason });
+      if (look.verdict === "rollback") return close("rolled-back", look.reason);
+      if (look.verdict === "promote") return close("promoted", look.reason);
       if (look.stepDone && step < rollout.stepCount - 1) break;
       if (Date.now() > start.deadlineAt && rollout.onDeadline === "rollback") {
-        const reason = `the deadline passed without a verdict: ${look.reason}`;
-        return control.closeRollout({ rolloutId, status: "rolled-back", reason });
+        return close("rolled-back", `the deadline passed without a verdict: ${look.reason}`);
       }
-      await continueWhenLong(input, { step, lookCount, deadlineAt: start.deadlineAt });
+      await continueWhenLong(input, wishes, { step, lookCount, deadlineAt: start.deadlineAt });
     }
   }
   throw ApplicationFailure.nonRetryable("a rollout plan has at least one step", "INPUT_INVALID");
 }
 
 /** Until the next look; while paused the canary keeps its share, so its lease is renewed. */
-async function wait(rolloutId: string, rollout: OpenedRollout, wishes: Wishes): Promise<void> {
+async function wait(rollout: OpenedRollout, wishes: Wishes, renew: () => Promise<void>): Promise<void> {
   await sleep(rollout.lookIntervalMs);
   while (wishes.paused) {
-    await control.renewRolloutLease({ rolloutId });
+    await renew();
     await condition(() => !wishes.paused, rollout.lookIntervalMs);
   }
 }
 
 /** Days of looks outgrow one history; the evidence lives in Postgres, so only the position travels on. */
-async function continueWhenLong(input: RolloutInput, resume: RolloutPosition): Promise<void> {
+async function continueWhenLong(input: RolloutInput, { paused }: Wishes, resume: RolloutPosition): Promise<void> {
   if (!workflowInfo().continueAsNewSuggested) return;
   await condition(allHandlersFinished);
-  await continueAsNew<typeof canaryRollout>({ ...input, resume });
+  await continueAsNew<typeof canaryRollout>({ ...input, resume, paused });
 }
 
 function innermost(thrown: TemporalFailure): string {
