@@ -14,7 +14,11 @@ import { runStage } from "./stage.ts";
 export async function acceptSpec(dependencies: Dependencies, input: LifecycleInput): Promise<AcceptedSpec> {
   const { database } = dependencies;
   const recorded = await loadLifecycle(database, input.lifecycleId);
-  const spec = recorded?.spec ?? parse(input);
+  // A round is run once, and only a failed lifecycle has another: whoever uses the id of an ended one wants a new lifecycle.
+  const mayRun =
+    !recorded || ["running", "waiting"].includes(recorded.status) || (recorded.status === "failed" && input.round > 1);
+  if (!mayRun) throw new Failure("OPERATION_CONFLICT", { key: `lifecycle/${input.lifecycleId}` });
+  const spec = recorded && input.round > 1 ? recorded.spec : parse(input);
   await database.transaction(async (tx) => {
     await ensureModel(tx, spec.model);
     const lifecycle = await createLifecycle(tx, {
@@ -37,7 +41,13 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
         },
       });
     } else if (recorded.status === "failed") {
-      await setLifecycleStatus(tx, { id: input.lifecycleId, status: "running", outcome: "" });
+      const outcome = `round ${input.round}`;
+      await setLifecycleStatus(tx, { id: input.lifecycleId, status: "running", outcome });
+      await recordAudit(tx, {
+        actor: input.startedBy,
+        subject: `lifecycle/${input.lifecycleId}`,
+        body: { kind: "lifecycle-status", status: "running", outcome, failureCode: null },
+      });
     }
   });
   await runStage(dependencies, input, "accept", async ({ lifecycle }) => ({
@@ -56,6 +66,8 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
 function parse(input: LifecycleInput): LifecycleSpec {
   const parsed = lifecycleSpecSchema.safeParse(input.spec);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`).join("\n");
+  const problems = parsed.error.issues
+    .map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`)
+    .join("\n");
   throw new Failure("SPEC_INVALID", { path: `lifecycle ${input.lifecycleId}`, problems });
 }

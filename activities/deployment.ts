@@ -13,18 +13,25 @@ import { recordEdges } from "../db/queries/lineage.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
-import { findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
+import { findPassedStageRun, findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
 import { loadStageResult } from "./stage.ts";
 import { versionName } from "./version-reference.ts";
 
-/** Opens the deploy stage and tells the rollout what to do. Each round has its own rollout: evidence of another one is not its. */
-export async function planRollout(dependencies: Dependencies, { lifecycleId, round }: LifecycleRun): Promise<RolloutInput> {
+/**
+ * Opens the deploy stage and tells the rollout what to do, or null when an earlier round deployed. Each round has its own rollout:
+ * evidence of another one is not its.
+ */
+export async function planRollout(
+  dependencies: Dependencies,
+  { lifecycleId, round }: LifecycleRun,
+): Promise<RolloutInput | null> {
   const { database } = dependencies;
   const { spec, startedBy } = await requireLifecycle(database, lifecycleId);
   if (!spec.deployment) throw new Error(`lifecycle ${lifecycleId} deploys nothing`);
+  if (await findPassedStageRun(database, { lifecycle: lifecycleId, stage: "deploy" })) return null;
   const { version } = await loadStageResult(dependencies, lifecycleId, "optimize");
   await database.transaction((tx) => startStageRun(tx, { lifecycle: lifecycleId, stage: "deploy", round }));
   const { endpoint, environment, rollout: plan } = spec.deployment;
@@ -59,7 +66,12 @@ export async function recordDeployment(
       result: { rolloutId: rollout.rolloutId, status: rollout.status, reason: rollout.reason },
     });
     await recordEdges(tx, [
-      { from: `model/${versionName(version)}`, to: `rollout/${rollout.rolloutId}`, role: rollout.status, lifecycle: lifecycleId },
+      {
+        from: `model/${versionName(version)}`,
+        to: `rollout/${rollout.rolloutId}`,
+        role: rollout.status,
+        lifecycle: lifecycleId,
+      },
     ]);
   });
 }
@@ -70,42 +82,49 @@ export async function restoreFormerChampion(
   { endpoint, by, reason, requestId }: EndpointRollbackInput,
 ): Promise<EndpointRollbackResult> {
   const request = { endpoint, by, reason };
-  const restored = await runOperation(database, { key: `endpoint-rollback/${requestId}`, request, context: operationContext() }, async (tx) => {
-    const [routing] = await loadRouting(tx, { endpoint });
-    if (!routing) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${endpoint}` });
-    const formerId = await findFormerChampion(tx, { endpoint, champion: routing.champion?.versionId ?? null });
-    const former = formerId === null ? null : await findVersionById(tx, formerId);
-    if (!former) {
-      throw new Failure("INPUT_INVALID", { where: `endpoint ${endpoint}`, problems: "it never had another champion; deploy a version instead" });
-    }
-    const advanced = await advanceEpoch(tx, {
-      endpoint,
-      expectedEpoch: routing.epoch,
-      championVersion: former.id,
-      canaryVersion: null,
-      canaryShare: 0,
-      salt: requestId,
-      rollout: null,
-      reason: `rollback by ${by}: ${reason}`,
-      createdBy: by,
-      leaseMs: 0,
-    });
-    if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: "another writer" });
-    await recordAudit(tx, {
-      actor: by,
-      subject: `endpoint/${endpoint}`,
-      body: {
-        kind: "routing-advanced",
+  const restored = await runOperation(
+    database,
+    { key: `endpoint-rollback/${requestId}`, request, context: operationContext() },
+    async (tx) => {
+      const [routing] = await loadRouting(tx, { endpoint });
+      if (!routing) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${endpoint}` });
+      const formerId = await findFormerChampion(tx, { endpoint, champion: routing.champion?.versionId ?? null });
+      const former = formerId === null ? null : await findVersionById(tx, formerId);
+      if (!former) {
+        throw new Failure("INPUT_INVALID", {
+          where: `endpoint ${endpoint}`,
+          problems: "it never had another champion; deploy a version instead",
+        });
+      }
+      const advanced = await advanceEpoch(tx, {
         endpoint,
-        epoch: advanced.epoch,
-        championVersionId: former.id,
-        canaryVersionId: null,
+        expectedEpoch: routing.epoch,
+        championVersion: former.id,
+        canaryVersion: null,
         canaryShare: 0,
-        reason: `rollback: ${reason}`,
-      },
-    });
-    return { epoch: advanced.epoch, champion: versionName(former) };
-  });
+        salt: requestId,
+        rollout: null,
+        reason: `rollback by ${by}: ${reason}`,
+        createdBy: by,
+        leaseMs: 0,
+      });
+      if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: "another writer" });
+      await recordAudit(tx, {
+        actor: by,
+        subject: `endpoint/${endpoint}`,
+        body: {
+          kind: "routing-advanced",
+          endpoint,
+          epoch: advanced.epoch,
+          championVersionId: former.id,
+          canaryVersionId: null,
+          canaryShare: 0,
+          reason: `rollback: ${reason}`,
+        },
+      });
+      return { epoch: advanced.epoch, champion: versionName(former) };
+    },
+  );
   await awaitConfirmation(database, endpoint, whoConfirms.closing);
   return restored;
 }

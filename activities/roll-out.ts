@@ -7,6 +7,7 @@ import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { ensureEndpoint, renewLease, requiresEvidence } from "../db/queries/endpoint.ts";
 import { countEpochs } from "../db/queries/epoch-counts.ts";
+import { runOperation } from "../db/queries/operation.ts";
 import { findPassingEvaluation } from "../db/queries/evaluation.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { latencyQuantile } from "../db/queries/prediction.ts";
@@ -14,6 +15,7 @@ import { endRollout, findLook, findRollout, recordLook, startRollout, type Rollo
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { operationContext } from "./operation-context.ts";
 import { versionName } from "./version-reference.ts";
 
 /** Days of the champion's own latencies that freeze what counts as slow. */
@@ -90,16 +92,26 @@ async function slowFrom(
   return Math.max(guardrail.floorMs, measured);
 }
 
-/** Gives the canary the step's share by compare-and-set; repeating it changes nothing. */
-export async function shiftTraffic({ database }: Dependencies, { rolloutId, step }: { rolloutId: string; step: number }): Promise<void> {
+/** Gives the canary the step's share by compare-and-set, once: a repeated call, at once or after a continued run, changes nothing. */
+export async function shiftTraffic(
+  { database }: Dependencies,
+  { rolloutId, step }: { rolloutId: string; step: number },
+): Promise<void> {
   const rollout = await requireRunning(database, rolloutId);
   const share = rollout.plan.steps[step];
   if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
-  const [routing] = await loadRouting(database, { endpoint: rollout.endpoint });
-  if (routing?.rollout === rolloutId && routing.canaryShare === share) return;
-  await database.transaction((tx) =>
-    move(tx, rollout, routing, { champion: rollout.championVersion, canary: rollout.canaryVersion, share, reason: `step ${step + 1} of ${rollout.plan.steps.length}` }),
-  );
+  const reason = `step ${step + 1} of ${rollout.plan.steps.length}`;
+  const operation = { key: `rollout/${rolloutId}/step/${step}`, request: { share }, context: operationContext() };
+  await runOperation(database, operation, async (tx) => {
+    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
+    await move(tx, rollout, routing, {
+      champion: rollout.championVersion,
+      canary: rollout.canaryVersion,
+      share,
+      reason,
+    });
+    return null;
+  });
 }
 
 /** One look of the judge over everything counted so far; the same number again is the same look. Renews the canary's lease. */
@@ -109,7 +121,7 @@ export async function lookAtRollout(
 ): Promise<LookOutcome> {
   const rollout = await requireRunning(database, rolloutId);
   const seen = await findLook(database, { rollout: rolloutId, number });
-  const look =
+  const judged =
     seen?.look ??
     judgeRollout({
       plan: rollout.plan,
@@ -121,14 +133,20 @@ export async function lookAtRollout(
       }),
       firstDeployment: rollout.championVersion === null,
     });
-  await database.transaction(async (tx) => {
-    await recordLook(tx, { rollout: rolloutId, number, look });
-    if (look.verdict !== "rollback") await renew(tx, rollout);
+  const look = await database.transaction(async (tx) => {
+    await recordLook(tx, { rollout: rolloutId, number, look: judged });
+    // Another attempt may have looked at the same moment; what is recorded is what counts.
+    const recorded = (await findLook(tx, { rollout: rolloutId, number }))?.look ?? judged;
+    if (recorded.verdict !== "rollback") await renew(tx, rollout);
+    return recorded;
   });
   return { verdict: look.verdict, stepDone: look.stepDone, reason: look.reason };
 }
 
-export async function renewRolloutLease({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+export async function renewRolloutLease(
+  { database }: Dependencies,
+  { rolloutId }: { rolloutId: string },
+): Promise<void> {
   const rollout = await requireRunning(database, rolloutId);
   await database.transaction((tx) => renew(tx, rollout));
 }
@@ -138,7 +156,10 @@ async function renew(tx: Transaction, { id, endpoint, plan }: Rollout): Promise<
   if (routing?.rollout === id) await renewLease(tx, { endpoint, epoch: routing.epoch, leaseMs: plan.leaseMs });
 }
 
-/** Ends the rollout with one last epoch: the canary becomes the champion, or the champion gets everything back. */
+/**
+ * Ends the rollout with one last epoch: the canary becomes the champion, or the champion gets everything back. The first end stays:
+ * a later call, whatever it asks for, is told how the rollout ended.
+ */
 export async function closeRollout(
   { database }: Dependencies,
   { rolloutId, status, reason }: RolloutResult,
@@ -146,9 +167,8 @@ export async function closeRollout(
   const rollout = await findRollout(database, rolloutId);
   // Nothing was opened, so nothing moved.
   if (!rollout) return { rolloutId, status, reason };
-  await database.transaction(async (tx) => {
-    const current = await findRollout(tx, rolloutId);
-    if (current?.status !== "running") return;
+  const operation = { key: `rollout/${rolloutId}/close`, request: { rolloutId }, context: operationContext() };
+  const ended = await runOperation(database, operation, async (tx): Promise<RolloutResult> => {
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
     const champion = status === "promoted" ? rollout.canaryVersion : rollout.championVersion;
     if (champion !== null && (status === "promoted" || routing?.canary)) {
@@ -160,10 +180,11 @@ export async function closeRollout(
       subject: `rollout/${rolloutId}`,
       body: { kind: "rollout-ended", endpoint: rollout.endpoint, status, outcome: reason },
     });
+    return { rolloutId, status, reason };
   });
   // The decision stands whether or not every gateway is there to hear it; a deaf one loses its canary with the lease.
   await awaitConfirmation(database, rollout.endpoint, whoConfirms.closing);
-  return { rolloutId, status, reason };
+  return ended;
 }
 
 interface Move {
@@ -186,7 +207,8 @@ async function move(tx: Transaction, rollout: Rollout, routing: Routing | undefi
     createdBy: rollout.startedBy,
     leaseMs: rollout.plan.leaseMs,
   });
-  if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint: rollout.endpoint, rollout: "another writer" });
+  if (advanced.outcome === "stale")
+    throw new Failure("ENDPOINT_BUSY", { endpoint: rollout.endpoint, rollout: "another writer" });
   await recordAudit(tx, {
     actor: rollout.startedBy,
     subject: `endpoint/${rollout.endpoint}`,
@@ -205,5 +227,9 @@ async function move(tx: Transaction, rollout: Rollout, routing: Routing | undefi
 async function requireRunning(database: Dependencies["database"], rolloutId: string): Promise<Rollout> {
   const rollout = await findRollout(database, rolloutId);
   if (!rollout) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
+  if (rollout.status !== "running") {
+    const problems = `it ended as ${rollout.status} and moves no traffic any more; start another rollout`;
+    throw new Failure("INPUT_INVALID", { where: `rollout ${rolloutId}`, problems });
+  }
   return rollout;
 }

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Context } from "@temporalio/activity";
 import { CancelledFailure } from "@temporalio/common";
 import { isFailure } from "../contracts/failures.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
@@ -79,8 +80,10 @@ export async function runStage<Name extends ResultStage>(
         result: (earlier) => loadStageResult(dependencies, lifecycleId, earlier),
       }),
     );
-    return await runOperation(database, { key, request: { lifecycleId, stage, round }, context: operationContext() }, (tx) =>
-      recordEnd(tx, { stage, lifecycle, stageRun, end }),
+    return await runOperation(
+      database,
+      { key, request: { lifecycleId, stage, round }, context: operationContext() },
+      (tx) => recordEnd(tx, { stage, lifecycle, stageRun, end }),
     );
   } catch (thrown) {
     await recordThrown(dependencies, { stage, lifecycle, stageRun, thrown });
@@ -123,11 +126,15 @@ async function recordThrown(
   { thrown, ...ending }: Ending & { readonly thrown: unknown },
 ): Promise<void> {
   const { id, attempt } = ending.stageRun;
-  const cancelled = thrown instanceof CancelledFailure;
+  // A worker that shuts down cancels too, but then another one takes the stage over.
+  const cancelled =
+    thrown instanceof CancelledFailure && Context.current().cancellationDetails?.cancelRequested === true;
   if (!cancelled && (!isFailure(thrown) || thrown.retryable || thrown.code === "STALE_ATTEMPT")) return;
   const status = cancelled ? "cancelled" : "failed";
   const headline = thrown.message;
-  const failure = isFailure(thrown) ? ({ code: thrown.code, message: thrown.message } as const) : { code: "CANCELLED", message: thrown.message };
+  const failure = isFailure(thrown)
+    ? ({ code: thrown.code, message: thrown.message } as const)
+    : { code: "CANCELLED", message: thrown.message };
   await database.transaction(async (tx) => {
     await finishStageRun(tx, { id, attempt, status, headline, failure });
     await auditEnd(tx, ending, { status, verdict: null, headline });
