@@ -1,0 +1,243 @@
+import { randomUUID } from "node:crypto";
+
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+
+import type {
+  EndpointRollbackResult,
+  LookOutcome,
+  OpenedRollout,
+  RolloutInput,
+  RolloutResult,
+} from "../../contracts/messages.ts";
+import { UPDATES, workflowIds } from "../../contracts/names.ts";
+import { failureOf, request, startWorkflow } from "./start.ts";
+import { catalogued, createDoor, rolloutInput } from "./stub-activities.ts";
+import { until } from "./until.ts";
+import { openWorkflowStage, type WorkflowStage } from "./workers.ts";
+
+let stage: WorkflowStage;
+let endpoint: string;
+
+beforeAll(async () => {
+  stage = await openWorkflowStage(inject("temporalAddress"));
+});
+afterAll(async () => await stage.close());
+beforeEach(() => {
+  stage.stubs.reset();
+  endpoint = `endpoint-${randomUUID().slice(0, 8)}`;
+});
+
+const start = async (changes: Partial<RolloutInput> & { readonly paused?: boolean } = {}) =>
+  await startWorkflow<RolloutResult>(stage.client, "canaryRollout", workflowIds.rollout(endpoint), {
+    ...rolloutInput(endpoint),
+    ...changes,
+  });
+const opened = (changes: Partial<OpenedRollout>) => async (): Promise<OpenedRollout> => ({
+  hasChampion: true,
+  stepCount: 2,
+  lookIntervalMs: 5,
+  deadlineMs: 600_000,
+  onDeadline: "rollback",
+  ...changes,
+});
+const held = async (): Promise<LookOutcome> => ({ verdict: "hold", stepDone: false, reason: "too few labels" });
+const steps = () =>
+  stage.stubs.calls
+    .filter(({ name }) => name !== "openRollout")
+    .map(({ name, input }) => `${name} ${"step" in (input as object) ? (input as { step: number }).step : ""}`.trim());
+
+describe("a canary rollout", () => {
+  it("moves traffic, waits for the gateways, and only then looks, step after step until it promotes", async () => {
+    const handle = await start();
+    expect(await handle.result()).toEqual({
+      rolloutId: `${endpoint}-1`,
+      status: "promoted",
+      reason: "looked at step 2",
+    });
+    const step = (number: number) => [`shiftTraffic ${number}`, "confirmTraffic", `lookAtRollout ${number}`];
+    expect(steps()).toEqual([...step(0), ...step(1), ...step(2), "closeRollout"]);
+    expect(stage.stubs.inputsOf("lookAtRollout").map(({ number }) => number)).toEqual([1, 2, 3]);
+  });
+
+  it("looks again while a step lacks evidence, each look under the next number", async () => {
+    let lookCount = 0;
+    stage.stubs.set({
+      lookAtRollout: async ({ step }) => {
+        lookCount += 1;
+        return { verdict: step === 2 ? "promote" : "hold", stepDone: lookCount > 1, reason: "" };
+      },
+    });
+    await (await start()).result();
+    expect(stage.stubs.inputsOf("lookAtRollout").map(({ step, number }) => [step, number])).toEqual([
+      [0, 1],
+      [0, 2],
+      [1, 3],
+      [2, 4],
+    ]);
+    expect(stage.stubs.inputsOf("shiftTraffic")).toHaveLength(3);
+  });
+
+  it("rolls back at the first look that says so, and shifts nothing after it", async () => {
+    stage.stubs.set({
+      lookAtRollout: async ({ step }) => ({
+        verdict: step === 1 ? "rollback" : "hold",
+        stepDone: true,
+        reason: "errors 9 %",
+      }),
+    });
+    const handle = await start();
+    expect(await handle.result()).toMatchObject({ status: "rolled-back", reason: "errors 9 %" });
+    expect(steps().slice(-2)).toEqual(["lookAtRollout 1", "closeRollout"]);
+  });
+
+  it("gives the first version of an endpoint everything at once: there is nothing to compare with", async () => {
+    stage.stubs.set({ openRollout: opened({ hasChampion: false }) });
+    const handle = await start();
+    expect(await handle.result()).toMatchObject({ status: "promoted", reason: expect.stringContaining("no champion") });
+    expect(steps()).toEqual(["closeRollout"]);
+  });
+
+  it("never promotes at its deadline on evidence that is still open", async () => {
+    stage.stubs.set({ openRollout: opened({ deadlineMs: 1 }), lookAtRollout: held });
+    const handle = await start();
+    expect(await handle.result()).toMatchObject({
+      status: "rolled-back",
+      reason: "the deadline passed without a verdict: too few labels",
+    });
+  });
+
+  it("holds beyond its deadline when the plan says so", async () => {
+    stage.stubs.set({
+      openRollout: opened({ deadlineMs: 1, onDeadline: "hold" }),
+      lookAtRollout: async ({ number }) => ({ verdict: number > 2 ? "promote" : "hold", stepDone: false, reason: "" }),
+    });
+    const handle = await start();
+    expect(await handle.result()).toMatchObject({ status: "promoted" });
+    expect(stage.stubs.inputsOf("lookAtRollout")).toHaveLength(3);
+  });
+
+  it("that is paused keeps the canary's share: it renews the lease and looks no more until it is resumed", async () => {
+    stage.stubs.set({ lookAtRollout: held });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
+    await handle.executeUpdate(UPDATES.pause, { args: [request] });
+    await until(() => stage.stubs.inputsOf("renewRolloutLease").length > 1);
+    const looksAtPause = stage.stubs.inputsOf("lookAtRollout").length;
+    await until(() => stage.stubs.inputsOf("renewRolloutLease").length > 2);
+    expect(stage.stubs.inputsOf("lookAtRollout")).toHaveLength(looksAtPause);
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+    await handle.executeUpdate(UPDATES.resume, { args: [request] });
+    expect(await handle.result()).toMatchObject({ status: "promoted" });
+  });
+
+  it("goes on where a long run left off, without looking under a number again, and still paused", async () => {
+    const handle = await start({
+      resume: { step: 1, lookCount: 40, deadlineAt: Date.now() + 600_000 },
+      paused: true,
+    });
+    await until(() => stage.stubs.inputsOf("renewRolloutLease").length > 1);
+    expect(stage.stubs.inputsOf("lookAtRollout")).toEqual([]);
+    await handle.executeUpdate(UPDATES.resume, { args: [request] });
+    expect(await handle.result()).toMatchObject({ status: "promoted" });
+    expect(stage.stubs.inputsOf("shiftTraffic").map(({ step }) => step)).toEqual([1, 2]);
+    expect(stage.stubs.inputsOf("lookAtRollout").map(({ number }) => number)).toEqual([41, 42]);
+  });
+
+  it("returns to the champion when a person asks, and refuses the second who asks", async () => {
+    const closing = createDoor();
+    stage.stubs.set({
+      lookAtRollout: held,
+      closeRollout: async (end) => {
+        await closing.pass();
+        return end;
+      },
+    });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
+    await handle.executeUpdate(UPDATES.rollback, { args: [request] });
+    await closing.reached;
+    expect(await failureOf(handle.executeUpdate(UPDATES.rollback, { args: [request] }))).toBe("ENDPOINT_BUSY");
+    closing.open();
+    expect(await handle.result()).toMatchObject({ status: "aborted", reason: "grace: looked wrong" });
+    expect(stage.stubs.inputsOf("closeRollout")).toHaveLength(1);
+  });
+
+  it("refuses a rollback that comes while it promotes, instead of promising it in vain", async () => {
+    const closing = createDoor();
+    stage.stubs.set({
+      closeRollout: async (end) => {
+        await closing.pass();
+        return end;
+      },
+    });
+    const handle = await start();
+    await closing.reached;
+    expect(await failureOf(handle.executeUpdate(UPDATES.rollback, { args: [request] }))).toBe("ENDPOINT_BUSY");
+    closing.open();
+    expect(await handle.result()).toMatchObject({ status: "promoted" });
+  });
+
+  it("brings the traffic back when an activity fails in the middle, and fails with its code", async () => {
+    stage.stubs.set({
+      confirmTraffic: async () => {
+        throw catalogued("GATEWAY_UNCONFIRMED", "gateway-1 did not confirm");
+      },
+    });
+    const handle = await start();
+    expect(await failureOf(handle.result())).toBe("GATEWAY_UNCONFIRMED");
+    expect(stage.stubs.inputsOf("closeRollout")).toEqual([
+      { rolloutId: `${endpoint}-1`, status: "rolled-back", reason: "gateway-1 did not confirm" },
+    ]);
+  });
+
+  it("that is cancelled brings the traffic back all the same: undoing is not cancellable", async () => {
+    stage.stubs.set({ lookAtRollout: held });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
+    await handle.cancel();
+    expect(await handle.result()).toMatchObject({ status: "aborted", reason: "cancelled" });
+    expect(stage.stubs.inputsOf("closeRollout")).toHaveLength(1);
+  });
+
+  it("tells the end that was recorded first when a failure hides that the promotion went through", async () => {
+    stage.stubs.set({
+      lookAtRollout: async () => {
+        throw catalogued("STALE_ATTEMPT", "late");
+      },
+      closeRollout: async ({ rolloutId }) => ({ rolloutId, status: "promoted", reason: "recorded before" }),
+    });
+    const handle = await start();
+    expect(await handle.result()).toMatchObject({ status: "promoted", reason: "recorded before" });
+  });
+});
+
+describe("endpoint rollback and registration", () => {
+  it("restore the former champion, and register a model, with one activity each", async () => {
+    const input = { endpoint, requestId: "request-1", ...request };
+    const rollback = await startWorkflow<EndpointRollbackResult>(
+      stage.client,
+      "endpointRollback",
+      workflowIds.rollout(endpoint),
+      input,
+    );
+    expect(await rollback.result()).toEqual({ epoch: 7, champion: "flight-delay@1" });
+    const file = {
+      registrationId: "r",
+      model: "own",
+      modelPath: "/m.onnx",
+      signaturePath: "/s.json",
+      registeredBy: "ada",
+    };
+    const registration = await startWorkflow(
+      stage.client,
+      "modelRegistration",
+      workflowIds.registration(endpoint),
+      file,
+    );
+    expect(await registration.result()).toMatchObject({ model: "own", number: 1 });
+    expect(stage.stubs.calls).toEqual([
+      { name: "restoreFormerChampion", input },
+      { name: "registerModel", input: file },
+    ]);
+  });
+});
