@@ -11,7 +11,7 @@ import { endProcess, sendSignal } from "./processes.ts";
 import { tsxLoader, type Reaper } from "./reaper.ts";
 
 /** What a child prints as one JSON line on its standard output once it can do its work, as in `{"ready":true,"http":"..."}`. */
-export type ReadyLine = Readonly<Record<string, unknown>>;
+type ReadyLine = Readonly<Record<string, unknown>>;
 
 export interface ChildSpec {
   readonly name: string;
