@@ -1,20 +1,19 @@
 import { isFailure } from "../../contracts/failures.ts";
-import { jobs, type JobName } from "./jobs.ts";
-import type { JobMessage } from "./run-job.ts";
+import { jobs } from "./jobs.ts";
+import type { JobMessage, JobRequest } from "./run-job.ts";
 
-/** Entry of a job's process: one message in, progress and one answer out. It ends when its parent does. */
+/** Entry of a job process: a request in, progress and one answer out, then the next. It ends when its parent does. */
 const send = (message: JobMessage) => process.send?.(message);
-const name = process.argv[2] as JobName;
 
 process.on("disconnect", () => process.exit(1));
-process.once("message", (input) => {
-  // The parent's types say that this is the job's own input.
-  void run(input as never);
+process.on("message", (request) => {
+  void run(request as JobRequest);
 });
 
-async function run(input: never): Promise<void> {
+async function run({ name, input }: JobRequest): Promise<void> {
   try {
-    const output = await jobs[name](input, { progress: (share, note) => send({ kind: "progress", share, note }) });
+    // The parent's types say that this is the job's own input.
+    const output = await jobs[name](input as never, { progress: (share, note) => send({ kind: "progress", share, note }) });
     send({ kind: "result", output });
   } catch (thrown) {
     if (isFailure(thrown)) send({ kind: "failure", code: thrown.code, fields: thrown.fields, message: thrown.message });

@@ -1,28 +1,31 @@
-import { fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { Failure, FAILURES, type FailureCode, type FailureFields } from "../../contracts/failures.ts";
+import { borrowProcess, type JobProcess } from "./job-process.ts";
 import type { JobInput, JobName, JobOutput } from "./jobs.ts";
 
 export interface JobOptions {
-  /** Aborting kills the child: native code cannot be interrupted, only ended. */
+  /** Aborting kills the process: native code cannot be interrupted, only ended. */
   readonly signal?: AbortSignal;
   /** `share` runs from 0 to 1. */
   readonly onProgress?: (share: number, note: string) => void;
 }
 
-/** What a child sends back. */
+/** What a job's process is asked. */
+export interface JobRequest {
+  readonly name: JobName;
+  readonly input: unknown;
+}
+
+/** What it sends back. */
 export type JobMessage =
   | { readonly kind: "progress"; readonly share: number; readonly note: string }
   | { readonly kind: "result"; readonly output: unknown }
   | { readonly kind: "failure"; readonly code: FailureCode; readonly fields: object; readonly message: string }
   | { readonly kind: "bug"; readonly message: string; readonly stack: string };
 
-const childEntry = fileURLToPath(new URL("./child.ts", import.meta.url));
-
 /**
- * Runs a job in its own process. DuckDB and ONNX Runtime are native code that blocks, aborts and keeps memory; here an abort
- * costs one child and the caller's event loop stays free to heartbeat.
- * @throws the job's own Failure; INFERENCE_PROCESS_DIED when the child ended without an answer; the signal's reason on abort
+ * Runs a job outside this process. DuckDB and ONNX Runtime are native code that blocks, aborts and keeps memory; there an abort
+ * costs one job, and this event loop stays free to heartbeat.
+ * @throws the job's own Failure; INFERENCE_PROCESS_DIED when the process ended without an answer; the signal's reason on abort
  */
 export async function runJob<Name extends JobName>(
   name: Name,
@@ -30,36 +33,40 @@ export async function runJob<Name extends JobName>(
   options: JobOptions = {},
 ): Promise<JobOutput<Name>> {
   options.signal?.throwIfAborted();
-  const child = fork(childEntry, [name], { serialization: "advanced", stdio: ["ignore", "ignore", "pipe", "ipc"] });
-  const abort = () => child.kill("SIGKILL");
+  const borrowed = borrowProcess();
+  const abort = () => borrowed.child.kill("SIGKILL");
   options.signal?.addEventListener("abort", abort, { once: true });
-  const errors = tail(child.stderr, 2000);
   try {
-    return await new Promise<JobOutput<Name>>((resolve, reject) => {
-      child.on("message", (message: JobMessage) => {
-        if (message.kind === "progress") options.onProgress?.(message.share, message.note);
-        else if (message.kind === "result") resolve(message.output as JobOutput<Name>);
-        else reject(revive(message));
-      });
-      child.on("error", reject);
-      child.on("exit", (code, signal) => {
-        if (options.signal?.aborted) reject(options.signal.reason as Error);
-        else
-          reject(
-            new Failure("INFERENCE_PROCESS_DIED", {
-              model: `job ${name}`,
-              exit: `${signal ?? `code ${code}`} ${errors()}`,
-            }),
-          );
-      });
-      child.send(input, (error) => {
-        if (error) reject(error);
-      });
-    });
+    const output = await answer(borrowed, { name, input }, options);
+    borrowed.giveBack();
+    return output as JobOutput<Name>;
+  } catch (thrown) {
+    // Whatever state the failure left it in goes with it.
+    borrowed.child.kill("SIGKILL");
+    throw thrown;
   } finally {
     options.signal?.removeEventListener("abort", abort);
-    child.kill("SIGKILL");
+    borrowed.child.removeAllListeners("message").removeAllListeners("error");
   }
+}
+
+async function answer({ child, lastWords }: JobProcess, request: JobRequest, options: JobOptions): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    child.on("message", (message: JobMessage) => {
+      if (message.kind === "progress") options.onProgress?.(message.share, message.note);
+      else if (message.kind === "result") resolve(message.output);
+      else reject(revive(message));
+    });
+    child.once("error", reject);
+    child.once("exit", (code, signal) => {
+      const exit = `${signal ?? `code ${String(code)}`} ${lastWords()}`;
+      if (options.signal?.aborted) reject(options.signal.reason as Error);
+      else reject(new Failure("INFERENCE_PROCESS_DIED", { model: `job ${request.name}`, exit }));
+    });
+    child.send(request, (error) => {
+      if (error) reject(error);
+    });
+  });
 }
 
 function revive(message: Extract<JobMessage, { kind: "failure" | "bug" }>): Error {
@@ -69,13 +76,4 @@ function revive(message: Extract<JobMessage, { kind: "failure" | "bug" }>): Erro
   const bug = new Error(message.message);
   if (message.kind === "bug") bug.stack = message.stack;
   return bug;
-}
-
-/** Keeps the last characters of a stream, for the message when a child dies. */
-function tail(stream: NodeJS.ReadableStream | null, length: number): () => string {
-  let kept = "";
-  stream?.on("data", (chunk: Buffer) => {
-    kept = (kept + chunk.toString()).slice(-length);
-  });
-  return () => kept.trim();
 }
