@@ -7,6 +7,7 @@ import { Failure } from "../contracts/failures.ts";
 import { rolloutPlanSchema } from "../contracts/rollout.ts";
 import type { LifecycleSpecInput } from "../contracts/spec.ts";
 import type { VersionReference } from "../contracts/stages.ts";
+import { digestOf } from "../db/canonical.ts";
 import { openDatabase, type Database } from "../db/client.ts";
 import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
 import { findVersion } from "../db/queries/model.ts";
@@ -102,6 +103,11 @@ function createLifecycleDeeds(client: Client, database: Database) {
     start: async (spec, { as, id }) => {
       const parsed = typeof spec === "string" ? await loadSpec(spec) : parseSpec(spec, { path: "spec", directory: process.cwd() });
       const lifecycleId = id ?? `${parsed.model.name}-${randomUUID().slice(0, 8)}`;
+      const recorded = id === undefined ? null : await loadLifecycle(database, id);
+      if (recorded) {
+        if (recorded.specDigest === digestOf(parsed)) return { lifecycleId };
+        throw new Failure("OPERATION_CONFLICT", { key: `lifecycle/${lifecycleId}` });
+      }
       await begin({ lifecycleId, round: 1, spec: parsed, startedBy: as, causedBy: null });
       return { lifecycleId };
     },
@@ -182,7 +188,8 @@ function createEndpointDeeds(client: Client, database: Database) {
         await translated(handle.executeUpdate(UPDATES.rollback, { args: [request] }));
         await translated(handle.result());
         const ended = await findRollout(database, running.id);
-        return { rolloutId: running.id, status: "aborted" as const, reason: ended?.outcome ?? request.reason };
+        const status = ended && ended.status !== "running" ? ended.status : "aborted";
+        return { rolloutId: running.id, status, reason: ended?.outcome ?? request.reason };
       }
       return translated(
         client.workflow.execute(WORKFLOWS.endpointRollback, {

@@ -126,25 +126,20 @@ function standing(view: LifecycleView, { width, now }: DrawingOptions, paint: Pa
   const outcome = view.outcome ? `: ${printable(view.outcome)}` : "";
   const say = (tone: TextTone, mark: string, text: string) =>
     wrapText(text, width - 4).map((line, index) => paint(tone, `${index === 0 ? mark : " "} ${line}`));
-  switch (view.status) {
-    case "running":
-      return [];
-    case "waiting":
-      return [
-        ...say("open", "◷", `waits for the approval of somebody other than ${printable(view.startedBy)}`),
-        `  ${command(view.id, "approve", " --as WHO --reason WHY")}`,
-      ];
-    case "completed":
-      return say("good", "✔", `completed in ${took}${outcome}`);
-    case "failed":
-      return [
-        ...say("bad", "✖", `${view.failureCode ?? "failed"} after ${took}${outcome}`),
-        ...(view.failureCode === null ? [] : [paint("soft", `  run it again: ${command(view.id, "retry", "")}`)]),
-      ];
-    case "rejected":
-    case "aborted":
-      return say("bad", "✖", `${view.status} after ${took}${outcome}`);
+  if (view.status === "running") return [];
+  if (view.status === "completed") return say("good", "✔", `completed in ${took}${outcome}`);
+  if (view.status === "waiting") {
+    return [
+      ...say("open", "◷", `waits for the approval of somebody other than ${printable(view.startedBy)}`),
+      `  ${command(view.id, "approve", " --as WHO --reason WHY")}`,
+    ];
   }
+  // One that broke can be run again; one that was judged cannot.
+  const again = view.status === "failed" && view.failureCode !== null;
+  return [
+    ...say("bad", "✖", `${view.failureCode ?? view.status} after ${took}${outcome}`),
+    ...(again ? [paint("soft", `  run it again: ${command(view.id, "retry", "")}`)] : []),
+  ];
 }
 
 const command = (id: string, verb: string, rest: string) => `modelwright ${verb} ${printable(id)}${rest}`;

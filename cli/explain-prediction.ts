@@ -1,0 +1,65 @@
+import type { PredictionExplanation } from "../client/index.ts";
+import { formatBasisPoints, formatCount } from "../client/text.ts";
+import { instantText } from "./instant-text.ts";
+import { describePrediction } from "./prediction-graph.ts";
+
+/** The chain behind one prediction in sentences with who and when, one paragraph a link of the chain. */
+export function explainPrediction(explanation: PredictionExplanation): string[] {
+  return [
+    answered(explanation),
+    routed(explanation),
+    made(explanation),
+    evaluated(explanation),
+    approved(explanation),
+  ].concat(trained(explanation));
+}
+
+const named = ({ model, number }: { readonly model: string; readonly number: number }) => `model/${model}@${number}`;
+
+function answered(explanation: PredictionExplanation): string {
+  const { prediction, environment } = explanation;
+  return `Endpoint ${prediction.endpoint} (${environment}) answered on ${instantText(prediction.at)}: ${describePrediction(explanation)}.`;
+}
+
+function routed({ prediction, epoch, version }: PredictionExplanation): string {
+  const shares =
+    epoch.canaryShare === 0
+      ? "all traffic to the champion"
+      : `${formatBasisPoints(epoch.canaryShare)} of the traffic to the canary and the rest to the champion`;
+  return `Routing epoch ${epoch.epoch}, set by ${epoch.createdBy} on ${instantText(epoch.createdAt)} ("${epoch.reason}"), sent ${shares}; this request went to the ${prediction.arm}, ${named(version)}.`;
+}
+
+function made({ version, parentVersion, lifecycle }: PredictionExplanation): string {
+  const from = parentVersion ? ` from ${named(parentVersion)}` : "";
+  const by = lifecycle
+    ? ` in lifecycle/${lifecycle.id}, started by ${lifecycle.startedBy} on ${instantText(lifecycle.startedAt)}${lifecycle.causedBy === null ? "" : " because of drift"}`
+    : " by hand, outside any lifecycle";
+  return `${named(version)} was ${version.origin}${from} by ${version.createdBy} on ${instantText(version.createdAt)}${by}; its bytes are artifact/${version.artifact}.`;
+}
+
+function evaluated({ evaluation, gates, environment }: PredictionExplanation): string {
+  if (!evaluation) {
+    return `No passing evaluation is on record for this routing epoch: a canary may still be on probation, and environment ${environment} may ask for none.`;
+  }
+  const reasons = gates.map(({ reason }) => reason).join("; ");
+  return `Exactly these bytes had the verdict ${evaluation.verdict} in evaluation/${evaluation.id} on ${instantText(evaluation.createdAt)}, on ${formatCount(evaluation.rowCount)} rows of artifact/${evaluation.dataDigest}: ${reasons}.`;
+}
+
+function approved({ approval, lifecycle }: PredictionExplanation): string {
+  if (approval) {
+    return `${approval.decidedBy} approved it on ${instantText(approval.decidedAt)} ("${approval.reason}"), having the report artifact/${approval.evidenceDigest}; ${approval.startedBy} had started it.`;
+  }
+  return lifecycle
+    ? "Nobody had to approve it: its lifecycle's policy asks for no approval."
+    : "Nobody approved it in a lifecycle.";
+}
+
+function trained({ snapshots, evaluation }: PredictionExplanation): string[] {
+  if (snapshots.length === 0) return ["What it was trained on is not recorded here."];
+  return snapshots.map(({ digest, rowCount, window, sourcePath, sourceDigest }) => {
+    const part = digest === evaluation?.dataDigest ? "Evaluation data" : "Training data";
+    const span = window ? ` from ${window.from} up to ${window.to}` : "";
+    const source = `${sourcePath}${sourceDigest === null ? "" : ` (SHA-256 ${sourceDigest})`}`;
+    return `${part}: artifact/${digest}, ${formatCount(rowCount)} rows${span}, cut from ${source}.`;
+  });
+}

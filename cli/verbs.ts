@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import { addAudit } from "./verbs/audit.ts";
+import { addDecisions } from "./verbs/decisions.ts";
+import { addDeploy } from "./verbs/deploy.ts";
+import { addDrift } from "./verbs/drift.ts";
+import { addEvaluate } from "./verbs/evaluate.ts";
+import { addExplain } from "./verbs/explain.ts";
+import { addLineage } from "./verbs/lineage.ts";
+import { addModels } from "./verbs/models.ts";
+import { addOptimize } from "./verbs/optimize.ts";
+import { addRegister } from "./verbs/register.ts";
+import { addRetry } from "./verbs/retry.ts";
+import { addRollback } from "./verbs/rollback.ts";
+import { addStart } from "./verbs/start.ts";
+import { addStatus } from "./verbs/status.ts";
+import { addUp } from "./verbs/up.ts";
+import { addValidate } from "./verbs/validate.ts";
+import { addWatch } from "./verbs/watch.ts";
+
+/** Registry of verbs, in the order of `--help`: one file each, one line here. */
+export const verbs: readonly ((program: Command) => void)[] = [
+  addUp,
+  addStart,
+  addWatch,
+  addStatus,
+  addRetry,
+  addDecisions,
+  addRollback,
+  addRegister,
+  addDeploy,
+  addModels,
+  addLineage,
+  addExplain,
+  addAudit,
+  addValidate,
+  addOptimize,
+  addEvaluate,
+  addDrift,
+];

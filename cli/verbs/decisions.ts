@@ -1,0 +1,79 @@
+import type { Command } from "commander";
+import type { Modelwright } from "../../client/index.ts";
+import { parseLifecycleId } from "../../client/reference.ts";
+import type { Request } from "../../contracts/messages.ts";
+import { answering, asOption, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+
+interface DecisionVerb {
+  readonly name: string;
+  readonly summary: string;
+  /** What is said when it is done. */
+  readonly done: string;
+  readonly reason: string;
+  readonly decide: (modelwright: Modelwright, lifecycleId: string, request: Request) => Promise<void>;
+}
+
+/** What people decide about a lifecycle; each is recorded with who and why. */
+const DECISIONS: readonly DecisionVerb[] = [
+  {
+    name: "approve",
+    summary: "Let a lifecycle that waits for approval go on; its author may not",
+    done: "approved",
+    reason: "looked at the slices, good",
+    decide: (modelwright, id, request) => modelwright.decide(id, { decision: "approve", ...request }),
+  },
+  {
+    name: "reject",
+    summary: "End a lifecycle that waits for approval",
+    done: "rejected",
+    reason: "calibration in winter is not good enough",
+    decide: (modelwright, id, request) => modelwright.decide(id, { decision: "reject", ...request }),
+  },
+  {
+    name: "pause",
+    summary: "Hold a lifecycle before its next stage, or its rollout at its present share",
+    done: "paused",
+    reason: "holiday traffic",
+    decide: (modelwright, id, request) => modelwright.pause(id, request),
+  },
+  {
+    name: "resume",
+    summary: "Let a paused lifecycle go on",
+    done: "resumed",
+    reason: "holiday is over",
+    decide: (modelwright, id, request) => modelwright.resume(id, request),
+  },
+  {
+    name: "abort",
+    summary: "End a lifecycle; a running canary goes back to the champion",
+    done: "aborted",
+    reason: "wrong data window",
+    decide: (modelwright, id, request) => modelwright.abort(id, request),
+  },
+];
+
+/** `approve`, `reject`, `pause`, `resume` and `abort`: one shape, so one file. */
+export function addDecisions(program: Command): void {
+  for (const { name, summary, done, reason, decide } of DECISIONS) {
+    defineVerb(program, {
+      usage: `${name} <id>`,
+      summary,
+      examples: [`${name} flight-delay-1f2e3d4c --as grace --reason "${reason}"`],
+    })
+      .addOption(asOption())
+      .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
+      .action(
+        answering(async (_screen, id: string, options: { readonly as?: string; readonly reason: string }) => {
+          const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
+          const lifecycleId = parseLifecycleId(id);
+          return withStack(async (modelwright) => {
+            await decide(modelwright, lifecycleId, request);
+            return {
+              document: { lifecycleId, [name]: request },
+              lines: [`${done} ${lifecycleId} by ${request.by}: ${request.reason}`],
+            };
+          });
+        }),
+      );
+  }
+}
