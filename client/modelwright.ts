@@ -1,7 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Client, Connection } from "@temporalio/client";
-import type { Decision, EndpointRollbackResult, LifecycleInput, LifecycleResult, Request, RolloutInput, RolloutResult } from "../contracts/messages.ts";
+import type {
+  Decision,
+  EndpointRollbackResult,
+  LifecycleInput,
+  LifecycleResult,
+  Request,
+  RolloutInput,
+  RolloutResult,
+} from "../contracts/messages.ts";
 import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
 import { Failure } from "../contracts/failures.ts";
 import { rolloutPlanSchema } from "../contracts/rollout.ts";
@@ -25,9 +33,15 @@ export interface Modelwright extends Reader {
    * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
    * started if there is one. Starting the same id twice is one lifecycle.
    */
-  readonly start: (spec: string | LifecycleSpecInput, options: { readonly as: string; readonly id?: string }) => Promise<{ lifecycleId: string }>;
+  readonly start: (
+    spec: string | LifecycleSpecInput,
+    options: { readonly as: string; readonly id?: string },
+  ) => Promise<{ lifecycleId: string }>;
   /** Runs a failed lifecycle again; stages that passed are kept. */
-  readonly retry: (lifecycleId: string, options: { readonly as: string }) => Promise<{ lifecycleId: string; round: number }>;
+  readonly retry: (
+    lifecycleId: string,
+    options: { readonly as: string },
+  ) => Promise<{ lifecycleId: string; round: number }>;
   /** Waits for the end; rejects with the failure that ended it. */
   readonly result: (lifecycleId: string) => Promise<LifecycleResult>;
   readonly decide: (lifecycleId: string, decision: Decision) => Promise<void>;
@@ -35,12 +49,19 @@ export interface Modelwright extends Reader {
   readonly resume: (lifecycleId: string, request: Request) => Promise<void>;
   readonly abort: (lifecycleId: string, request: Request) => Promise<void>;
   /** Registers a model file of your own; its signature is a JSON file. Paths are on the compute workers' machine. */
-  readonly register: (file: { readonly model: string; readonly path: string; readonly signaturePath: string; readonly as: string }) => Promise<VersionReference>;
+  readonly register: (file: {
+    readonly model: string;
+    readonly path: string;
+    readonly signaturePath: string;
+    readonly as: string;
+  }) => Promise<VersionReference>;
   /**
    * Starts a rollout of `NAME@N` and comes back when it is open; the plan's defaults hold where it says nothing.
    * @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE
    */
-  readonly deploy: (request: DeployRequest) => Promise<{ readonly rolloutId: string; readonly result: () => Promise<RolloutResult> }>;
+  readonly deploy: (
+    request: DeployRequest,
+  ) => Promise<{ readonly rolloutId: string; readonly result: () => Promise<RolloutResult> }>;
   /** Ends a running canary, or brings the former champion back. */
   readonly rollback: (endpoint: string, request: Request) => Promise<RolloutResult | EndpointRollbackResult>;
   readonly temporal: Client;
@@ -62,10 +83,12 @@ const OPENED_POLL_MS = 200;
 /** Connects to a stack: the one named, else the one the environment or the data directory names. @throws STACK_UNREACHABLE */
 export async function connect(addresses?: Addresses): Promise<Modelwright> {
   const found = addresses ?? (await findAddresses());
-  const connection = await Connection.connect({ address: found.temporal, connectTimeout: "5s" }).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Failure("STACK_UNREACHABLE", { what: "Temporal", address: found.temporal, reason }, { cause });
-  });
+  const connection = await Connection.connect({ address: found.temporal, connectTimeout: "5s" }).catch(
+    (cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Failure("STACK_UNREACHABLE", { what: "Temporal", address: found.temporal, reason }, { cause });
+    },
+  );
   const client = new Client({ connection, namespace: found.temporalNamespace });
   const database = openDatabase({ url: found.database, maximumConnections: 4 });
   return {
@@ -96,12 +119,16 @@ function createLifecycleDeeds(client: Client, database: Database) {
   const tell = async (lifecycleId: string, update: string, request: Request) => {
     const { spec } = await requireLifecycle(database, lifecycleId);
     const rollout = spec.deployment ? await findRunningRollout(database, spec.deployment.endpoint) : null;
-    const handle = rollout?.lifecycle === lifecycleId ? client.workflow.getHandle(workflowIds.rollout(rollout.endpoint)) : handleOf(lifecycleId);
+    const handle =
+      rollout?.lifecycle === lifecycleId
+        ? client.workflow.getHandle(workflowIds.rollout(rollout.endpoint))
+        : handleOf(lifecycleId);
     await translated(handle.executeUpdate(update, { args: [request] }));
   };
   return {
     start: async (spec, { as, id }) => {
-      const parsed = typeof spec === "string" ? await loadSpec(spec) : parseSpec(spec, { path: "spec", directory: process.cwd() });
+      const parsed =
+        typeof spec === "string" ? await loadSpec(spec) : parseSpec(spec, { path: "spec", directory: process.cwd() });
       const lifecycleId = id ?? `${parsed.model.name}-${randomUUID().slice(0, 8)}`;
       const recorded = id === undefined ? null : await loadLifecycle(database, id);
       if (recorded) {
@@ -154,19 +181,39 @@ function createEndpointDeeds(client: Client, database: Database) {
         client.workflow.execute(WORKFLOWS.modelRegistration, {
           taskQueue: QUEUES.control,
           workflowId: workflowIds.registration(registrationId),
-          args: [{ registrationId, model, modelPath: resolve(path), signaturePath: resolve(signaturePath), registeredBy: as }],
+          args: [
+            {
+              registrationId,
+              model,
+              modelPath: resolve(path),
+              signaturePath: resolve(signaturePath),
+              registeredBy: as,
+            },
+          ],
         }) as Promise<VersionReference>,
       );
     },
     deploy: async ({ model, number, endpoint, environment, as, plan = {} }) => {
       const checked = rolloutPlanSchema.safeParse(plan);
-      if (!checked.success) throw new Failure("INPUT_INVALID", { where: "rollout plan", problems: `it has problems\n${describeProblems(checked.error)}` });
+      if (!checked.success)
+        throw new Failure("INPUT_INVALID", {
+          where: "rollout plan",
+          problems: `it has problems\n${describeProblems(checked.error)}`,
+        });
       const version = await findVersion(database, { model, number });
       if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `model/${model}@${number}` });
       const running = await findRunningRollout(database, endpoint);
       if (running) throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running.id });
       const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
-      const input: RolloutInput = { rolloutId, endpoint, environment, versionId: version.id, startedBy: as, lifecycle: null, plan };
+      const input: RolloutInput = {
+        rolloutId,
+        endpoint,
+        environment,
+        versionId: version.id,
+        startedBy: as,
+        lifecycle: null,
+        plan,
+      };
       const handle = await translated(
         client.workflow.start(WORKFLOWS.canaryRollout, {
           taskQueue: QUEUES.control,
