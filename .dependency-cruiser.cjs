@@ -13,8 +13,8 @@ const folders = {
   activities: { ours: ["contracts", "core", "db", "adapters"], packages: ["@temporalio/activity", "@temporalio/common"] },
   workflows: { ours: ["contracts", "activities"], packages: ["@temporalio/workflow"] },
   serving: { ours: ["contracts", "core", "db", "adapters"], packages: [] },
-  client: { ours: ["contracts", "workflows", "db"], packages: ["@temporalio/client", "@temporalio/common", "yaml"] },
-  cli: { ours: ["contracts", "core", "adapters", "client", "local"], packages: ["commander"] },
+  client: { ours: ["contracts", "workflows", "db"], packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"] },
+  cli: { ours: ["contracts", "core", "adapters", "client", "local"], packages: ["commander", "tsx"] },
 };
 
 const own = (names) => names.map((name) => `^${name}/`);

@@ -13,7 +13,11 @@ export async function admitModel(dependencies: Dependencies, run: LifecycleRun):
     const { training } = await result("snapshot");
     const modelPath = await dependencies.artifacts.localPath(model);
     const dataPath = await dependencies.artifacts.localPath(training.digest);
-    const facts = await runJob("admit", { model: { path: modelPath }, signature, sample: { path: dataPath, format: "parquet" } }, { signal });
+    const facts = await runJob(
+      "admit",
+      { model: { path: modelPath }, signature, sample: { path: dataPath, format: "parquet" } },
+      { signal },
+    );
     progress(0.3, "admitted; profiling the training data");
     const profile = await runJob(
       "profile",
@@ -42,8 +46,18 @@ export async function admitModel(dependencies: Dependencies, run: LifecycleRun):
           key: { lifecycle: lifecycle.id, round: stageRun.round, name: "trained" },
         });
         await recordEdges(tx, [
-          { from: `artifact/${training.digest}`, to: `artifact/${stored.digest}`, role: "baseline", lifecycle: lifecycle.id },
-          { from: `model/${versionName(version)}`, to: `artifact/${stored.digest}`, role: "scored", lifecycle: lifecycle.id },
+          {
+            from: `artifact/${training.digest}`,
+            to: `artifact/${stored.digest}`,
+            role: "baseline",
+            lifecycle: lifecycle.id,
+          },
+          {
+            from: `model/${versionName(version)}`,
+            to: `artifact/${stored.digest}`,
+            role: "scored",
+            lifecycle: lifecycle.id,
+          },
         ]);
         return { version: referenceOf(version), facts, profile: stored.digest };
       },

@@ -9,7 +9,10 @@ import { loadStageResult } from "./stage.ts";
 import { versionName } from "./version-reference.ts";
 
 /** Opens the wait for a person, unless an earlier round was approved already on the same evidence. */
-export async function awaitApproval(dependencies: Dependencies, { lifecycleId, round }: LifecycleRun): Promise<{ waiting: boolean }> {
+export async function awaitApproval(
+  dependencies: Dependencies,
+  { lifecycleId, round }: LifecycleRun,
+): Promise<{ waiting: boolean }> {
   const { database } = dependencies;
   if (await findPassedStageRun(database, { lifecycle: lifecycleId, stage: "approve" })) return { waiting: false };
   await database.transaction(async (tx) => {
@@ -22,7 +25,10 @@ export async function awaitApproval(dependencies: Dependencies, { lifecycleId, r
 }
 
 /** A person's decision over exactly the evaluation report the run produced. Postgres refuses the author's own approval. */
-export async function recordDecision(dependencies: Dependencies, { lifecycleId, round, ...decision }: LifecycleRun & Decision): Promise<void> {
+export async function recordDecision(
+  dependencies: Dependencies,
+  { lifecycleId, round, ...decision }: LifecycleRun & Decision,
+): Promise<void> {
   const { database } = dependencies;
   const { evaluationId, report } = await loadStageResult(dependencies, lifecycleId, "evaluate");
   const { version } = await loadStageResult(dependencies, lifecycleId, "optimize");
@@ -52,7 +58,12 @@ export async function recordDecision(dependencies: Dependencies, { lifecycleId, 
     if (lifecycle.status === "waiting") await setLifecycleStatus(tx, { id: lifecycleId, status: "running" });
     await recordEdges(tx, [
       { from: `evaluation/${evaluationId}`, to: `approval/${approval.id}`, role: "evidence", lifecycle: lifecycleId },
-      { from: `approval/${approval.id}`, to: `model/${versionName(version)}`, role: decision.decision, lifecycle: lifecycleId },
+      {
+        from: `approval/${approval.id}`,
+        to: `model/${versionName(version)}`,
+        role: decision.decision,
+        lifecycle: lifecycleId,
+      },
     ]);
     await recordAudit(tx, {
       actor: decision.by,

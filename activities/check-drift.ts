@@ -37,7 +37,9 @@ export async function checkDrift(dependencies: Dependencies, request: DriftCheck
   if (before) return outcome(before);
 
   const window = windowBefore(scheduledAt, monitor.spec.windowMs);
-  const counted = await withHeartbeat((tools) => count(dependencies, { monitor, window, name: dayOf(request.scheduledAt), ...tools }));
+  const counted = await withHeartbeat((tools) =>
+    count(dependencies, { monitor, window, name: dayOf(request.scheduledAt), ...tools }),
+  );
   const check = await database.transaction(async (tx) => {
     for (const artifact of counted?.artifacts ?? []) await artifact.register(tx);
     const recorded = await recordDriftCheck(tx, {
@@ -53,7 +55,9 @@ export async function checkDrift(dependencies: Dependencies, request: DriftCheck
     const subject = `drift-check/${recorded.id}`;
     await recordEdges(tx, [
       { from: `monitor/${monitor.id}`, to: subject, role: "checked", lifecycle: monitor.lifecycle },
-      ...(counted ? [{ from: `artifact/${counted.data.digest}`, to: subject, role: "window", lifecycle: monitor.lifecycle }] : []),
+      ...(counted
+        ? [{ from: `artifact/${counted.data.digest}`, to: subject, role: "window", lifecycle: monitor.lifecycle }]
+        : []),
     ]);
     await recordAudit(tx, {
       actor: SCHEDULER,
@@ -98,7 +102,10 @@ interface Counted {
 }
 
 /** Null when the window holds no rows at all. */
-async function count(dependencies: Dependencies, { monitor, window, name, signal, progress }: Counting): Promise<Counted | null> {
+async function count(
+  dependencies: Dependencies,
+  { monitor, window, name, signal, progress }: Counting,
+): Promise<Counted | null> {
   const { database, artifacts } = dependencies;
   if (monitor.lifecycle === null) throw new Error(`monitor ${monitor.id} has no lifecycle to take its data from`);
   const { spec } = await requireLifecycle(database, monitor.lifecycle);
@@ -110,15 +117,27 @@ async function count(dependencies: Dependencies, { monitor, window, name, signal
   try {
     await runJob(
       "snapshot",
-      { source: monitor.spec.source ?? spec.data.source, select: spec.data.select, time: spec.data.time, window, outputPath },
+      {
+        source: monitor.spec.source ?? spec.data.source,
+        select: spec.data.select,
+        time: spec.data.time,
+        window,
+        outputPath,
+      },
       { signal, onProgress: (share, note) => progress(share / 2, note) },
     );
   } catch (thrown) {
     if (isFailure(thrown) && thrown.code === "DATA_EMPTY") return null;
     throw thrown;
   }
-  const data = await keepFile(dependencies, { path: outputPath, kind: "dataset", mediaType: "application/vnd.apache.parquet" });
-  const profile = baselineProfileSchema.parse(JSON.parse(new TextDecoder().decode(await artifacts.read(monitor.baselineProfile))));
+  const data = await keepFile(dependencies, {
+    path: outputPath,
+    kind: "dataset",
+    mediaType: "application/vnd.apache.parquet",
+  });
+  const profile = baselineProfileSchema.parse(
+    JSON.parse(new TextDecoder().decode(await artifacts.read(monitor.baselineProfile))),
+  );
   const drift = await runJob(
     "drift",
     {
@@ -131,6 +150,9 @@ async function count(dependencies: Dependencies, { monitor, window, name, signal
     { signal, onProgress: (share, note) => progress(0.5 + share / 2, note) },
   );
   const report = await keepJson(dependencies, "report", drift);
-  const page = await keepPage(dependencies, renderDrift(drift, profile, `${monitor.id} · ${window.from} to ${window.to}`));
+  const page = await keepPage(
+    dependencies,
+    renderDrift(drift, profile, `${monitor.id} · ${window.from} to ${window.to}`),
+  );
   return { data, report, artifacts: [data, report, page], outcome: drift };
 }

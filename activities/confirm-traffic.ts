@@ -35,7 +35,9 @@ export async function awaitConfirmation(
     const [routing] = await loadRouting(database, { endpoint });
     const epoch = routing?.epoch ?? 0;
     const gateways = await liveGateways(database, { maximumAgeMs: LIVE_WITHIN_MS });
-    const behind = gateways.filter((gateway) => (gateway.routes.get(endpoint) ?? 0) < epoch).map((gateway) => gateway.id);
+    const behind = gateways
+      .filter((gateway) => (gateway.routes.get(endpoint) ?? 0) < epoch)
+      .map((gateway) => gateway.id);
     const missing = gateways.length === 0 ? "any gateway: none is live" : behind.join(", ");
     if (missing === "") return { epoch, missing: null };
     if (Date.now() > until) return { epoch, missing };

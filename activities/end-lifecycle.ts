@@ -7,7 +7,12 @@ import type { Dependencies } from "./dependencies.ts";
 /** Records how a lifecycle ended and closes the stage it ended in. A spec that was never accepted left nothing to close. */
 export async function endLifecycle(
   { database }: Dependencies,
-  { lifecycleId, status, reason, failureCode }: LifecycleRun & LifecycleResult & { readonly failureCode: string | null },
+  {
+    lifecycleId,
+    status,
+    reason,
+    failureCode,
+  }: LifecycleRun & LifecycleResult & { readonly failureCode: string | null },
 ): Promise<void> {
   await database.transaction(async (tx) => {
     const lifecycle = await loadLifecycle(tx, lifecycleId);

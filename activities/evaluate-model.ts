@@ -51,8 +51,15 @@ export async function evaluateModel(dependencies: Dependencies, run: LifecycleRu
           { from: `model/${names.model}`, to: subject, role: "evaluated", lifecycle: lifecycle.id },
           { from: `artifact/${data.digest}`, to: subject, role: "evaluation-data", lifecycle: lifecycle.id },
           { from: subject, to: `artifact/${stored.digest}`, role: "report", lifecycle: lifecycle.id },
-          { from: `artifact/${stored.digest}`, to: `artifact/${page.digest}`, role: "rendered", lifecycle: lifecycle.id },
-          ...(names.champion ? [{ from: `model/${names.champion}`, to: subject, role: "champion", lifecycle: lifecycle.id }] : []),
+          {
+            from: `artifact/${stored.digest}`,
+            to: `artifact/${page.digest}`,
+            role: "rendered",
+            lifecycle: lifecycle.id,
+          },
+          ...(names.champion
+            ? [{ from: `model/${names.champion}`, to: subject, role: "champion", lifecycle: lifecycle.id }]
+            : []),
         ]);
         await recordAudit(tx, {
           actor: lifecycle.startedBy,
@@ -73,7 +80,11 @@ export async function evaluateModel(dependencies: Dependencies, run: LifecycleRu
 }
 
 async function championModel({ artifacts }: Dependencies, champion: ModelVersion) {
-  return { path: await artifacts.localPath(champion.artifact), digest: champion.artifact, signature: champion.signature };
+  return {
+    path: await artifacts.localPath(champion.artifact),
+    digest: champion.artifact,
+    signature: champion.signature,
+  };
 }
 
 /** The first gate that did not pass says why; else the first gate's number says how good. */

@@ -33,7 +33,12 @@ export async function startMonitor(dependencies: Dependencies, run: LifecycleRun
           baselineProfile: profile,
         });
         await recordEdges(tx, [
-          { from: `model/${versionName(version)}`, to: `monitor/${monitorId}`, role: "watched", lifecycle: lifecycle.id },
+          {
+            from: `model/${versionName(version)}`,
+            to: `monitor/${monitorId}`,
+            role: "watched",
+            lifecycle: lifecycle.id,
+          },
           { from: `artifact/${profile}`, to: `monitor/${monitorId}`, role: "baseline", lifecycle: lifecycle.id },
         ]);
         await auditMonitor(tx, monitor, lifecycle.startedBy);
@@ -61,6 +66,11 @@ async function auditMonitor(tx: Transaction, monitor: Monitor, actor: string): P
   await recordAudit(tx, {
     actor,
     subject: `monitor/${monitor.id}`,
-    body: { kind: "monitor-changed", versionId: monitor.modelVersion, baselineProfile: monitor.baselineProfile, active: monitor.active },
+    body: {
+      kind: "monitor-changed",
+      versionId: monitor.modelVersion,
+      baselineProfile: monitor.baselineProfile,
+      active: monitor.active,
+    },
   });
 }

@@ -21,7 +21,11 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
     const { registrationId, ...request } = input;
     return runOperation(
       dependencies.database,
-      { key: `registration/${registrationId}`, request: { ...request, digest: file.digest }, context: operationContext() },
+      {
+        key: `registration/${registrationId}`,
+        request: { ...request, digest: file.digest },
+        context: operationContext(),
+      },
       async (tx) => {
         await ensureModel(tx, { name: input.model, purpose: "" });
         await file.register(tx);

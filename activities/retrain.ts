@@ -13,10 +13,14 @@ import type { Dependencies } from "./dependencies.ts";
 const POLICY = "modelwright/retrain-policy";
 
 /** Whether a check's harm starts a lifecycle: cooldown, budget, single flight. Decided once for a check. */
-export async function decideRetrain({ database }: Dependencies, { driftCheckId }: { driftCheckId: string }): Promise<RetrainOutcome> {
+export async function decideRetrain(
+  { database }: Dependencies,
+  { driftCheckId }: { driftCheckId: string },
+): Promise<RetrainOutcome> {
   const check = await findDriftCheckById(database, driftCheckId);
   const monitor = check && (await findMonitor(database, check.monitor));
-  if (!monitor || monitor.lifecycle === null) throw new Failure("REFERENCE_UNKNOWN", { reference: `drift-check/${driftCheckId}` });
+  if (!monitor || monitor.lifecycle === null)
+    throw new Failure("REFERENCE_UNKNOWN", { reference: `drift-check/${driftCheckId}` });
   const { spec } = await requireLifecycle(database, monitor.lifecycle);
   const policy = monitor.spec.retrain;
 
@@ -28,7 +32,9 @@ export async function decideRetrain({ database }: Dependencies, { driftCheckId }
     const subject = `retrain-decision/${decided.id}`;
     await recordEdges(tx, [
       { from: `drift-check/${driftCheckId}`, to: subject, role: "evidence", lifecycle: monitor.lifecycle },
-      ...(decided.lifecycle ? [{ from: subject, to: `lifecycle/${decided.lifecycle}`, role: "caused", lifecycle: monitor.lifecycle }] : []),
+      ...(decided.lifecycle
+        ? [{ from: subject, to: `lifecycle/${decided.lifecycle}`, role: "caused", lifecycle: monitor.lifecycle }]
+        : []),
     ]);
     await recordAudit(tx, {
       actor: POLICY,
@@ -61,7 +67,10 @@ function slide(spec: LifecycleSpec, end: string): LifecycleSpec {
   const { training, evaluation } = spec.data.windows;
   const dayMs = 24 * 3600 * 1000;
   const days = Math.floor((instant(end) - instant(evaluation.to)) / dayMs);
-  const moved = (window: DataWindow): DataWindow => ({ from: shift(window.from, days * dayMs), to: shift(window.to, days * dayMs) });
+  const moved = (window: DataWindow): DataWindow => ({
+    from: shift(window.from, days * dayMs),
+    to: shift(window.to, days * dayMs),
+  });
   return { ...spec, data: { ...spec.data, windows: { training: moved(training), evaluation: moved(evaluation) } } };
 }
 
@@ -69,9 +78,13 @@ function slide(spec: LifecycleSpec, end: string): LifecycleSpec {
 function instant(written: string): number {
   const at = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(written) ? written : `${written.replace(" ", "T")}Z`);
   if (Number.isNaN(at)) {
-    throw new Failure("INPUT_INVALID", { where: "data.windows", problems: `"${written}" is not a date or timestamp, so the windows cannot slide; set monitoring.retrain.windows to same` });
+    throw new Failure("INPUT_INVALID", {
+      where: "data.windows",
+      problems: `"${written}" is not a date or timestamp, so the windows cannot slide; set monitoring.retrain.windows to same`,
+    });
   }
   return at;
 }
 
-const shift = (written: string, byMs: number) => new Date(instant(written) + byMs).toISOString().slice(0, 19).replace("T", " ");
+const shift = (written: string, byMs: number) =>
+  new Date(instant(written) + byMs).toISOString().slice(0, 19).replace("T", " ");

@@ -16,12 +16,20 @@ export async function snapshotData(dependencies: Dependencies, run: LifecycleRun
     const { source, select, time, windows } = spec.data;
     const take = async (name: "training" | "evaluation", from: number) => {
       const outputPath = join(directory, `${name}.parquet`);
-      const { digest: _digest, sizeBytes: _sizeBytes, ...description } = await runJob(
+      const {
+        digest: _digest,
+        sizeBytes: _sizeBytes,
+        ...description
+      } = await runJob(
         "snapshot",
         { source, select, time, window: windows[name], outputPath },
         { signal, onProgress: (share, note) => progress(from + share / 2, `${name}: ${note}`) },
       );
-      const file = await keepFile(dependencies, { path: outputPath, kind: "dataset", mediaType: "application/vnd.apache.parquet" });
+      const file = await keepFile(dependencies, {
+        path: outputPath,
+        kind: "dataset",
+        mediaType: "application/vnd.apache.parquet",
+      });
       return { file, reference: { digest: file.digest, description } satisfies SnapshotReference };
     };
     const training = await take("training", 0);
@@ -44,7 +52,9 @@ export async function snapshotData(dependencies: Dependencies, run: LifecycleRun
             window: reference.description.window,
           });
           const origin = `source/${source.path}#${sourceDigest}`;
-          await recordEdges(tx, [{ from: origin, to: `artifact/${file.digest}`, role: "snapshot", lifecycle: lifecycle.id }]);
+          await recordEdges(tx, [
+            { from: origin, to: `artifact/${file.digest}`, role: "snapshot", lifecycle: lifecycle.id },
+          ]);
           await recordAudit(tx, {
             actor: lifecycle.startedBy,
             subject: `artifact/${file.digest}`,

@@ -23,7 +23,9 @@ export async function trainModel(dependencies: Dependencies, run: LifecycleRun):
           columns: training.description.columns,
         },
         label,
-        features: training.description.columns.map((column) => column.name).filter((name) => name !== label && name !== time),
+        features: training.description.columns
+          .map((column) => column.name)
+          .filter((name) => name !== label && name !== time),
         parameters: spec.training.parameters,
         seed: spec.training.seed,
         output: trainerOutputPaths(directory),
@@ -32,16 +34,33 @@ export async function trainModel(dependencies: Dependencies, run: LifecycleRun):
       signal,
       onProgress: progress,
     });
-    const model = await keepFile(dependencies, { path: trained.modelPath, kind: "model", mediaType: "application/onnx" });
+    const model = await keepFile(dependencies, {
+      path: trained.modelPath,
+      kind: "model",
+      mediaType: "application/onnx",
+    });
     const metrics = Object.entries(trained.metrics);
     return {
       verdict: "pass",
-      headline: metrics.length === 0 ? "trained" : `trainer reports ${metrics.map(([name, value]) => `${name} ${round(value)}`).join(", ")}`,
+      headline:
+        metrics.length === 0
+          ? "trained"
+          : `trainer reports ${metrics.map(([name, value]) => `${name} ${round(value)}`).join(", ")}`,
       record: async (tx) => {
         await model.register(tx);
         await recordEdges(tx, [
-          { from: `artifact/${training.digest}`, to: `artifact/${model.digest}`, role: "training-data", lifecycle: lifecycle.id },
-          { from: `lifecycle/${lifecycle.id}`, to: `artifact/${model.digest}`, role: "trained-by", lifecycle: lifecycle.id },
+          {
+            from: `artifact/${training.digest}`,
+            to: `artifact/${model.digest}`,
+            role: "training-data",
+            lifecycle: lifecycle.id,
+          },
+          {
+            from: `lifecycle/${lifecycle.id}`,
+            to: `artifact/${model.digest}`,
+            role: "trained-by",
+            lifecycle: lifecycle.id,
+          },
         ]);
         return { model: model.digest, signature: trained.signature, metrics: { ...trained.metrics } };
       },

@@ -34,9 +34,24 @@ export async function validateData(dependencies: Dependencies, run: LifecycleRun
         await stored.register(tx);
         await page.register(tx);
         await recordEdges(tx, [
-          { from: `artifact/${training.digest}`, to: `artifact/${stored.digest}`, role: "validated", lifecycle: lifecycle.id },
-          { from: `artifact/${evaluation.digest}`, to: `artifact/${stored.digest}`, role: "validated", lifecycle: lifecycle.id },
-          { from: `artifact/${stored.digest}`, to: `artifact/${page.digest}`, role: "rendered", lifecycle: lifecycle.id },
+          {
+            from: `artifact/${training.digest}`,
+            to: `artifact/${stored.digest}`,
+            role: "validated",
+            lifecycle: lifecycle.id,
+          },
+          {
+            from: `artifact/${evaluation.digest}`,
+            to: `artifact/${stored.digest}`,
+            role: "validated",
+            lifecycle: lifecycle.id,
+          },
+          {
+            from: `artifact/${stored.digest}`,
+            to: `artifact/${page.digest}`,
+            role: "rendered",
+            lifecycle: lifecycle.id,
+          },
         ]);
         return { report: stored.digest, verdict: report.verdict, failedChecks: failed.map((check) => check.check) };
       },

@@ -5,7 +5,8 @@ import { recordEdges } from "../db/queries/lineage.ts";
 import { registerVersion, type ModelVersion, type VersionRequest } from "../db/queries/model.ts";
 
 /** How people and lineage name a version. */
-export const versionName = ({ model, number }: { readonly model: string; readonly number: number }) => `${model}@${number}`;
+export const versionName = ({ model, number }: { readonly model: string; readonly number: number }) =>
+  `${model}@${number}`;
 
 export const referenceOf = (version: ModelVersion): VersionReference => ({
   versionId: version.id,

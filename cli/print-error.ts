@@ -16,18 +16,34 @@ export interface PrintedError {
 export async function describeError(thrown: unknown, { paint }: Pick<Screen, "paint">): Promise<PrintedError> {
   const known = isFailure(thrown) ? thrown : (await import("../client/failures.ts")).toFailure(thrown);
   if (isFailure(known)) return describeFailure(known, paint);
-  const stack = thrown instanceof Error ? inspect(thrown) : `thrown: ${inspect(thrown)}`;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const stack = describeChain(thrown);
+  const message = brief(thrown instanceof Error ? thrown.message : inspect(thrown));
   return {
     document: { error: { code: "BUG", message, stack } },
     lines: [
       `${paint("bad", "bug")} ${visible(message)}`,
       "This is a fault of Modelwright and not of your input; please report it with the lines below.",
-      stack,
+      visible(stack),
     ],
     exitCode: EXIT_CODES.error,
   };
 }
+
+const LONGEST_MESSAGE = 600;
+
+/** Every error of the chain with its own frames; a message that holds a whole query or model is cut. */
+function describeChain(thrown: unknown): string {
+  const parts: string[] = [];
+  for (let cause: unknown = thrown; cause !== undefined && parts.length < 8; ) {
+    if (!(cause instanceof Error)) return [...parts, `thrown: ${brief(inspect(cause))}`].join("\ncaused by ");
+    const frames = (cause.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    parts.push([`${cause.name}: ${brief(cause.message)}`, ...frames].join("\n"));
+    cause = cause.cause;
+  }
+  return parts.join("\ncaused by ");
+}
+
+const brief = (text: string) => (text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE)}…` : text);
 
 function describeFailure({ code, message, fields }: Failure, paint: Screen["paint"]): PrintedError {
   return {

@@ -44,7 +44,11 @@ export async function findAddresses(environment: NodeJS.ProcessEnv = process.env
   }
   const file = join(environment["MODELWRIGHT_DATA_DIR"] ?? ".modelwright", "stack.json");
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new Failure("STACK_UNREACHABLE", { what: "a stack", address: file, reason: "no stack runs on this data directory" }, { cause });
+    throw new Failure(
+      "STACK_UNREACHABLE",
+      { what: "a stack", address: file, reason: "no stack runs on this data directory" },
+      { cause },
+    );
   });
   return stackFileSchema.parse(JSON.parse(text));
 }

@@ -8,12 +8,18 @@ import { Failure, FAILURES, type FailureCode, type FailureFields } from "../cont
  */
 export function toFailure(thrown: unknown): unknown {
   if (thrown instanceof WorkflowNotFoundError) {
-    return new Failure("LIFECYCLE_UNKNOWN", { lifecycle: thrown.workflowId.replace(/^lifecycle\//, "") }, { cause: thrown });
+    return new Failure(
+      "LIFECYCLE_UNKNOWN",
+      { lifecycle: thrown.workflowId.replace(/^lifecycle\//, "") },
+      { cause: thrown },
+    );
   }
   const known = findKnown(thrown);
   if (!known) return findUnreachable(thrown) ?? thrown;
   const [fields] = known.details ?? [];
-  const failure = new Failure(known.type as FailureCode, (fields ?? {}) as FailureFields<FailureCode>, { cause: thrown });
+  const failure = new Failure(known.type as FailureCode, (fields ?? {}) as FailureFields<FailureCode>, {
+    cause: thrown,
+  });
   // The wording was made where the failure happened, with everything known there.
   failure.message = known.message;
   return failure;
@@ -23,7 +29,10 @@ function findKnown(thrown: unknown): ApplicationFailure | null {
   let cause: unknown = thrown;
   while (cause instanceof Error) {
     if (cause instanceof ApplicationFailure && typeof cause.type === "string" && cause.type in FAILURES) return cause;
-    const wraps = cause instanceof WorkflowFailedError || cause instanceof WorkflowUpdateFailedError || cause instanceof TemporalFailure;
+    const wraps =
+      cause instanceof WorkflowFailedError ||
+      cause instanceof WorkflowUpdateFailedError ||
+      cause instanceof TemporalFailure;
     cause = wraps ? cause.cause : null;
   }
   return null;
@@ -33,7 +42,8 @@ function findKnown(thrown: unknown): ApplicationFailure | null {
 const SOCKET_CODES = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"];
 const POSTGRES_CODES = /^(08|57P)/;
 /** How pg words it, without a code. */
-const POSTGRES_WORDS = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error/i;
+const POSTGRES_WORDS =
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error/i;
 const GRPC_UNAVAILABLE = 14;
 
 /** STACK_UNREACHABLE for what pg, drizzle and Temporal's client throw while a server is away, else null. */
@@ -43,11 +53,19 @@ function findUnreachable(thrown: unknown): Failure<"STACK_UNREACHABLE"> | null {
     // An address with several IPs gives an AggregateError, which carries the code and no message.
     const reason = cause.message || String(code);
     if (code === GRPC_UNAVAILABLE && "metadata" in cause) {
-      return new Failure("STACK_UNREACHABLE", { what: "Temporal", address: "the address of this stack", reason }, { cause: thrown });
+      return new Failure(
+        "STACK_UNREACHABLE",
+        { what: "Temporal", address: "the address of this stack", reason },
+        { cause: thrown },
+      );
     }
     const away = typeof code === "string" && (SOCKET_CODES.includes(code) || POSTGRES_CODES.test(code));
     if (away || POSTGRES_WORDS.test(cause.message)) {
-      return new Failure("STACK_UNREACHABLE", { what: "Postgres", address: "the address of this stack", reason }, { cause: thrown });
+      return new Failure(
+        "STACK_UNREACHABLE",
+        { what: "Postgres", address: "the address of this stack", reason },
+        { cause: thrown },
+      );
     }
   }
   return null;

@@ -9,7 +9,13 @@ import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSumm
 import { loadGraph, type LineageGraph } from "../db/queries/lineage.ts";
 import { listModels, listVersions, type ModelSummary, type ModelVersion } from "../db/queries/model.ts";
 import { listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
-import { findRollout, findRunningRollout, listLooks, type DeploymentLook, type Rollout } from "../db/queries/rollout.ts";
+import {
+  findRollout,
+  findRunningRollout,
+  listLooks,
+  type DeploymentLook,
+  type Rollout,
+} from "../db/queries/rollout.ts";
 import { loadRouting, type Routing } from "../db/queries/routing.ts";
 import { translated } from "./failures.ts";
 import { parseReference } from "./reference.ts";
@@ -66,8 +72,11 @@ export function createReader(database: Database, client: Client): Reader {
   const view = async (lifecycleId: string): Promise<LifecycleView> => {
     const lifecycle = await loadLifecycle(database, lifecycleId);
     if (!lifecycle) throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
-    const running = lifecycle.spec.deployment ? await findRunningRollout(database, lifecycle.spec.deployment.endpoint) : null;
-    const rollout = running?.lifecycle === lifecycleId ? { ...running, looks: await listLooks(database, running.id) } : null;
+    const running = lifecycle.spec.deployment
+      ? await findRunningRollout(database, lifecycle.spec.deployment.endpoint)
+      : null;
+    const rollout =
+      running?.lifecycle === lifecycleId ? { ...running, looks: await listLooks(database, running.id) } : null;
     const progress = lifecycle.status === "running" ? await runningProgress(client, lifecycleId) : null;
     return { ...lifecycle, progress, rollout };
   };
@@ -112,7 +121,10 @@ export function createReader(database: Database, client: Client): Reader {
 
 /** What the running activity heartbeats; Temporal keeps it, so progress costs no rows. */
 async function runningProgress(client: Client, lifecycleId: string): Promise<LifecycleView["progress"]> {
-  const description = await client.workflow.getHandle(workflowIds.lifecycle(lifecycleId)).describe().catch(() => null);
+  const description = await client.workflow
+    .getHandle(workflowIds.lifecycle(lifecycleId))
+    .describe()
+    .catch(() => null);
   for (const activity of description?.raw.pendingActivities ?? []) {
     const data = activity.heartbeatDetails?.payloads?.[0]?.data;
     if (!data) continue;

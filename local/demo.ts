@@ -16,64 +16,60 @@ import {
   watchJune,
   type Story,
 } from "./demo/story.ts";
-import { findRunningStack, startStack, type Stack } from "./stack.ts";
-import { stopOnSignals } from "./stop-on-signals.ts";
+import { startForegroundStack } from "./foreground.ts";
+import { findRunningStack } from "./stack.ts";
 
 /** `npm run demo [-- --keep]`: the whole life of a real model, watched. */
 const { values: options } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
 const screen = createScreen(process.stdout);
 const dataDir = join(projectRoot, ".modelwright", "demo");
 const stopping = new AbortController();
-let stack: Stack | null = null;
 let modelwright: Modelwright | null = null;
 let story: Story | null = null;
 
-async function stopAll(): Promise<void> {
+async function leave(): Promise<void> {
   stopping.abort(new Error("stopped"));
   if (story) await stopReplay(story).catch(() => null);
   await modelwright?.close();
-  await stack?.stop();
 }
 
-const release = stopOnSignals(async (signal) => {
-  screen.say(`${signal}: stopping everything that was started`);
-  await stopAll();
+const running = await findRunningStack(dataDir);
+if (running) throw new Error(`a demo is running already (gateway ${running.gateway}); end it with Ctrl-C first`);
+// Every run starts from nothing; what a run left behind is there to look at until the next one.
+await rm(dataDir, { recursive: true, force: true });
+screen.act(
+  "Modelwright",
+  "The life of a flight-delay model on real flights (US, 2001): everything below runs on this machine and really happens.",
+);
+const startedAt = Date.now();
+const stack = await startForegroundStack({
+  dataDir,
+  env: process.env,
+  onProgress: (line) => screen.say(`  ${line}`),
+  beforeStop: async () => {
+    screen.say("stopping everything that was started");
+    await leave();
+  },
 });
-
 try {
-  const running = await findRunningStack(dataDir);
-  if (running) throw new Error(`a demo is running already (gateway ${running.gateway}); end it with Ctrl-C first`);
-  // Every run starts from nothing; what a run left behind is there to look at until the next one.
-  await rm(dataDir, { recursive: true, force: true });
   await tell();
   screen.say("");
+  screen.say(`The whole took ${Math.round((Date.now() - startedAt) / 1000)} s.`);
   if (options.keep) {
     screen.say("The stack stays up; Ctrl-C ends it.");
-    await new Promise(() => {});
+    await new Promise<never>(() => {});
   }
-  await stopAll();
-  release();
 } catch (thrown) {
-  if (!stopping.signal.aborted) {
-    await stopAll().catch(() => {});
-    console.error(thrown instanceof Error ? thrown.message : thrown);
-    process.exitCode = 1;
-    release();
-  }
+  // Ctrl-C ends the story in the middle and stops the stack by itself.
+  if (stopping.signal.aborted) await new Promise<never>(() => {});
+  console.error(thrown instanceof Error ? thrown.message : thrown);
+  process.exitCode = 1;
 }
+await leave();
+await stack.stop();
+process.exit();
 
 async function tell(): Promise<void> {
-  const startedAt = Date.now();
-  screen.act(
-    "Modelwright",
-    "The life of a flight-delay model on real flights (US, 2001): everything below runs on this machine and really happens.",
-  );
-  stack = await startStack({
-    dataDir,
-    env: process.env,
-    signal: stopping.signal,
-    onProgress: (line) => screen.say(`  ${line}`),
-  });
   modelwright = await connect(stack.addresses);
   story = { screen, stack, modelwright, signal: stopping.signal, directory: join(dataDir, "demo"), replay: null };
   await refuseLeakedLabel(story);
@@ -83,7 +79,6 @@ async function tell(): Promise<void> {
   const retraining = await watchJune(story);
   if (retraining) await retrain(story, retraining);
   await showProof(story, challenger, retraining);
-  screen.say(`The whole took ${Math.round((Date.now() - startedAt) / 1000)} s.`);
 }
 
 /** The last act: one prediction and everything behind it, asked through the command line as anyone would. */

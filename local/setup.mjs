@@ -72,7 +72,7 @@ function install() {
   });
   if (result.error) fail(`npm could not be run (${result.error.message}); install npm 10 or newer`);
   if (result.status !== 0)
-    fail(`\`npm ci\` ended with ${result.signal || `exit code ${result.status}`}; its last lines above say why`);
+    fail(`\`npm install\` ended with ${result.signal || `exit code ${result.status}`}; its last lines above say why`);
   writeFileSync(stamp, fingerprint());
 }
 

@@ -24,13 +24,7 @@ export function createDatabaseLog(database: Database): DatabaseLog {
       }
       await insertPredictions(
         database,
-        rows.map(({ versionId, assigned, epoch, ...row }) => ({
-          ...row,
-          modelVersion: versionId,
-          // The log has no column for it: epoch 0 keeps what the shares did not decide out of every epoch's counts.
-          epoch: assigned ? epoch : 0,
-          features: null,
-        })),
+        rows.map(({ versionId, ...row }) => ({ ...row, modelVersion: versionId, features: null })),
       );
     },
     recordFeedback: async (labels) => {

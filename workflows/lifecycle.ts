@@ -29,10 +29,10 @@ import { closing, compute, control, training } from "./activity-options.ts";
 import { isAlreadyStarted } from "./already-started.ts";
 import { canaryRollout } from "./rollout.ts";
 
-export const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
-export const abortUpdate = defineUpdate<void, [Request]>(UPDATES.abort);
-export const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
-export const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
+const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
+const abortUpdate = defineUpdate<void, [Request]>(UPDATES.abort);
+const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
+const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
 
 /** What people said while the lifecycle runs. */
 interface Said {

@@ -23,9 +23,9 @@ import type {
 import { UPDATES } from "../contracts/names.ts";
 import { closing, control, watching } from "./activity-options.ts";
 
-export const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
-export const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
-export const rollbackUpdate = defineUpdate<void, [Request]>(UPDATES.rollback);
+const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
+const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
+const rollbackUpdate = defineUpdate<void, [Request]>(UPDATES.rollback);
 
 /** What people asked for while the rollout runs. */
 interface Wishes {

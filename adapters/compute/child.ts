@@ -13,7 +13,9 @@ process.on("message", (request) => {
 async function run({ name, input }: JobRequest): Promise<void> {
   try {
     // The parent's types say that this is the job's own input.
-    const output = await jobs[name](input as never, { progress: (share, note) => send({ kind: "progress", share, note }) });
+    const output = await jobs[name](input as never, {
+      progress: (share, note) => send({ kind: "progress", share, note }),
+    });
     send({ kind: "result", output });
   } catch (thrown) {
     if (isFailure(thrown)) send({ kind: "failure", code: thrown.code, fields: thrown.fields, message: thrown.message });

@@ -200,6 +200,8 @@ CREATE TABLE prediction (
   endpoint entity_name NOT NULL,
   epoch integer NOT NULL,
   arm text NOT NULL CHECK (arm IN ('champion', 'canary')),
+  -- Whether the shares decided the arm; a lapsed lease, a canary that is down or a version the client named did not.
+  assigned boolean NOT NULL DEFAULT true,
   model_version uuid NOT NULL,
   routing_key_hash text,
   at timestamptz NOT NULL,

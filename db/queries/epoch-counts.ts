@@ -42,7 +42,7 @@ export async function countEpochs(db: Queryable, request: CountsRequest): Promis
       count(*) FILTER (WHERE prediction.decision IS NOT NULL AND feedback.label IS NOT NULL) AS labelled,
       count(*) FILTER (WHERE prediction.decision <> feedback.label) AS wrong
     FROM wanted
-    LEFT JOIN prediction ON prediction.endpoint = ${request.endpoint} AND prediction.epoch = wanted.epoch
+    LEFT JOIN prediction ON prediction.endpoint = ${request.endpoint} AND prediction.epoch = wanted.epoch AND prediction.assigned
       -- Leaves out the days before the rollout; a minute covers a gateway's idea of database time.
       AND prediction.at >= (SELECT min(created_at) - interval '1 minute' FROM wanted)
     LEFT JOIN feedback ON feedback.inference_id = prediction.inference_id

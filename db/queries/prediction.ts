@@ -16,11 +16,12 @@ const column = (values: readonly unknown[]): SQL => sql`${sql.param(values)}`;
 export async function insertPredictions(db: Queryable, batch: readonly Prediction[]): Promise<number> {
   if (batch.length === 0) return 0;
   const inserted = await db.execute(sql`
-    INSERT INTO prediction (inference_id, endpoint, epoch, arm, model_version, routing_key_hash, at, latency_ms, outcome,
+    INSERT INTO prediction (inference_id, endpoint, epoch, arm, assigned, model_version, routing_key_hash, at, latency_ms, outcome,
       score, decision, features)
     SELECT * FROM unnest(
       ${column(batch.map((row) => row.inferenceId))}::text[], ${column(batch.map((row) => row.endpoint))}::text[],
       ${column(batch.map((row) => row.epoch))}::int[], ${column(batch.map((row) => row.arm))}::text[],
+      ${column(batch.map((row) => row.assigned))}::boolean[],
       ${column(batch.map((row) => row.modelVersion))}::uuid[], ${column(batch.map((row) => row.routingKeyHash))}::text[],
       ${column(batch.map((row) => row.at.toISOString()))}::timestamptz[],
       ${column(batch.map((row) => row.latencyMs))}::float8[], ${column(batch.map((row) => row.outcome))}::text[],

@@ -1,4 +1,4 @@
-import { doublePrecision, integer, pgTable, smallint, text, uuid } from "drizzle-orm/pg-core";
+import { boolean, doublePrecision, integer, pgTable, smallint, text, uuid } from "drizzle-orm/pg-core";
 
 import { ARMS } from "../../contracts/names.ts";
 import { jsonColumn, unparsed } from "../json.ts";
@@ -12,6 +12,8 @@ export const prediction = pgTable("prediction", {
   endpoint: text("endpoint").notNull(),
   epoch: integer("epoch").notNull(),
   arm: text("arm", { enum: ARMS }).notNull(),
+  /** Whether the shares decided the arm: only such requests are evidence. */
+  assigned: boolean("assigned").notNull().default(true),
   modelVersion: uuid("model_version").notNull(),
   routingKeyHash: text("routing_key_hash"),
   at: instant("at").notNull(),

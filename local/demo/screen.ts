@@ -15,7 +15,7 @@ export interface Screen {
 const MAXIMUM_WIDTH = 120;
 
 export function createScreen(output: NodeJS.WriteStream): Screen {
-  const terminal = output.isTTY === true;
+  const terminal = output.isTTY;
   const color = terminal && !process.env["NO_COLOR"];
   const width = Math.min(output.columns ?? 100, MAXIMUM_WIDTH);
   const paint = createPaint(color);

@@ -143,6 +143,7 @@ describe("explaining a prediction", () => {
       endpoint: "live",
       epoch: 1,
       arm: "champion",
+      assigned: true,
       modelVersion: chain.optimized.id,
       routingKeyHash: null,
       at: new Date(),

@@ -37,6 +37,7 @@ const predicted = (values: Partial<Prediction> = {}): Prediction => ({
   endpoint: "live",
   epoch: 1,
   arm: "champion",
+  assigned: true,
   modelVersion: champion.id,
   routingKeyHash: null,
   at: new Date(),
@@ -139,7 +140,7 @@ describe("feedback", () => {
 });
 
 describe("counts of a rollout", () => {
-  it("are per epoch and arm, cumulative, without requests of other epochs", async () => {
+  it("are per epoch and arm, cumulative, without requests of other epochs or outside the shares", async () => {
     const advance = (expectedEpoch: number, canaryShare: number) =>
       test.database.transaction((tx) =>
         advanceEpoch(tx, {
@@ -183,7 +184,8 @@ describe("counts of a rollout", () => {
     const failed = predicted({ epoch: 2, arm: "canary", outcome: "error", decision: null, score: null });
     const unlabelled = predicted({ epoch: 2, latencyMs: 5 });
     const before = predicted({ epoch: 1 });
-    await insertPredictions(test.database, [right, wrong, failed, unlabelled, before]);
+    const named = predicted({ epoch: 2, arm: "canary", assigned: false });
+    await insertPredictions(test.database, [right, wrong, failed, unlabelled, before, named]);
     await label([
       { inferenceId: right.inferenceId, label: 1, at: null },
       { inferenceId: wrong.inferenceId, label: 0, at: null },
