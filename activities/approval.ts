@@ -59,9 +59,9 @@ export async function recordDecision(
     await recordEdges(tx, [
       { from: `evaluation/${evaluationId}`, to: `approval/${approval.id}`, role: "evidence", lifecycle: lifecycleId },
       {
-        from: `approval/${approval.id}`,
-        to: `model/${versionName(version)}`,
-        role: decision.decision,
+        from: `model/${versionName(version)}`,
+        to: `approval/${approval.id}`,
+        role: "decided-on",
         lifecycle: lifecycleId,
       },
     ]);

@@ -172,7 +172,7 @@ export async function closeRollout(
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
     const champion = status === "promoted" ? rollout.canaryVersion : rollout.championVersion;
     if (champion !== null && (status === "promoted" || routing?.canary)) {
-      await move(tx, rollout, routing, { champion, canary: null, share: 0, reason: `${status}: ${reason}` });
+      await move(tx, rollout, routing, { champion, canary: null, share: 0, reason: `rollout ${status}` });
     }
     await endRollout(tx, { id: rolloutId, status, outcome: reason });
     await recordAudit(tx, {

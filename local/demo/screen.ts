@@ -28,7 +28,8 @@ export function createScreen(output: NodeJS.WriteStream): Screen {
   };
   const say = (line: string) => {
     settle();
-    write(wrapText(line, width));
+    // Indented lines are columns, not prose.
+    write(line.startsWith(" ") ? [line] : wrapText(line, width));
   };
   return {
     width,
