@@ -65,8 +65,7 @@ function distributionPlot(reference: BaselineColumn, current: BaselineColumn): H
     height: 220,
     marginLeft: 46,
     marginBottom: 40,
-    grid: true,
-    y: { label: "share", zero: true },
+    y: { label: "share", zero: true, grid: true },
   };
   if (reference.kind === "number") {
     const cumulative = (key: "reference" | "current") => {
@@ -76,13 +75,15 @@ function distributionPlot(reference: BaselineColumn, current: BaselineColumn): H
     return draw({
       ...size,
       x: { label: null },
-      y: { label: "cumulative share", domain: [0, 1] },
+      y: { label: "cumulative share", domain: [0, 1], grid: true },
       marks: [
         Plot.line(cumulative("reference"), {
           x: "edge",
           y: "share",
+          // Wide and pale, so that it is seen below a window that equals it.
           stroke: COLORS.reference,
-          strokeWidth: 1.5,
+          strokeWidth: 5,
+          strokeOpacity: 0.45,
           curve: "step-after",
         }),
         Plot.line(cumulative("current"), {
@@ -98,7 +99,7 @@ function distributionPlot(reference: BaselineColumn, current: BaselineColumn): H
   const largest = rows.toSorted((a, b) => b.reference - a.reference).slice(0, MAXIMUM_CATEGORIES);
   return draw({
     ...size,
-    x: { label: null, domain: largest.map((row) => row.name), tickRotate: -60 },
+    x: { label: null, domain: largest.map((row) => row.name), tickRotate: -90 },
     marks: [
       Plot.barY(largest, { x: "name", y: "reference", fill: COLORS.reference, fillOpacity: 0.45 }),
       Plot.dot(largest, { x: "name", y: "current", fill: COLORS.subject, r: 3 }),

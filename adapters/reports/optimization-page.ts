@@ -6,6 +6,7 @@ import { COLORS, draw, figure } from "./plots.ts";
 
 /** The candidates and why one was chosen, as one self-contained HTML file. */
 export function renderOptimization(report: OptimizationReport, subject: string): string {
+  const isRefused = report.candidates.some((candidate) => candidate.refused !== null);
   return renderPage({
     title: "Optimisation",
     subtitle: `${subject} · ${report.source}`,
@@ -18,7 +19,14 @@ export function renderOptimization(report: OptimizationReport, subject: string):
           .map(([name, value]) => `${name} ${value}`)
           .join(", ")}.`,
         body: html`${table(
-            ["candidate", "size", ...latencyHeads(report), "same decision", "largest difference", "left out because"],
+            [
+              "candidate",
+              "size",
+              ...latencyHeads(report),
+              "same decision",
+              "largest difference",
+              ...(isRefused ? ["left out because"] : []),
+            ],
             report.candidates.map((candidate) => [
               candidate.name === report.chosen ? html`<strong>${candidate.name}</strong>` : candidate.name,
               formatBytes(candidate.sizeBytes),
@@ -27,7 +35,7 @@ export function renderOptimization(report: OptimizationReport, subject: string):
               ),
               formatShare(candidate.agreement.sameDecisionShare),
               formatNumber(candidate.agreement.maximumDifference),
-              candidate.refused ?? "",
+              ...(isRefused ? [candidate.refused ?? ""] : []),
             ]),
           )}
           <div class="plots">

@@ -134,6 +134,7 @@ tr:last-child td { border-bottom: 0; }
 td.n, th.n { text-align: right; }
 .nowrap { white-space: nowrap; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 12.5px; }
+.scroll + .plots { margin-top: 22px; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 22px; }
 figure { margin: 0; }
 figure svg { max-width: 100%; height: auto; overflow: visible; }

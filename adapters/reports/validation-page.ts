@@ -1,4 +1,4 @@
-import type { ValidationReport } from "../../contracts/data.ts";
+import type { ColumnSummary, ValidationReport } from "../../contracts/data.ts";
 import { formatNumber, formatShare } from "./numbers.ts";
 import { badge, renderPage, table } from "./page.ts";
 
@@ -38,12 +38,22 @@ export function renderValidation(report: ValidationReport, subject: string): str
             column.name,
             column.type,
             formatShare(column.rowCount === 0 ? 0 : column.nullCount / column.rowCount),
-            ...[column.distinctCount, column.minimum, column.mean, column.maximum, column.deviation].map((value) =>
-              value === null ? "" : formatNumber(value),
-            ),
+            column.distinctCount === null ? "" : formatNumber(column.distinctCount),
+            ...[column.minimum, column.mean, column.maximum].map((value) => formatValue(column.type, value)),
+            column.deviation === null || column.type === "timestamp" ? "" : formatNumber(column.deviation),
           ]),
         ),
       })),
     ],
   });
+}
+
+/** Most milliseconds from 1970 that a Date holds; data may say more. */
+const FURTHEST_DATE_MS = 8.64e15;
+
+/** Timestamps are counted in milliseconds and read as dates. */
+function formatValue(type: ColumnSummary["type"], value: number | null): string {
+  if (value === null) return "";
+  if (type !== "timestamp" || Math.abs(value) > FURTHEST_DATE_MS) return formatNumber(value);
+  return new Date(value).toISOString().slice(0, 16).replace("T", " ");
 }
