@@ -19,6 +19,9 @@ COPY workflows ./workflows
 COPY workers ./workers
 COPY serving ./serving
 COPY local ./local
+# Bundled once, here: every worker of this image then has the same workflow code under the same build id.
+ENV MODELWRIGHT_CACHE_DIR=/app/cache
+RUN node --import tsx workers/build-bundle.ts /app/cache
 # Your own trainers run inside the compute worker: build from this image and add what they need.
 RUN mkdir /data && chown node:node /data
 USER node

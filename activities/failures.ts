@@ -1,8 +1,9 @@
 import { ApplicationFailure } from "@temporalio/common";
 import { isFailure } from "../contracts/failures.ts";
+import { requireSmallPayload } from "../contracts/payload.ts";
 
 /** Puts the catalogue's code and retry class on the wire; anything unexpected stays what it is. */
-export function toApplicationFailure(thrown: unknown): unknown {
+function toApplicationFailure(thrown: unknown): unknown {
   if (!isFailure(thrown)) return thrown;
   return ApplicationFailure.create({
     message: thrown.message,
@@ -13,7 +14,7 @@ export function toApplicationFailure(thrown: unknown): unknown {
   });
 }
 
-/** Wraps every activity, so that translating failures is nobody's duty to remember. */
+/** Wraps every activity, so that translating failures and keeping data out of histories is nobody's duty to remember. */
 export function translateFailures<Functions extends Record<string, (...input: never[]) => Promise<unknown>>>(
   functions: Functions,
 ): Functions {
@@ -21,7 +22,7 @@ export function translateFailures<Functions extends Record<string, (...input: ne
     name,
     async (...input: never[]) => {
       try {
-        return await activity(...input);
+        return requireSmallPayload(`result of activity ${name}`, await activity(...input));
       } catch (thrown) {
         throw toApplicationFailure(thrown);
       }

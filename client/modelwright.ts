@@ -12,6 +12,7 @@ import type {
 } from "../contracts/messages.ts";
 import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
 import { Failure } from "../contracts/failures.ts";
+import { requireSmallPayload } from "../contracts/payload.ts";
 import { rolloutPlanSchema } from "../contracts/rollout.ts";
 import type { LifecycleSpecInput } from "../contracts/spec.ts";
 import type { VersionReference } from "../contracts/stages.ts";
@@ -112,7 +113,7 @@ function createLifecycleDeeds(client: Client, database: Database) {
         taskQueue: QUEUES.control,
         workflowId: workflowIds.lifecycle(input.lifecycleId),
         workflowIdConflictPolicy: "USE_EXISTING",
-        args: [input],
+        args: [requireSmallPayload("the lifecycle's spec", input)],
       }),
     );
   /** A pause or resume reaches the rollout while one runs, else the lifecycle between its stages. */

@@ -116,6 +116,10 @@ export const FAILURES = {
     (f: { key: string }) =>
       `operation ${f.key} was recorded with another request; this is a second caller under the same key, start a new lifecycle instead`,
   ),
+  PAYLOAD_TOO_LARGE: never(
+    (f: { where: string; sizeBytes: number; allowedBytes: number }) =>
+      `${f.where}: ${f.sizeBytes} bytes would travel through Temporal, at most ${f.allowedBytes} may; put the data into an artifact or file and pass its digest or path`,
+  ),
   QUANTIZATION_UNSUPPORTED: never(
     (f: { where: string; found: string }) =>
       `${f.where}: nothing to quantize (${f.found}); keep fp32 and choose a batch size`,

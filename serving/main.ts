@@ -30,7 +30,7 @@ const gateway = await startGateway({
   insertPredictions: log.insert,
   isRefusal: isRefusedByPostgres,
   recordFeedback: log.recordFeedback,
-  snapshotPath: join(dataDir, "gateway", `routes-${port}.json`),
+  snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,
   port,
   onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),

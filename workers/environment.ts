@@ -6,6 +6,8 @@ const environmentSchema = z.object({
   TEMPORAL_ADDRESS: z.string().min(1).default("127.0.0.1:7233"),
   TEMPORAL_NAMESPACE: z.string().min(1).default("default"),
   MODELWRIGHT_DATA_DIR: z.string().min(1),
+  /** Where a prebuilt workflow bundle is found; by default below the data directory. */
+  MODELWRIGHT_CACHE_DIR: z.string().min(1).optional(),
 });
 
 export interface WorkerEnvironment {
@@ -23,13 +25,13 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
   if (!parsed.success) {
     throw new Error(`environment: ${z.prettifyError(parsed.error)}; \`modelwright up\` sets these for you`);
   }
-  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, MODELWRIGHT_DATA_DIR } = parsed.data;
+  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, MODELWRIGHT_DATA_DIR, MODELWRIGHT_CACHE_DIR } = parsed.data;
   return {
     databaseUrl: DATABASE_URL,
     temporalAddress: TEMPORAL_ADDRESS,
     namespace: TEMPORAL_NAMESPACE,
     artifactsDirectory: join(MODELWRIGHT_DATA_DIR, "artifacts"),
     workDirectory: join(MODELWRIGHT_DATA_DIR, "work"),
-    cacheDirectory: join(MODELWRIGHT_DATA_DIR, "cache"),
+    cacheDirectory: MODELWRIGHT_CACHE_DIR ?? join(MODELWRIGHT_DATA_DIR, "cache"),
   };
 }
