@@ -108,9 +108,11 @@ async function mustPass(stage: Promise<StageOutcome>): Promise<void> {
 }
 
 async function approval(run: LifecycleRun, said: Said): Promise<void> {
-  const { waiting } = await control.awaitApproval(run);
-  if (!waiting) return;
+  // From before the wait is recorded: whoever reads in Postgres that it waits may decide at once.
   said.approvalAwaited = true;
+  const { waiting } = await control.awaitApproval(run);
+  said.approvalAwaited = waiting;
+  if (!waiting) return;
   await condition(() => said.decision !== null);
   if (said.decision?.decision === "reject") {
     throw new Ended({ status: "rejected", reason: `${said.decision.by}: ${said.decision.reason}` });

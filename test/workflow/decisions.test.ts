@@ -44,6 +44,22 @@ describe("an approval", () => {
     expect((await handle.result()).status).toBe("completed");
   });
 
+  it("is taken from the moment the wait is recorded, before the run itself has heard that it waits", async () => {
+    const recorded = createDoor();
+    stage.stubs.set({
+      awaitApproval: async () => {
+        await recorded.pass();
+        return { waiting: true };
+      },
+    });
+    const handle = await startLifecycle(stage.client, id, { approvalRequired: true });
+    await recorded.reached;
+    await handle.executeUpdate(UPDATES.decide, { args: [approve] });
+    recorded.open();
+    expect((await handle.result()).status).toBe("completed");
+    expect(stage.stubs.inputsOf("recordDecision")).toHaveLength(1);
+  });
+
   it("by the author is refused by the validator, so that it leaves no trace in the history", async () => {
     const handle = await startLifecycle(stage.client, id, { approvalRequired: true });
     expect(await failureOf(decideWhenAsked(handle, { ...approve, by: "ada" }))).toBe("APPROVAL_BY_AUTHOR");
