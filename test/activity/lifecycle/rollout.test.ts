@@ -1,0 +1,256 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { RolloutInput } from "../../../contracts/messages.ts";
+import { monitoringSpecSchema } from "../../../contracts/spec.ts";
+import { judgeRollout } from "../../../core/rollout/judge.ts";
+import { createId } from "../../../db/identifiers.ts";
+import { createMonitor, recordDriftCheck } from "../../../db/queries/monitor.ts";
+import { insertPredictions, type Prediction } from "../../../db/queries/prediction.ts";
+import { findLook, findRollout } from "../../../db/queries/rollout.ts";
+import { loadRouting } from "../../../db/queries/routing.ts";
+import { addArtifact, addEvaluation, addLifecycle, addVersion } from "../../database/sample.ts";
+import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
+
+let stage: ActivityStage;
+
+beforeAll(async () => {
+  stage = await openActivityStage();
+});
+afterAll(async () => await stage.close());
+
+const routingOf = async (endpoint: string) => {
+  const [routing] = await loadRouting(stage.test.database, { endpoint });
+  if (!routing) throw new Error(`${endpoint} routes nothing`);
+  return routing;
+};
+
+/** An endpoint whose champion is version 1, and an opened rollout of version 2. */
+async function openRollout(model: string): Promise<RolloutInput> {
+  const { database } = stage.test;
+  const [one, two] = [
+    await addVersion(database, model, `${model} one`),
+    await addVersion(database, model, `${model} two`),
+  ];
+  for (const version of [one, two]) await addEvaluation(database, version);
+  const input = (rolloutId: string, versionId: string): RolloutInput => ({
+    rolloutId,
+    endpoint: model,
+    environment: "production",
+    versionId,
+    startedBy: "ada",
+    lifecycle: null,
+    plan: { steps: [2500, 5000], minimumRequestsPerStep: 20, guardrails: [{ name: "error-rate", atMost: 0.2 }] },
+  });
+  const first = input(`${model}-first`, one.id);
+  expect(await stage.run("openRollout", first)).toMatchObject({ hasChampion: false });
+  await stage.withGateway(model, () =>
+    stage.run("closeRollout", { rolloutId: first.rolloutId, status: "promoted", reason: "" }),
+  );
+  const second = input(`${model}-second`, two.id);
+  expect(await stage.run("openRollout", second)).toMatchObject({ hasChampion: true, stepCount: 2 });
+  return second;
+}
+
+/** Requests of the current epoch, a share of them errors. */
+async function serve(endpoint: string, arm: Prediction["arm"], requests: number, errors: number): Promise<void> {
+  const routing = await routingOf(endpoint);
+  const version = routing[arm];
+  if (!version) throw new Error(`${endpoint} has no ${arm}`);
+  const rows = Array.from({ length: requests }, (_, index) => ({
+    inferenceId: createId(),
+    endpoint,
+    epoch: routing.epoch,
+    arm,
+    assigned: true,
+    modelVersion: version.versionId,
+    routingKeyHash: null,
+    at: routing.databaseTime,
+    latencyMs: 2,
+    outcome: index < errors ? ("error" as const) : ("ok" as const),
+    score: index < errors ? null : 0.4,
+    decision: index < errors ? null : 0,
+    features: null,
+  }));
+  expect(await insertPredictions(stage.test.database, rows)).toBe(requests);
+}
+
+describe("a rollout's activities", () => {
+  it("shift the traffic once a step, however often and at once they are called", async () => {
+    const { rolloutId, endpoint } = await openRollout("shifted");
+    const before = await routingOf(endpoint);
+    const step = () => stage.run("shiftTraffic", { rolloutId, step: 0 });
+    await Promise.all([step(), step(), step()]);
+    await step();
+    const after = await routingOf(endpoint);
+    expect(after).toMatchObject({ epoch: before.epoch + 1, canaryShare: 2500, rollout: rolloutId });
+    expect(after.leaseUntil?.getTime()).toBeGreaterThan(after.databaseTime.getTime());
+  });
+
+  it("confirm once every live gateway applies the epoch", async () => {
+    const { rolloutId, endpoint } = await openRollout("confirmed");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const confirmed = stage.withGateway(endpoint, () => stage.run("confirmTraffic", { rolloutId }));
+    await expect(confirmed).resolves.toBeUndefined();
+  });
+
+  it("look by a pure function of stored counts: anyone recomputes the look, and the same number is the same look", async () => {
+    const { rolloutId, endpoint } = await openRollout("looked");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    await serve(endpoint, "champion", 90, 1);
+    await serve(endpoint, "canary", 30, 0);
+    const outcome = await stage.run("lookAtRollout", { rolloutId, step: 0, number: 1 });
+    const rollout = await findRollout(stage.test.database, rolloutId);
+    const stored = await findLook(stage.test.database, { rollout: rolloutId, number: 1 });
+    if (!rollout || !stored) throw new Error("nothing was recorded");
+    expect(stored.look.counts).toMatchObject([
+      { requests: { champion: 90, canary: 30 }, errors: { champion: 1, canary: 0 } },
+    ]);
+    const recomputed = judgeRollout({
+      plan: rollout.plan,
+      step: 0,
+      counts: stored.look.counts,
+      firstDeployment: false,
+    });
+    expect(stored.look).toEqual(recomputed);
+    expect(outcome).toEqual({ verdict: recomputed.verdict, stepDone: true, reason: recomputed.reason });
+
+    await serve(endpoint, "canary", 40, 40);
+    expect(await stage.run("lookAtRollout", { rolloutId, step: 0, number: 1 })).toEqual(outcome);
+    expect(await stage.run("lookAtRollout", { rolloutId, step: 0, number: 2 })).toMatchObject({ verdict: "rollback" });
+  });
+
+  it("renew the canary's lease at a look that holds, and not at one that rolls back", async () => {
+    const { rolloutId, endpoint } = await openRollout("leased");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const first = await routingOf(endpoint);
+    await stage.run("lookAtRollout", { rolloutId, step: 0, number: 1 });
+    const renewed = await routingOf(endpoint);
+    expect(renewed.leaseUntil?.getTime()).toBeGreaterThan(first.leaseUntil?.getTime() ?? Infinity);
+    await serve(endpoint, "canary", 60, 60);
+    await stage.run("lookAtRollout", { rolloutId, step: 0, number: 2 });
+    expect((await routingOf(endpoint)).leaseUntil).toEqual(renewed.leaseUntil);
+  });
+
+  it("end it once: of two ends at the same moment one is recorded, and both callers are told that one", async () => {
+    const { rolloutId, endpoint } = await openRollout("closed");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const { epoch, champion, canary } = await routingOf(endpoint);
+    const close = (status: "promoted" | "rolled-back") =>
+      stage.run("closeRollout", { rolloutId, status, reason: status });
+    const [a, b] = await stage.withGateway(endpoint, () => Promise.all([close("promoted"), close("rolled-back")]));
+    expect(a).toEqual(b);
+    const after = await routingOf(endpoint);
+    expect(after).toMatchObject({ epoch: epoch + 1, canary: null, canaryShare: 0 });
+    expect(after.champion).toEqual(a.status === "promoted" ? canary : champion);
+    expect(await findRollout(stage.test.database, rolloutId)).toMatchObject({ status: a.status, outcome: a.reason });
+  });
+
+  it("move no traffic for a rollout that has ended", async () => {
+    const { rolloutId, endpoint } = await openRollout("ended");
+    await stage.withGateway(endpoint, () => stage.run("closeRollout", { rolloutId, status: "aborted", reason: "" }));
+    const before = await routingOf(endpoint);
+    await expect(stage.run("shiftTraffic", { rolloutId, step: 1 })).rejects.toMatchObject({ type: "INPUT_INVALID" });
+    await expect(stage.run("renewRolloutLease", { rolloutId })).rejects.toMatchObject({ type: "INPUT_INVALID" });
+    expect(await routingOf(endpoint)).toMatchObject({ epoch: before.epoch, canary: null });
+  });
+
+  it("refuse a version without evidence before the endpoint has changed", async () => {
+    const version = await addVersion(stage.test.database, "unproven", "bytes");
+    const input = {
+      rolloutId: "r",
+      endpoint: "unproven",
+      environment: "production",
+      startedBy: "ada",
+      lifecycle: null,
+      plan: {},
+    };
+    const refused = stage.run("openRollout", { ...input, versionId: version.id });
+    await expect(refused).rejects.toMatchObject({ type: "ENVIRONMENT_NEEDS_EVIDENCE" });
+    expect(await findRollout(stage.test.database, "r")).toBeNull();
+  });
+
+  it("bring a former champion back once a request", async () => {
+    const { rolloutId, endpoint } = await openRollout("restored");
+    const { champion } = await routingOf(endpoint);
+    await stage.withGateway(endpoint, async () => {
+      await stage.run("closeRollout", { rolloutId, status: "promoted", reason: "" });
+      const request = { endpoint, by: "grace", reason: "regret", requestId: "request-1" };
+      const [first, again] = [
+        await stage.run("restoreFormerChampion", request),
+        await stage.run("restoreFormerChampion", request),
+      ];
+      expect(first.champion).toBe("restored@1");
+      expect(again).toEqual(first);
+    });
+    expect((await routingOf(endpoint)).champion).toEqual(champion);
+  });
+});
+
+describe("the retrain policy", () => {
+  async function harmfulCheck(model: string, scheduledAt: string): Promise<string> {
+    const { database } = stage.test;
+    const check = await database.transaction((tx) =>
+      recordDriftCheck(tx, {
+        monitor: `${model}.v1`,
+        scheduledAt: new Date(scheduledAt),
+        window: { from: "2001-06-01", to: "2001-06-02" },
+        dataDigest: null,
+        reportDigest: null,
+        verdict: "drifted",
+        driftedColumns: ["distance"],
+        harm: true,
+      }),
+    );
+    return check.id;
+  }
+
+  async function watch(model: string): Promise<void> {
+    const { database } = stage.test;
+    const version = await addVersion(database, model, `${model} watched`);
+    const lifecycle = await addLifecycle(database, `${model}-lifecycle`, model);
+    await database.transaction(async (tx) => {
+      await createMonitor(tx, {
+        id: `${model}.v1`,
+        model,
+        modelVersion: version.id,
+        lifecycle: lifecycle.id,
+        spec: monitoringSpecSchema.parse({}),
+        schedule: "0 3 * * *",
+        baselineProfile: await addArtifact(tx, "profile"),
+      });
+    });
+    await stage.run("endLifecycle", {
+      lifecycleId: lifecycle.id,
+      round: 1,
+      status: "completed",
+      reason: "",
+      failureCode: null,
+    });
+  }
+
+  it("starts one lifecycle for one check, however often and at once it is asked", async () => {
+    await watch("asked");
+    const driftCheckId = await harmfulCheck("asked", "2001-06-02T03:00:00Z");
+    const answers = await Promise.all([1, 2, 3].map(() => stage.run("decideRetrain", { driftCheckId })));
+    expect(answers[0]).toMatchObject({
+      decision: "start",
+      lifecycle: { round: 1, startedBy: "modelwright/retrain-policy" },
+    });
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    const { rows } = await stage.test.admin.query("SELECT FROM retrain_decision WHERE drift_check = $1", [
+      driftCheckId,
+    ]);
+    expect(rows).toHaveLength(1);
+  });
+
+  it("starts one lifecycle for two checks of a model at once; the other finds it in flight", async () => {
+    await watch("twice");
+    const checks = [
+      await harmfulCheck("twice", "2001-06-02T03:00:00Z"),
+      await harmfulCheck("twice", "2001-06-03T03:00:00Z"),
+    ];
+    const answers = await Promise.all(checks.map((driftCheckId) => stage.run("decideRetrain", { driftCheckId })));
+    expect(answers.map(({ decision }) => decision).sort()).toEqual(["in-flight", "start"]);
+    expect(answers.filter(({ lifecycle }) => lifecycle !== null)).toHaveLength(1);
+  });
+});
