@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { Failure } from "../contracts/failures.ts";
 
@@ -15,6 +15,8 @@ export interface Addresses {
   readonly dataDir: string | null;
 }
 
+const STACK_FILE = "stack.json";
+
 const stackFileSchema = z.object({
   gateway: z.string(),
   temporal: z.string(),
@@ -26,7 +28,7 @@ const stackFileSchema = z.object({
 
 /**
  * Addresses from DATABASE_URL, TEMPORAL_ADDRESS and GATEWAY_URL, else from the stack `modelwright up` runs on
- * MODELWRIGHT_DATA_DIR or `.modelwright/` below the working directory.
+ * MODELWRIGHT_DATA_DIR, or on `.modelwright/` in the working directory or the nearest folder above that has one.
  * @throws STACK_UNREACHABLE when neither names one
  */
 export async function findAddresses(environment: NodeJS.ProcessEnv = process.env): Promise<Addresses> {
@@ -42,13 +44,23 @@ export async function findAddresses(environment: NodeJS.ProcessEnv = process.env
       dataDir: environment["MODELWRIGHT_DATA_DIR"] ?? null,
     };
   }
-  const file = join(environment["MODELWRIGHT_DATA_DIR"] ?? ".modelwright", "stack.json");
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new Failure(
-      "STACK_UNREACHABLE",
-      { what: "a stack", address: file, reason: "no stack runs on this data directory" },
-      { cause },
-    );
+  const named = environment["MODELWRIGHT_DATA_DIR"];
+  const places = named
+    ? [join(named, STACK_FILE)]
+    : ancestors(process.cwd()).map((folder) => join(folder, ".modelwright", STACK_FILE));
+  for (const place of places) {
+    const text = await readFile(place, "utf8").catch(() => null);
+    if (text !== null) return stackFileSchema.parse(JSON.parse(text));
+  }
+  throw new Failure("STACK_UNREACHABLE", {
+    what: "a stack",
+    address: places[0] ?? STACK_FILE,
+    reason: "no stack runs on this data directory",
   });
-  return stackFileSchema.parse(JSON.parse(text));
+}
+
+/** A folder and every folder above it, nearest first. */
+function ancestors(folder: string): string[] {
+  const parent = dirname(folder);
+  return parent === folder ? [folder] : [folder, ...ancestors(parent)];
 }

@@ -66,6 +66,13 @@ export function createFileStore(directory: string): ArtifactStore {
       await copyFile(path, incoming);
       return adopt(incoming);
     },
-    read: async (digest) => readFile(await localPath(digest)),
+    read: async (digest) => {
+      const bytes = await readFile(place(digest)).catch((cause: unknown) => {
+        throw new Failure("ARTIFACT_MISSING", { digest, store: directory }, { cause });
+      });
+      const found = createHash("sha256").update(bytes).digest("hex");
+      if (found !== digest) throw new Failure("ARTIFACT_CORRUPT", { digest, found });
+      return bytes;
+    },
   };
 }
