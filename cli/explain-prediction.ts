@@ -1,17 +1,13 @@
 import type { PredictionExplanation } from "../client/index.ts";
 import { formatBasisPoints, formatCount } from "../client/text.ts";
 import { instantText } from "./instant-text.ts";
+import type { ExplainedPrediction } from "./load-prediction.ts";
 import { describePrediction } from "./prediction-graph.ts";
 
 /** The chain behind one prediction in sentences with who and when, one paragraph a link of the chain. */
-export function explainPrediction(explanation: PredictionExplanation): string[] {
-  return [
-    answered(explanation),
-    routed(explanation),
-    made(explanation),
-    evaluated(explanation),
-    approved(explanation),
-  ].concat(trained(explanation));
+export function explainPrediction({ explanation, trainingData }: ExplainedPrediction): string[] {
+  const chain = [answered, routed, made, evaluated, approved].map((tell) => tell(explanation));
+  return [...chain, ...data(explanation, trainingData)];
 }
 
 const named = ({ model, number }: { readonly model: string; readonly number: number }) => `model/${model}@${number}`;
@@ -54,12 +50,29 @@ function approved({ approval, lifecycle }: PredictionExplanation): string {
     : "Nobody approved it in a lifecycle.";
 }
 
-function trained({ snapshots, evaluation }: PredictionExplanation): string[] {
-  if (snapshots.length === 0) return ["What it was trained on is not recorded here."];
-  return snapshots.map(({ digest, rowCount, window, sourcePath, sourceDigest }) => {
-    const part = digest === evaluation?.dataDigest ? "Evaluation data" : "Training data";
-    const span = window ? ` from ${window.from} up to ${window.to}` : "";
-    const source = `${sourcePath}${sourceDigest === null ? "" : ` (SHA-256 ${sourceDigest})`}`;
-    return `${part}: artifact/${digest}, ${formatCount(rowCount)} rows${span}, cut from ${source}.`;
-  });
+function data({ snapshots, evaluation }: PredictionExplanation, trainingData: readonly string[]): string[] {
+  const [own, other] = [true, false].map((wanted) =>
+    snapshots.filter(({ digest }) => trainingData.includes(digest) === wanted),
+  );
+  const sentences = (own ?? []).map((snapshot) => `It was trained on ${describe(snapshot)}.`);
+  for (const snapshot of other ?? []) {
+    const judged = snapshot.digest === evaluation?.dataDigest;
+    const part = judged
+      ? "It was evaluated on"
+      : `Upstream only (${snapshot.roles.join(", ")} of something else in its history):`;
+    sentences.push(`${part} ${describe(snapshot)}.`);
+  }
+  return own?.length ? sentences : ["What it was trained on is not recorded here.", ...sentences];
+}
+
+function describe({
+  digest,
+  rowCount,
+  window,
+  sourcePath,
+  sourceDigest,
+}: PredictionExplanation["snapshots"][number]): string {
+  const span = window ? ` from ${window.from} up to ${window.to}` : "";
+  const source = `${sourcePath}${sourceDigest === null ? "" : ` (SHA-256 ${sourceDigest})`}`;
+  return `artifact/${digest}, ${formatCount(rowCount)} rows${span}, cut from ${source}`;
 }

@@ -1,13 +1,17 @@
 import { formatNumber } from "../adapters/reports/numbers.ts";
 import type { PredictionExplanation } from "../client/index.ts";
-import { formatBasisPoints, formatCount } from "../client/text.ts";
+import { fitText, formatBasisPoints, formatCount } from "../client/text.ts";
+import type { ExplainedPrediction } from "./load-prediction.ts";
 import type { LineageEdge, LineageGraph, LineageNode } from "../core/lineage/graph.ts";
+
+/** A tree is for the overview; `explain` has the reasons whole. */
+const LONGEST_LABEL = 90;
 
 /**
  * What stands behind one prediction as a lineage graph: prediction, routing epoch, version, evaluation, approval, training data
  * and source, so that it is drawn like any other lineage.
  */
-export function predictionGraph(explanation: PredictionExplanation): {
+export function predictionGraph({ explanation, trainingData }: ExplainedPrediction): {
   readonly root: string;
   readonly graph: LineageGraph;
 } {
@@ -24,7 +28,7 @@ export function predictionGraph(explanation: PredictionExplanation): {
   const shares = `${formatBasisPoints(epoch.championShare)} champion, ${formatBasisPoints(epoch.canaryShare)} canary`;
   const routed = add(
     `routing-epoch/${epoch.endpoint}/${epoch.epoch}`,
-    `${shares}, by ${epoch.createdBy}: ${epoch.reason}`,
+    fitText(`${shares}, by ${epoch.createdBy}: ${epoch.reason}`, LONGEST_LABEL),
     epoch.createdAt,
   );
   link(routed, root, `routed to the ${prediction.arm}`);
@@ -60,8 +64,10 @@ export function predictionGraph(explanation: PredictionExplanation): {
   for (const snapshot of snapshots) {
     const window = snapshot.window ? `, ${snapshot.window.from} to ${snapshot.window.to}` : "";
     const data = add(`artifact/${snapshot.digest}`, `${formatCount(snapshot.rowCount)} rows${window}`, null);
-    const judged = evaluation !== null && evaluation.dataDigest === snapshot.digest;
-    link(data, judged ? `evaluation/${evaluation.id}` : trainedOn, judged ? "evaluation data" : "training data");
+    if (snapshot.digest === evaluation?.dataDigest) link(data, `evaluation/${evaluation.id}`, "evaluation data");
+    if (trainingData.includes(snapshot.digest)) link(data, trainedOn, "training data");
+    else if (snapshot.digest !== evaluation?.dataDigest)
+      link(data, served, `upstream only, as ${snapshot.roles.join(", ")}`);
     const source = `source/${snapshot.sourcePath}`;
     if (!nodes.some(({ ref }) => ref === source)) add(source, snapshot.sourceDigest ?? "", null);
     link(source, data, "cut from");
@@ -77,5 +83,5 @@ export function describePrediction({ prediction, label }: PredictionExplanation)
       ? "an error"
       : `score ${score === null ? "unknown" : formatNumber(score)}, decision ${decision ?? "unknown"}`;
   const truth = label === null ? "outcome not known yet" : `came true as ${label}`;
-  return `${answer}, in ${formatNumber(Number(latencyMs.toPrecision(2)))} ms, ${truth}`;
+  return `${answer}, in ${Number(latencyMs.toPrecision(2))} ms, ${truth}`;
 }

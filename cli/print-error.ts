@@ -34,7 +34,7 @@ const LONGEST_MESSAGE = 600;
 /** Every error of the chain with its own frames; a message that holds a whole query or model is cut. */
 function describeChain(thrown: unknown): string {
   const parts: string[] = [];
-  for (let cause: unknown = thrown; cause !== undefined && parts.length < 8; ) {
+  for (let cause: unknown = thrown; cause !== undefined && parts.length < 8;) {
     if (!(cause instanceof Error)) return [...parts, `thrown: ${brief(inspect(cause))}`].join("\ncaused by ");
     const frames = (cause.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
     parts.push([`${cause.name}: ${brief(cause.message)}`, ...frames].join("\n"));

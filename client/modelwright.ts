@@ -10,7 +10,7 @@ import type {
   RolloutInput,
   RolloutResult,
 } from "../contracts/messages.ts";
-import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
+import { QUEUES, UPDATES, WORKFLOWS, workflowIds, type LifecycleStatus } from "../contracts/names.ts";
 import { Failure } from "../contracts/failures.ts";
 import { requireSmallPayload } from "../contracts/payload.ts";
 import { rolloutPlanSchema } from "../contracts/rollout.ts";
@@ -24,7 +24,7 @@ import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
 import { findAddresses, type Addresses } from "./addresses.ts";
 import { describeProblems } from "./document.ts";
 import { translated } from "./failures.ts";
-import { createReader, type Reader } from "./reader.ts";
+import { createReader, ENDED, type Reader } from "./reader.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
 /** What scripts talk to. Every deed names who does it; every question goes to Postgres. */
@@ -118,7 +118,8 @@ function createLifecycleDeeds(client: Client, database: Database) {
     );
   /** A pause or resume reaches the rollout while one runs, else the lifecycle between its stages. */
   const tell = async (lifecycleId: string, update: string, request: Request) => {
-    const { spec } = await requireLifecycle(database, lifecycleId);
+    const { spec, status } = await requireLifecycle(database, lifecycleId);
+    if (ENDED.includes(status)) throw alreadyEnded(lifecycleId, status);
     const rollout = spec.deployment ? await findRunningRollout(database, spec.deployment.endpoint) : null;
     const handle =
       rollout?.lifecycle === lifecycleId
@@ -151,16 +152,23 @@ function createLifecycleDeeds(client: Client, database: Database) {
     },
     result: (lifecycleId) => translated(handleOf(lifecycleId).result() as Promise<LifecycleResult>),
     decide: async (lifecycleId, decision) => {
-      await requireLifecycle(database, lifecycleId);
+      const { status } = await requireLifecycle(database, lifecycleId);
+      if (ENDED.includes(status)) throw new Failure("APPROVAL_NOT_WAITING", { lifecycle: lifecycleId, status });
       await translated(handleOf(lifecycleId).executeUpdate(UPDATES.decide, { args: [decision] }));
     },
     pause: (lifecycleId, request) => tell(lifecycleId, UPDATES.pause, request),
     resume: (lifecycleId, request) => tell(lifecycleId, UPDATES.resume, request),
     abort: async (lifecycleId, request) => {
+      // One that Temporal accepted and no worker has recorded yet can be aborted too.
+      const recorded = await loadLifecycle(database, lifecycleId);
+      if (recorded && ENDED.includes(recorded.status)) throw alreadyEnded(lifecycleId, recorded.status);
       await translated(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [request] }));
     },
   } satisfies Partial<Modelwright>;
 }
+
+const alreadyEnded = (lifecycleId: string, status: LifecycleStatus) =>
+  new Failure("INPUT_INVALID", { where: `lifecycle ${lifecycleId}`, problems: `it is ${status} already, nothing of it runs; start a new one instead` });
 
 async function lastRound(database: Database, lifecycleId: string): Promise<number> {
   const lifecycle = await loadLifecycle(database, lifecycleId);

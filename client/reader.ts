@@ -66,7 +66,7 @@ export interface Reader {
   readonly verifyAudit: () => Promise<AuditVerification>;
 }
 
-const ENDED: readonly LifecycleStatus[] = ["completed", "failed", "rejected", "aborted"];
+export const ENDED: readonly LifecycleStatus[] = ["completed", "failed", "rejected", "aborted"];
 
 export function createReader(database: Database, client: Client): Reader {
   const view = async (lifecycleId: string): Promise<LifecycleView> => {

@@ -75,8 +75,9 @@ export function createPaint(color: boolean): Paint {
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  // Half a second below an hour rounds to the hour, so the next unit begins there.
   const [large, small, units] =
-    seconds < 3600 ? [60, 1, ["min", "s"]] : seconds < 86_400 ? [3600, 60, ["h", "min"]] : [86_400, 3600, ["d", "h"]];
+    seconds < 3599.5 ? [60, 1, ["min", "s"]] : seconds < 86_370 ? [3600, 60, ["h", "min"]] : [86_400, 3600, ["d", "h"]];
   const rounded = Math.round(seconds / small) * small;
   const rest = String(Math.floor((rounded % large) / small)).padStart(2, "0");
   return `${Math.floor(rounded / large)} ${units[0]} ${rest} ${units[1]}`;

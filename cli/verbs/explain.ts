@@ -3,6 +3,7 @@ import { parseReference } from "../../client/reference.ts";
 import { printable, wrapText } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { explainPrediction } from "../explain-prediction.ts";
+import { loadPrediction } from "../load-prediction.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
 
 /** `explain prediction/ID`: the chain in sentences. */
@@ -19,12 +20,12 @@ export function addExplain(program: Command): void {
         throw new Failure("INPUT_INVALID", { where: text, problems });
       }
       return withStack(async (modelwright) => {
-        const explanation = await modelwright.explain(name);
-        const lines = explainPrediction(explanation).flatMap((sentence) => [
-          ...wrapText(printable(sentence), width),
-          "",
-        ]);
-        return { document: explanation, lines: lines.slice(0, -1) };
+        const explained = await loadPrediction(modelwright, name);
+        const lines = explainPrediction(explained).flatMap((sentence) => [...wrapText(printable(sentence), width), ""]);
+        return {
+          document: { ...explained.explanation, trainingData: explained.trainingData },
+          lines: lines.slice(0, -1),
+        };
       });
     }),
   );

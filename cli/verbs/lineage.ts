@@ -5,6 +5,7 @@ import { lineageRenderers, type LineageFormat } from "../../core/lineage/render.
 import { walkLineage, type LineageWalk } from "../../core/lineage/walk.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { toLineageGraph } from "../lineage-nodes.ts";
+import { loadPrediction } from "../load-prediction.ts";
 import { predictionGraph } from "../prediction-graph.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
 
@@ -52,6 +53,6 @@ async function load(
       problems: "nothing comes of a prediction; leave --downstream out",
     });
   }
-  const { root, graph } = predictionGraph(await modelwright.explain(name));
+  const { root, graph } = predictionGraph(await loadPrediction(modelwright, name));
   return walkLineage(graph, root, direction);
 }
