@@ -168,7 +168,10 @@ function createLifecycleDeeds(client: Client, database: Database) {
 }
 
 const alreadyEnded = (lifecycleId: string, status: LifecycleStatus) =>
-  new Failure("INPUT_INVALID", { where: `lifecycle ${lifecycleId}`, problems: `it is ${status} already, nothing of it runs; start a new one instead` });
+  new Failure("INPUT_INVALID", {
+    where: `lifecycle ${lifecycleId}`,
+    problems: `it is ${status} already, nothing of it runs; start a new one instead`,
+  });
 
 async function lastRound(database: Database, lifecycleId: string): Promise<number> {
   const lifecycle = await loadLifecycle(database, lifecycleId);

@@ -49,7 +49,7 @@ export function renderLifecycle(view: LifecycleView, options: DrawingOptions): s
 }
 
 /** Stages this spec asks for, in their order. */
-export function expectedStages({ spec, stages }: LifecycleView): Stage[] {
+function expectedStages({ spec, stages }: LifecycleView): Stage[] {
   const left: Partial<Record<Stage, boolean>> = {
     approve: !spec.approval.required,
     deploy: spec.deployment === undefined,
@@ -60,7 +60,7 @@ export function expectedStages({ spec, stages }: LifecycleView): Stage[] {
 }
 
 /** The run of each stage that counts now: of the newest round, or one that an earlier round passed. */
-export function latestRuns({ stages, status }: LifecycleView): Map<Stage, StageRun> {
+function latestRuns({ stages, status }: LifecycleView): Map<Stage, StageRun> {
   const round = Math.max(1, ...stages.map((run) => run.round));
   const runs = new Map<Stage, StageRun>();
   for (const run of stages) {

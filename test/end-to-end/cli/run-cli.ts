@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-export const executable = fileURLToPath(new URL("../../../cli/modelwright.mjs", import.meta.url));
+const executable = fileURLToPath(new URL("../../../cli/modelwright.mjs", import.meta.url));
 
 export interface Ended {
   readonly exitCode: number | null;
