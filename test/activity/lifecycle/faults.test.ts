@@ -91,6 +91,20 @@ describe("a stage that fails", () => {
     ]);
   });
 
+  it("its gate says the same when it is asked again, and stays failed", async () => {
+    const spec = stage.project.spec();
+    const data = { ...spec.data, checks: { minimumRows: 1_000_000 } };
+    const input = { lifecycleId, round: 1, spec: { ...spec, data }, startedBy: "ada", causedBy: null };
+    await stage.run("acceptSpec", input);
+    await stage.run("snapshotData", { lifecycleId, round: 1 });
+    const first = await stage.run("validateData", { lifecycleId, round: 1 });
+    expect(first).toMatchObject({ verdict: "fail", headline: expect.stringContaining("rows") });
+    const before = await stage.countRows();
+    expect(await stage.run("validateData", { lifecycleId, round: 1 })).toEqual(first);
+    expect(await stage.countRows()).toEqual(before);
+    expect(await stageOf("validate")).toMatchObject({ status: "failed", verdict: "fail", attempt: 1 });
+  });
+
   it("with an error that nobody expected stays running, for the retry that comes", async () => {
     await accept();
     const thrown = work(async () => {
