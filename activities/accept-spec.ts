@@ -44,7 +44,7 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
       const outcome = `round ${input.round}`;
       await setLifecycleStatus(tx, { id: input.lifecycleId, status: "running", outcome });
       await recordAudit(tx, {
-        actor: input.startedBy,
+        actor: input.retriedBy ?? input.startedBy,
         subject: `lifecycle/${input.lifecycleId}`,
         body: { kind: "lifecycle-status", status: "running", outcome, failureCode: null },
       });

@@ -140,14 +140,15 @@ function createLifecycleDeeds(client: Client, database: Database) {
       await begin({ lifecycleId, round: 1, spec: parsed, startedBy: as, causedBy: null });
       return { lifecycleId };
     },
-    retry: async (lifecycleId) => {
+    retry: async (lifecycleId, { as }) => {
       const lifecycle = await requireLifecycle(database, lifecycleId);
       if (lifecycle.status !== "failed") {
         const problems = `it is ${lifecycle.status}; only a failed lifecycle is run again, start a new one instead`;
         throw new Failure("INPUT_INVALID", { where: `lifecycle ${lifecycleId}`, problems });
       }
       const round = (await lastRound(database, lifecycleId)) + 1;
-      await begin({ lifecycleId, round, spec: null, startedBy: lifecycle.startedBy, causedBy: lifecycle.causedBy });
+      const { startedBy, causedBy } = lifecycle;
+      await begin({ lifecycleId, round, spec: null, startedBy, causedBy, retriedBy: as });
       return { lifecycleId, round };
     },
     result: (lifecycleId) => translated(handleOf(lifecycleId).result() as Promise<LifecycleResult>),

@@ -55,7 +55,7 @@ export const FAILURES = {
   ),
   ENDPOINT_BUSY: never(
     (f: { endpoint: string; rollout: string }) =>
-      `endpoint ${f.endpoint}: rollout ${f.rollout} is running and an endpoint has one writer; wait for it or \`modelwright abort ${f.rollout}\``,
+      `endpoint ${f.endpoint}: rollout ${f.rollout} is running and an endpoint has one writer; wait for it or end it with \`modelwright rollback ${f.endpoint}\``,
   ),
   ENDPOINT_NOT_READY: later(
     (f: { endpoint: string; reason: string }) =>

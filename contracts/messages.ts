@@ -14,6 +14,8 @@ export interface LifecycleInput extends LifecycleRun {
   readonly spec: unknown;
   readonly startedBy: string;
   readonly causedBy: string | null;
+  /** Who asked for this round, when it is a retry. */
+  readonly retriedBy?: string;
 }
 
 export interface LifecycleResult {

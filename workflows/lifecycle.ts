@@ -140,7 +140,7 @@ async function rollOut(plan: RolloutInput): Promise<RolloutResult> {
   } catch (thrown) {
     if (!isAlreadyStarted(thrown)) throw thrown;
     const { endpoint } = plan;
-    const fields = { endpoint, rollout: `of workflow ${workflowIds.rollout(endpoint)}` };
+    const fields = { endpoint, rollout: `(workflow ${workflowIds.rollout(endpoint)})` };
     throw ApplicationFailure.nonRetryable(FAILURES.ENDPOINT_BUSY.wording(fields), "ENDPOINT_BUSY", fields);
   }
 }

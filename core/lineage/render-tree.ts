@@ -17,7 +17,9 @@ export function renderTree(walk: LineageWalk): string {
     const node = nodes.get(ref);
     if (!node) return `${ref} (not recorded)`;
     const label = node.label === "" || node.label === ref ? "" : `  ${node.label}`;
-    return `${node.kind} ${ref}${label}${node.at === null ? "" : `  ${node.at}`}`;
+    // Most refs begin with their kind.
+    const name = ref.startsWith(`${node.kind}/`) ? ref : `${node.kind} ${ref}`;
+    return `${name}${label}${node.at === null ? "" : `  ${node.at}`}`;
   };
   // Pushed in reverse, popped in order. Without recursion: chains of lineage may be long.
   const stack: { ref: string; edge: LineageEdge | null; indent: string; last: boolean }[] = [

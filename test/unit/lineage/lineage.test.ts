@@ -70,12 +70,12 @@ describe("lineage", () => {
 
   it("draws a tree whose repeated nodes are shown once", () => {
     expect(lineageRenderers.tree(walkLineage(graph, "prediction/p1", "upstream"))).toBe(
-      `prediction prediction/p1  2026-01-05T00:00:00Z
-└─ answered by: model model/flight-delay@2  2026-01-04T00:00:00Z
-   ├─ trained on: artifact artifact/march  2026-01-01T00:00:00Z
-   └─ evidence: evaluation evaluation/e1  2026-01-03T00:00:00Z
-      ├─ overlap checked: artifact artifact/march  2026-01-01T00:00:00Z (see above)
-      └─ evaluated on: artifact artifact/april  2026-01-02T00:00:00Z
+      `prediction/p1  2026-01-05T00:00:00Z
+└─ answered by: model/flight-delay@2  2026-01-04T00:00:00Z
+   ├─ trained on: artifact/march  2026-01-01T00:00:00Z
+   └─ evidence: evaluation/e1  2026-01-03T00:00:00Z
+      ├─ overlap checked: artifact/march  2026-01-01T00:00:00Z (see above)
+      └─ evaluated on: artifact/april  2026-01-02T00:00:00Z
 complete: 5 nodes, 5 edges upstream of prediction/p1
 `,
     );
