@@ -61,7 +61,7 @@ export async function decideWhenAsked(handle: WorkflowHandle, decision: Decision
 }
 
 /** Type of the innermost cause: the catalogue's code, when it is one. */
-export function failureType(thrown: unknown): string | null {
+function failureType(thrown: unknown): string | null {
   let inner = thrown;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
   return inner instanceof Error && "type" in inner ? String(inner.type) : null;
