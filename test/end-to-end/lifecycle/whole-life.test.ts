@@ -101,6 +101,9 @@ describe("a lifecycle on a whole stack", () => {
       "evaluate 2 passed",
     ]);
     expect(await query("SELECT number FROM model_version WHERE model = 'mended'")).toEqual([{ number: 1 }]);
+    const statuses =
+      "SELECT actor FROM audit_event WHERE subject = 'lifecycle/mended' AND kind = 'lifecycle-status' ORDER BY seq";
+    expect(await query(statuses)).toEqual([{ actor: "ada" }, { actor: "grace" }, { actor: "ada" }]);
   });
 });
 
