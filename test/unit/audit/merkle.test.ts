@@ -1,0 +1,242 @@
+import { createHash } from "node:crypto";
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { emptyRoot, hashLeaf, hashNode, type Hash } from "../../../core/audit/merkle-hash.ts";
+import { createMerkleTree } from "../../../core/audit/merkle-tree.ts";
+import { verifyConsistency, verifyInclusion } from "../../../core/audit/merkle-verify.ts";
+
+const LARGEST = 300;
+
+const sha256: Hash = (...parts) => {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+const events = Array.from({ length: LARGEST }, (_, index) => new TextEncoder().encode(`event ${index}`));
+
+/** MTH, PATH and SUBPROOF as RFC 9162 writes them down, over the data itself. */
+const split = (size: number) => 2 ** (Math.ceil(Math.log2(size)) - 1);
+function treeHash(data: readonly Uint8Array[]): Uint8Array {
+  const [only] = data;
+  if (!only) return sha256();
+  if (data.length === 1) return sha256(Uint8Array.of(0), only);
+  const k = split(data.length);
+  return sha256(Uint8Array.of(1), treeHash(data.slice(0, k)), treeHash(data.slice(k)));
+}
+function treePath(m: number, data: readonly Uint8Array[]): Uint8Array[] {
+  if (data.length === 1) return [];
+  const k = split(data.length);
+  return m < k
+    ? [...treePath(m, data.slice(0, k)), treeHash(data.slice(k))]
+    : [...treePath(m - k, data.slice(k)), treeHash(data.slice(0, k))];
+}
+function subproof(m: number, data: readonly Uint8Array[], known: boolean): Uint8Array[] {
+  if (m === data.length) return known ? [] : [treeHash(data)];
+  const k = split(data.length);
+  return m <= k
+    ? [...subproof(m, data.slice(0, k), known), treeHash(data.slice(k))]
+    : [...subproof(m - k, data.slice(k), false), treeHash(data.slice(0, k))];
+}
+
+const tree = createMerkleTree(sha256);
+for (const event of events) tree.append(hashLeaf(sha256, event));
+
+const inclusion = (index: number, size: number) => ({
+  index,
+  size,
+  leafHash: hashLeaf(sha256, events[index]!),
+  proof: tree.inclusionProof(index, size),
+  root: tree.root(size),
+});
+const consistency = (from: number, to: number) => ({
+  from: { size: from, root: tree.root(from) },
+  to: { size: to, root: tree.root(to) },
+  proof: tree.consistencyProof(from, to),
+});
+const flipped = (bytes: Uint8Array, bit: number) => {
+  const changed = Uint8Array.from(bytes);
+  changed[Math.floor(bit / 8)]! ^= 1 << (bit % 8);
+  return changed;
+};
+const withFlip = (proof: readonly Uint8Array[], at: number, bit: number) =>
+  proof.map((hash, index) => (index === at ? flipped(hash, bit) : hash));
+
+/** 0 <= first <= second <= LARGEST with second at least `least`. */
+const sizes = (least: number) =>
+  fc.integer({ min: least, max: LARGEST }).chain((to) => fc.tuple(fc.integer({ min: least, max: to }), fc.constant(to)));
+
+describe("the Merkle tree", () => {
+  it("has the roots published for Certificate Transparency's reference inputs", () => {
+    // Leaves and roots of the test vectors every RFC 6962 implementation shares.
+    const inputs = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+    const roots = [
+      "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+      "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+      "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+      "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+      "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+      "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+      "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+      "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+    const known = createMerkleTree(sha256);
+    expect(hex(known.root())).toBe("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    for (const [index, input] of inputs.entries()) {
+      known.append(hashLeaf(sha256, Buffer.from(input, "hex")));
+      expect(hex(known.root())).toBe(roots[index]);
+    }
+  });
+
+  it("has the root of the recursive definition at every size from 0 to 300", () => {
+    for (let size = 0; size <= LARGEST; size += 1) {
+      expect(hex(tree.root(size))).toBe(hex(treeHash(events.slice(0, size))));
+    }
+    expect(hex(tree.root(0))).toBe(hex(emptyRoot(sha256)));
+  });
+
+  it("gives the proofs of the recursive definition", () => {
+    fc.assert(
+      fc.property(sizes(1), ([from, to]) => {
+        const data = events.slice(0, to);
+        expect(tree.inclusionProof(from - 1, to).map(hex)).toEqual(treePath(from - 1, data).map(hex));
+        expect(tree.consistencyProof(from, to).map(hex)).toEqual(subproof(from, data, true).map(hex));
+      }),
+      { numRuns: 150, seed: 6962 },
+    );
+  });
+
+  it("refuses leaves that are no hashes, and proofs beyond its size", () => {
+    expect(() => tree.append(new Uint8Array(31))).toThrow(RangeError);
+    expect(() => tree.root(LARGEST + 1)).toThrow(RangeError);
+    expect(() => tree.inclusionProof(5, 5)).toThrow(RangeError);
+    expect(() => tree.inclusionProof(0, 0)).toThrow(RangeError);
+    expect(() => tree.consistencyProof(6, 5)).toThrow(RangeError);
+    expect(() => tree.consistencyProof(1.5, 5)).toThrow(RangeError);
+  });
+});
+
+describe("an inclusion proof", () => {
+  it("holds for every leaf of every size from 1 to 300", () => {
+    let refused = 0;
+    for (let size = 1; size <= LARGEST; size += 1) {
+      for (let index = 0; index < size; index += 1) {
+        if (!verifyInclusion(sha256, inclusion(index, size))) refused += 1;
+      }
+    }
+    expect(refused).toBe(0);
+  });
+
+  it("fails when any one bit of the leaf, the root or a hash on the way is another", () => {
+    for (const [index, size] of [[0, 1], [1, 2], [4, 7], [6, 7], [200, 300], [299, 300]] as const) {
+      const right = inclusion(index, size);
+      for (let bit = 0; bit < 256; bit += 1) {
+        expect(verifyInclusion(sha256, { ...right, leafHash: flipped(right.leafHash, bit) })).toBe(false);
+        expect(verifyInclusion(sha256, { ...right, root: flipped(right.root, bit) })).toBe(false);
+        for (const at of right.proof.keys()) {
+          expect(verifyInclusion(sha256, { ...right, proof: withFlip(right.proof, at, bit) })).toBe(false);
+        }
+      }
+    }
+  });
+
+  it("fails truncated, padded, for another index, another size and another root", () => {
+    fc.assert(
+      fc.property(sizes(2), fc.integer({ min: 0, max: LARGEST }), ([at, size], other) => {
+        const right = inclusion(at - 1, size);
+        const holds = (change: Partial<typeof right>) => verifyInclusion(sha256, { ...right, ...change });
+        expect(holds({ proof: right.proof.slice(1) })).toBe(false);
+        expect(holds({ proof: right.proof.slice(0, -1) })).toBe(false);
+        expect(holds({ proof: [...right.proof, right.root] })).toBe(false);
+        expect(holds({ proof: [right.leafHash, ...right.proof] })).toBe(false);
+        expect(holds({ proof: [...right.proof, new Uint8Array()] })).toBe(false);
+        if (other !== right.index) expect(holds({ index: other })).toBe(false);
+        if (other !== size) expect(holds({ root: tree.root(other) })).toBe(false);
+        expect(holds({ root: right.leafHash })).toBe(false);
+        expect(holds({ index: -1 })).toBe(false);
+        expect(holds({ index: size })).toBe(false);
+        expect(holds({ index: 0.5 })).toBe(false);
+      }),
+      { numRuns: 300, seed: 9162 },
+    );
+  });
+
+  it("does not take an inner node for an event", () => {
+    const [one, two] = [hashLeaf(sha256, events[0]!), hashLeaf(sha256, events[1]!)];
+    const forged = { index: 0, size: 2, proof: tree.inclusionProof(0, 4).slice(1), root: tree.root(4) };
+    const joined = Buffer.concat([one, two]);
+    expect(verifyInclusion(sha256, { ...forged, leafHash: hashNode(sha256, one, two) })).toBe(true);
+    expect(verifyInclusion(sha256, { ...forged, leafHash: hashLeaf(sha256, joined) })).toBe(false);
+  });
+});
+
+describe("a consistency proof", () => {
+  it("holds between every two sizes from 0 to 300", () => {
+    let refused = 0;
+    for (let to = 0; to <= LARGEST; to += 1) {
+      for (let from = 0; from <= to; from += 1) {
+        if (!verifyConsistency(sha256, consistency(from, to))) refused += 1;
+      }
+    }
+    expect(refused).toBe(0);
+  });
+
+  it("fails when any one bit of a root or a hash on the way is another", () => {
+    for (const [from, to] of [[1, 2], [2, 3], [6, 8], [4, 7], [255, 256], [123, 300], [256, 300]] as const) {
+      const right = consistency(from, to);
+      for (let bit = 0; bit < 256; bit += 1) {
+        const fromChanged = { ...right.from, root: flipped(right.from.root, bit) };
+        const toChanged = { ...right.to, root: flipped(right.to.root, bit) };
+        expect(verifyConsistency(sha256, { ...right, from: fromChanged })).toBe(false);
+        expect(verifyConsistency(sha256, { ...right, to: toChanged })).toBe(false);
+        for (const at of right.proof.keys()) {
+          expect(verifyConsistency(sha256, { ...right, proof: withFlip(right.proof, at, bit) })).toBe(false);
+        }
+      }
+    }
+  });
+
+  it("fails truncated, padded, with swapped roots, swapped sizes and roots of other sizes", () => {
+    fc.assert(
+      fc.property(sizes(1), fc.integer({ min: 0, max: LARGEST }), ([from, to], other) => {
+        const right = consistency(from, to);
+        const holds = (change: Partial<typeof right>) => verifyConsistency(sha256, { ...right, ...change });
+        expect(holds({ proof: [...right.proof, right.to.root] })).toBe(false);
+        expect(holds({ proof: [right.from.root, ...right.proof] })).toBe(false);
+        if (other !== from) expect(holds({ from: { size: from, root: tree.root(other) } })).toBe(false);
+        if (other !== to) expect(holds({ to: { size: to, root: tree.root(other) } })).toBe(false);
+        if (from === to) return;
+        expect(holds({ proof: right.proof.slice(1) })).toBe(false);
+        expect(holds({ proof: right.proof.slice(0, -1) })).toBe(false);
+        expect(holds({ proof: [] })).toBe(false);
+        expect(holds({ from: right.to, to: right.from })).toBe(false);
+        const swapped = { from: { size: from, root: right.to.root }, to: { size: to, root: right.from.root } };
+        expect(holds(swapped)).toBe(false);
+      }),
+      { numRuns: 300, seed: 2021 },
+    );
+  });
+
+  it("does not let an empty log begin with anything but its own root", () => {
+    const right = consistency(0, 7);
+    expect(verifyConsistency(sha256, { ...right, from: { size: 0, root: tree.root(1) } })).toBe(false);
+    expect(verifyConsistency(sha256, { ...right, proof: [tree.root(1)] })).toBe(false);
+  });
+
+  it("fails for a log whose past was rewritten", () => {
+    for (const changed of [0, 63, 64, 99]) {
+      const rewritten = createMerkleTree(sha256);
+      for (const [index, event] of events.slice(0, 150).entries()) {
+        rewritten.append(hashLeaf(sha256, index === changed ? Uint8Array.of(7) : event));
+      }
+      const claim = {
+        from: { size: 100, root: tree.root(100) },
+        to: { size: 150, root: rewritten.root() },
+        proof: rewritten.consistencyProof(100),
+      };
+      expect(verifyConsistency(sha256, claim)).toBe(false);
+    }
+  });
+});
