@@ -7,18 +7,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 
 import { Failure } from "../contracts/failures.ts";
-import { findFreePort } from "./free-port.ts";
+import { Keeper } from "./keeper.ts";
 import { openLog, lastWordsIn } from "./logs.ts";
 import { choosePostgresLaunch, giveTo, type PostgresLaunch } from "./ordinary-user.ts";
+import type { Ports } from "./ports.ts";
 import { locatePostgres } from "./postgres-binaries.ts";
 import { belongsToFolder, endProcess, isAlive } from "./processes.ts";
+import type { Reaper } from "./reaper.ts";
 import { loadSecret } from "./secret.ts";
 
 export interface PostgresServer {
   /** Connection string of a role that may create databases and roles. Holds a password: never log it. */
   readonly adminUrl: string;
-  /** Of the server we started; absent when the environment named one. */
-  readonly pid?: number;
+  /** Of the server we started; `undefined` between a crash and the next start, and when the environment named one. */
+  readonly pid: number | undefined;
   /** Ends the server we started, letting it write its checkpoint; does nothing to one the environment named. */
   stop(): Promise<void>;
 }
@@ -29,8 +31,10 @@ export interface PostgresOptions {
   /** Server settings over ours, as in `{ fsync: "off" }` for tests that throw their data away. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
-  /** Called as soon as there is a server process, long before it answers. */
-  readonly onSpawn?: (pid: number) => void;
+  /** Ends the server when we are gone. */
+  readonly reaper: Pick<Reaper, "watch" | "forget">;
+  /** Those of the data directory. */
+  readonly ports: Ports;
 }
 
 const SUPERUSER = "postgres";
@@ -38,7 +42,7 @@ const DATABASE = "modelwright";
 const READY_WITHIN_MS = 60_000;
 
 /** SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one that recovers from the log at the next start. */
-export const POSTGRES_STOP = [
+const STOP_STEPS = [
   { signal: "SIGINT", graceMs: 20_000 },
   { signal: "SIGQUIT", graceMs: 5_000 },
 ] as const;
@@ -56,31 +60,31 @@ const laptopSettings = {
 
 /**
  * Postgres for one data directory: the server that DATABASE_ADMIN_URL or DATABASE_URL names, else embedded binaries
- * listening on 127.0.0.1 and a free port, with a random password kept in `<dataDir>/postgres.password` (mode 0600).
- * A server left over from a killed run on the same directory is stopped first; its committed data is still there.
+ * listening on 127.0.0.1 and a free port, with a random password kept in `<dataDir>/postgres.password` (mode 0600). Once it
+ * has answered it is started again, on the same port, whenever it ends unasked. A server left over from a killed run on the same directory is stopped first; its committed data is still there.
  * Fails with STACK_NOT_STARTED, or STACK_UNREACHABLE for a named server that does not answer.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const named = options.env["DATABASE_ADMIN_URL"] || options.env["DATABASE_URL"];
   if (named) {
     await requireAnswer(named);
-    return { adminUrl: named, stop: async () => undefined };
+    return { adminUrl: named, pid: undefined, stop: async () => undefined };
   }
   const onProgress = options.onProgress ?? (() => undefined);
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const dataDir = await realpath(options.dataDir);
-  const onSpawn = options.onSpawn ?? (() => undefined);
+  const { reaper, ports } = options;
   const launch = await choosePostgresLaunch({ binaries: await locatePostgres(), dataDir, onProgress });
   const cluster = join(launch.clusterParent, "postgres");
   const password = await loadSecret(join(dataDir, "postgres.password"));
   const logFile = join(dataDir, "logs", "postgres.log");
   if (!existsSync(join(cluster, "PG_VERSION"))) {
-    await initializeCluster({ launch, cluster, password, logFile, onSpawn });
+    await initializeCluster({ launch, cluster, password, logFile, reaper });
   }
   if (launch.owner) await giveTo(launch.owner, cluster);
   await stopLeftover(cluster, onProgress);
   const settings = { ...laptopSettings, ...options.settings };
-  return await serve({ launch, cluster, password, logFile, settings, onSpawn });
+  return await serve({ launch, cluster, password, logFile, settings, reaper, ports, onProgress });
 }
 
 interface Cluster {
@@ -88,11 +92,11 @@ interface Cluster {
   readonly cluster: string;
   readonly password: string;
   readonly logFile: string;
-  readonly onSpawn: (pid: number) => void;
+  readonly reaper: Pick<Reaper, "watch" | "forget">;
 }
 
 /** Runs initdb beside the cluster's place and moves the result there, so that a killed run leaves no half cluster. */
-async function initializeCluster({ launch, cluster, password, logFile, onSpawn }: Cluster): Promise<void> {
+async function initializeCluster({ launch, cluster, password, logFile, reaper }: Cluster): Promise<void> {
   for (const name of await readdir(launch.clusterParent)) {
     if (!name.startsWith("postgres.initializing-")) continue;
     // The initdb of a run that was killed a moment ago may still write there; the next run clears what is left then.
@@ -107,12 +111,16 @@ async function initializeCluster({ launch, cluster, password, logFile, onSpawn }
   const target = join(workshop, "cluster");
   const args = ["-D", target, "-U", SUPERUSER, "--auth=scram-sha-256", `--pwfile=${passwordFile}`];
   args.push("--encoding=UTF8", "--locale=C", "--no-instructions");
-  const child = await launchProcess(launch, launch.binaries.initdb, args, { cwd: workshop, logFile });
-  if (child.pid !== undefined) onSpawn(child.pid);
+  const log = await openLog(logFile);
+  const child = spawnAs(launch, launch.binaries.initdb, args, { cwd: workshop, log: log.fd });
+  const { pid } = child;
+  if (pid !== undefined) reaper.watch({ pid, role: "server", steps: STOP_STEPS });
+  await log.close();
   const exit = await new Promise<string | undefined>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) => resolve(code === 0 ? undefined : `exit ${code ?? signal}`));
   });
+  if (pid !== undefined) reaper.forget(pid);
   if (exit === undefined) await rename(target, cluster);
   await rm(workshop, { recursive: true, force: true });
   if (exit !== undefined) throw await notStarted(`initdb failed (${exit})`, logFile);
@@ -122,65 +130,85 @@ async function initializeCluster({ launch, cluster, password, logFile, onSpawn }
 async function stopLeftover(cluster: string, onProgress: (line: string) => void): Promise<void> {
   const pidFile = join(cluster, "postmaster.pid");
   const pid = Number((await readFile(pidFile, "utf8").catch(() => "")).split("\n")[0]);
-  if (!(pid > 0)) return;
-  if (isAlive(pid) && belongsToFolder(pid, cluster)) {
+  if (!(pid > 0) || !isAlive(pid)) return;
+  if (belongsToFolder(pid, cluster)) {
     onProgress(`postgres: stopping the server an earlier run left behind (pid ${pid})`);
-    await endProcess(pid, POSTGRES_STOP);
+    await endProcess(pid, STOP_STEPS);
+    return;
   }
-  // PostgreSQL takes any live process of that number for a server and would refuse to start.
+  // PostgreSQL takes any live process of that number for a server and would refuse to start. The file of a dead server stays:
+  // it names the shared memory by which the next server sees that processes of the dead one still run.
   await rm(pidFile, { force: true });
 }
 
 interface ServeOptions extends Cluster {
   readonly settings: Readonly<Record<string, string>>;
+  readonly ports: Ports;
+  readonly onProgress: (line: string) => void;
 }
 
 async function serve(options: ServeOptions): Promise<PostgresServer> {
-  const { launch, cluster, logFile } = options;
+  const { launch, cluster, logFile, reaper, onProgress } = options;
   for (let attempt = 1; ; attempt++) {
-    const port = await findFreePort();
+    const port = await options.ports.choose("postgres");
     const settings = Object.entries({ ...options.settings, port: String(port) });
     const args = ["-D", cluster, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
-    const child = await launchProcess(launch, launch.binaries.postgres, args, { cwd: cluster, logFile });
-    const { pid } = child;
-    if (pid !== undefined) options.onSpawn(pid);
+    const keeper = new Keeper({
+      name: "postgres",
+      logFile,
+      role: "server",
+      stopSteps: STOP_STEPS,
+      reaper,
+      onProgress,
+      // Until the last process of a killed server is gone the new one refuses to start, and is tried again.
+      beforeRestart: async () => await stopLeftover(cluster, onProgress),
+      spawn: (log) => spawnAs(launch, launch.binaries.postgres, args, { cwd: cluster, log }),
+    });
     const url = `postgres://${SUPERUSER}:${options.password}@127.0.0.1:${port}`;
-    const problem = await waitUntilReady(child, `${url}/postgres`);
-    if (problem === undefined && pid !== undefined) {
-      return { adminUrl: `${url}/${DATABASE}`, pid, stop: async () => await endProcess(pid, POSTGRES_STOP) };
+    const problem = await untilReady(keeper, `${url}/postgres`);
+    if (problem === undefined) {
+      keeper.keep();
+      return {
+        adminUrl: `${url}/${DATABASE}`,
+        get pid() {
+          return keeper.pid;
+        },
+        stop: async () => await keeper.stop(),
+      };
     }
-    if (pid !== undefined) await endProcess(pid, POSTGRES_STOP);
+    await keeper.stop();
     // Another process may have taken the port between choosing and using it.
-    if (attempt === 3) throw await notStarted(problem ?? "it has no pid", logFile);
+    if (attempt === 3) throw await notStarted(problem, logFile);
   }
 }
 
-async function launchProcess(
+function spawnAs(
   launch: PostgresLaunch,
   file: string,
   args: readonly string[],
-  options: { readonly cwd: string; readonly logFile: string },
-): Promise<ChildProcess> {
-  const log = await openLog(options.logFile);
+  { cwd, log }: { readonly cwd: string; readonly log: number },
+): ChildProcess {
   const [command = file, ...rest] = [...launch.prefix, file, ...args];
-  const child = spawn(command, rest, {
-    cwd: options.cwd,
+  return spawn(command, rest, {
+    cwd,
     // An own session: Ctrl-C in the terminal reaches us alone, and we stop the servers after those who use them.
     detached: true,
-    stdio: ["ignore", log.fd, log.fd],
+    stdio: ["ignore", log, log],
     // PG* variables of the caller's shell are meant for clients and would change the server's defaults.
     env: { PATH: process.env["PATH"], LC_ALL: "C", TZ: "UTC" },
     ...(launch.switchUser ? launch.owner : {}),
   });
-  await log.close();
-  return child;
 }
 
-/** Waits for the first answer and for our database; the reason when the server ends or stays silent instead. */
-async function waitUntilReady(child: ChildProcess, url: string): Promise<string | undefined> {
+/** Starts the server and waits for the first answer and for our database; the reason when it ends or stays silent instead. */
+async function untilReady(keeper: Keeper, url: string): Promise<string | undefined> {
   let ended: string | undefined;
-  child.once("error", (error) => (ended = error.message));
-  child.once("exit", (code, signal) => (ended = `the server ended with ${code ?? signal}`));
+  try {
+    const { exited } = await keeper.start();
+    void exited.then((how) => (ended = how));
+  } catch (error) {
+    return (error as Error).message;
+  }
   const deadline = Date.now() + READY_WITHIN_MS;
   for (;;) {
     const problem = await createDatabase(url);

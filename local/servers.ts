@@ -2,9 +2,10 @@ import { realpath } from "node:fs/promises";
 
 import { cacheDir } from "./data-directory.ts";
 import { lockDataDir } from "./lock.ts";
-import { POSTGRES_STOP, startPostgres, type PostgresOptions, type PostgresServer } from "./postgres.ts";
+import { openPorts, type Ports } from "./ports.ts";
+import { startPostgres, type PostgresOptions, type PostgresServer } from "./postgres.ts";
 import { startReaper, type Reaper } from "./reaper.ts";
-import { TEMPORAL_STOP, startTemporal, type TemporalOptions, type TemporalServer } from "./temporal.ts";
+import { startTemporal, type TemporalOptions, type TemporalServer } from "./temporal.ts";
 
 export interface Servers {
   readonly dataDir: string;
@@ -12,6 +13,8 @@ export interface Servers {
   readonly temporal: TemporalServer;
   /** Ends what is given to it should this process be killed. */
   readonly reaper: Reaper;
+  /** Those of the data directory, for what else shall answer where it did the last time. */
+  readonly ports: Ports;
   /** Stops what was started here, and gives the data directory free. May be called more than once. */
   stop(): Promise<void>;
 }
@@ -28,28 +31,27 @@ export interface ServersOptions {
 
 /**
  * Starts Postgres and Temporal side by side on a data directory that nobody else uses, without anything of our own on
- * them. Fails with STACK_NOT_STARTED or STACK_UNREACHABLE and then leaves nothing running.
+ * them, and keeps them running until they are stopped. Fails with STACK_NOT_STARTED or STACK_UNREACHABLE and then leaves nothing running.
  */
 export async function startServers(options: ServersOptions): Promise<Servers> {
   const { env, signal, searchAttributes, postgresSettings } = options;
   signal?.throwIfAborted();
   const lock = await lockDataDir(options.dataDir);
   const dataDir = await realpath(options.dataDir);
-  const shared = { dataDir, env, onProgress: options.onProgress ?? (() => undefined) };
   const reaper = startReaper();
   reaper.removeFile(lock.path, lock.content);
+  const ports = await openPorts(dataDir);
+  const shared = { dataDir, env, onProgress: options.onProgress ?? (() => undefined), reaper, ports };
   const starting = {
     postgres: startPostgres({
       ...shared,
       ...(postgresSettings ? { settings: postgresSettings } : {}),
-      onSpawn: (pid) => reaper.watch({ pid, role: "server", steps: POSTGRES_STOP }),
     }),
     temporal: startTemporal({
       ...shared,
       cacheDir,
       ...(searchAttributes ? { searchAttributes } : {}),
       ...(signal ? { signal } : {}),
-      onSpawn: (pid) => reaper.watch({ pid, role: "server", steps: TEMPORAL_STOP }),
     }),
   };
   const stop = once(async () => {
@@ -62,7 +64,7 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   try {
     const [postgres, temporal] = await Promise.all([starting.postgres, starting.temporal]);
     signal?.throwIfAborted();
-    return { dataDir, postgres, temporal, reaper, stop };
+    return { dataDir, postgres, temporal, reaper, ports, stop };
   } catch (error) {
     await stop().catch(() => undefined); // It would repeat the failure that is reported here.
     throw error;

@@ -3,7 +3,6 @@ import { join } from "node:path";
 
 import { Failure } from "../contracts/failures.ts";
 import { migrate } from "../db/migrate.ts";
-import { findFreePort } from "./free-port.ts";
 import { lockHolder } from "./lock.ts";
 import { loadSecret } from "./secret.ts";
 import { once, startServers, type Servers, type ServersOptions } from "./servers.ts";
@@ -109,7 +108,7 @@ async function childSpecs({ servers, env, database }: ChildContext): Promise<rea
   delete childEnv["DATABASE_APPLICATION_PASSWORD"];
   // Chosen here and not by the gateway: clients keep the address they were given when the gateway is started again.
   const asked = env["GATEWAY_PORT"] ?? "0";
-  const port = asked === "0" ? String(await findFreePort()) : asked;
+  const port = asked === "0" ? String(await servers.ports.choose("gateway")) : asked;
   return [
     { name: "control", entry: "workers/control.ts", env: childEnv },
     { name: "compute", entry: "workers/compute.ts", env: childEnv },

@@ -1,13 +1,10 @@
 import { spawn } from "node:child_process";
-import { once as onceEmitted } from "node:events";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Failure } from "../contracts/failures.ts";
 import { projectRoot } from "./data-directory.ts";
-import { openLog, lastWordsIn } from "./logs.ts";
-import { endProcess, sendSignal } from "./processes.ts";
+import { Keeper, type KeptProcess } from "./keeper.ts";
 import { tsxLoader, type Reaper } from "./reaper.ts";
 
 /** What a child prints as one JSON line on its standard output once it can do its work, as in `{"ready":true,"http":"..."}`. */
@@ -23,13 +20,9 @@ export interface ChildSpec {
   readonly stopGraceMs?: number;
 }
 
-export interface SupervisedChild {
-  readonly name: string;
-  /** Of the process that runs now; `undefined` between a crash and the next start. */
-  readonly pid: number | undefined;
+export interface SupervisedChild extends KeptProcess {
   /** Of the process that runs now, or ran last. */
   readonly ready: ReadyLine;
-  readonly restartCount: number;
 }
 
 export interface Supervisor {
@@ -46,59 +39,69 @@ export interface SupervisorOptions {
   readonly onProgress?: (line: string) => void;
 }
 
-const RESTART_FIRST_MS = 100;
-const RESTART_LONGEST_MS = 5_000;
-/** A child that ran this long had recovered: its next crash starts from the shortest pause again. */
-const STABLE_MS = 30_000;
-
 /**
- * Keeps processes of ours running: each writes to `<dataDir>/logs/<name>.log`, is started again when it ends unasked, with
- * growing pauses and for ever, and ends with this process, however this one ends.
+ * Keeps processes of ours running: each writes to `<dataDir>/logs/<name>.log`, is started again when it ends unasked, and
+ * ends with this process, however this one ends.
  */
 export function createSupervisor({ dataDir, reaper, onProgress = () => undefined }: SupervisorOptions): Supervisor {
-  const keepers = new Map<string, Keeper>();
+  const children = new Map<string, Child>();
   let stopping: Promise<void> | undefined;
   return {
-    children: keepers,
+    children,
     async start(spec) {
       if (stopping) throw new Error("the supervisor is stopping");
-      if (keepers.has(spec.name)) throw new Error(`a child named ${spec.name} is already there`);
-      const keeper = new Keeper(spec, { dataDir, reaper, onProgress });
-      keepers.set(spec.name, keeper);
-      await keeper.start();
-      return keeper;
+      if (children.has(spec.name)) throw new Error(`a child named ${spec.name} is already there`);
+      const child = new Child(spec, { dataDir, reaper, onProgress });
+      children.set(spec.name, child);
+      await child.start();
+      return child;
     },
     async stop() {
       stopping ??= (async () => {
-        for (const keeper of [...keepers.values()].toReversed()) await keeper.stop();
+        for (const child of [...children.values()].toReversed()) await child.stop();
       })();
       await stopping;
     },
   };
 }
 
-interface Run {
-  readonly pid: number;
-  readonly startedAt: number;
-  readonly exited: Promise<string>;
-  readonly ready: Promise<ReadyLine>;
-}
-
-/** One child over all its restarts. */
-class Keeper implements SupervisedChild {
+/** One of our programs, kept, with the ready line that it prints at each start. */
+class Child implements SupervisedChild {
   readonly #spec: ChildSpec;
-  readonly #context: Required<SupervisorOptions>;
+  readonly #keeper: Keeper;
   readonly #logFile: string;
-  readonly #stopped = new AbortController();
-  #run: Run | undefined;
-  #ready: ReadyLine | undefined;
-  #restartCount = 0;
-  #keeping: Promise<void> | undefined;
+  readonly #firstReady: Promise<ReadyLine>;
+  #ready: ReadyLine = {};
 
-  constructor(spec: ChildSpec, context: Required<SupervisorOptions>) {
+  constructor(spec: ChildSpec, { dataDir, reaper, onProgress }: Required<SupervisorOptions>) {
     this.#spec = spec;
-    this.#context = context;
-    this.#logFile = join(context.dataDir, "logs", `${spec.name}.log`);
+    this.#logFile = join(dataDir, "logs", `${spec.name}.log`);
+    let becomeReady: (line: ReadyLine) => void = () => undefined;
+    this.#firstReady = new Promise((resolve) => (becomeReady = resolve));
+    const preload = new URL("exit-with-parent.mjs", import.meta.url).href;
+    this.#keeper = new Keeper({
+      name: spec.name,
+      logFile: this.#logFile,
+      role: "client",
+      stopSteps: [{ signal: "SIGTERM", graceMs: spec.stopGraceMs ?? 15_000 }],
+      orphanSteps: [{ signal: "SIGTERM", graceMs: 5_000 }],
+      reaper,
+      onProgress,
+      spawn: (log) =>
+        spawn(process.execPath, ["--import", preload, "--import", tsxLoader(), spec.entry], {
+          cwd: projectRoot,
+          env: spec.env,
+          detached: true,
+          stdio: ["ignore", "pipe", log, "ipc"],
+        }),
+      onLine: (line) => {
+        const parsed = parseReadyLine(line);
+        if (!parsed) return false;
+        this.#ready = parsed;
+        becomeReady(parsed);
+        return true;
+      },
+    });
   }
 
   get name(): string {
@@ -106,104 +109,35 @@ class Keeper implements SupervisedChild {
   }
 
   get pid(): number | undefined {
-    return this.#run?.pid;
-  }
-
-  get ready(): ReadyLine {
-    return this.#ready ?? {};
+    return this.#keeper.pid;
   }
 
   get restartCount(): number {
-    return this.#restartCount;
+    return this.#keeper.restartCount;
+  }
+
+  get ready(): ReadyLine {
+    return this.#ready;
   }
 
   async start(): Promise<void> {
-    const run = await this.#launch();
+    const { exited } = await this.#keeper.start();
     const withinMs = this.#spec.readyWithinMs ?? 60_000;
     const late = sleep(withinMs, `it was not ready within ${withinMs / 1000} s`, { ref: false });
-    const outcome = await Promise.race([run.ready, run.exited, late]);
+    const outcome = await Promise.race([this.#firstReady, exited, late]);
     if (typeof outcome === "string") {
       await this.stop();
-      const tail = await lastWordsIn(this.#logFile);
       throw new Failure("STACK_NOT_STARTED", {
         what: this.name,
-        reason: tail ? `${outcome}: ${tail}` : outcome,
+        reason: await this.#keeper.withLastWords(outcome),
         wayOut: `see ${this.#logFile}`,
       });
     }
-    this.#keeping = this.#keep(run);
+    this.#keeper.keep();
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
-    const run = this.#run;
-    if (run) {
-      await endProcess(run.pid, [{ signal: "SIGTERM", graceMs: this.#spec.stopGraceMs ?? 15_000 }]);
-      await run.exited;
-    }
-    await this.#keeping;
-  }
-
-  async #keep(first: Run): Promise<void> {
-    const { signal } = this.#stopped;
-    let run: Run | undefined = first;
-    let pauseMs = RESTART_FIRST_MS;
-    for (;;) {
-      const end = run ? await run.exited : "it could not be started";
-      if (signal.aborted) return;
-      if (run && Date.now() - run.startedAt > STABLE_MS) pauseMs = RESTART_FIRST_MS;
-      this.#context.onProgress(`${this.name}: ${end}; starting it again`);
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      pauseMs = Math.min(pauseMs * 2, RESTART_LONGEST_MS);
-      this.#restartCount++;
-      // The machine may be out of processes or files for a moment.
-      run = await this.#launch().catch(() => undefined);
-    }
-  }
-
-  async #launch(): Promise<Run> {
-    const { reaper } = this.#context;
-    const log = await openLog(this.#logFile);
-    if (this.#stopped.signal.aborted) {
-      await log.close();
-      throw new Error(`${this.name} was stopped before it could start`);
-    }
-    const preload = new URL("exit-with-parent.mjs", import.meta.url).href;
-    const child = spawn(process.execPath, ["--import", preload, "--import", tsxLoader(), this.#spec.entry], {
-      cwd: projectRoot,
-      env: this.#spec.env,
-      // An own process group: Ctrl-C in the terminal reaches us alone, and what a killed child started can be found.
-      detached: true,
-      stdio: ["ignore", "pipe", log.fd, "ipc"],
-    });
-    const { pid, stdout } = child;
-    if (pid === undefined || !stdout) {
-      const [error] = (await onceEmitted(child, "error")) as [Error];
-      throw error;
-    }
-    reaper.watch({ pid, role: "client", steps: [{ signal: "SIGTERM", graceMs: 5_000 }] });
-    const logStream = log.createWriteStream();
-    logStream.on("error", () => undefined); // A full disk must not take the supervisor down with it.
-    const ready = new Promise<ReadyLine>((resolve) => {
-      createInterface({ input: stdout }).on("line", (line) => {
-        const parsed = parseReadyLine(line);
-        if (parsed) resolve((this.#ready = parsed));
-        else logStream.write(`${line}\n`);
-      });
-    });
-    const exited = new Promise<string>((resolve) => {
-      child.once("exit", (code, signal) => {
-        this.#run = undefined;
-        reaper.forget(pid);
-        // A child that was killed could not end what it had started, such as a trainer; its successor starts it afresh.
-        sendSignal(-pid, "SIGKILL");
-        resolve(`it ended with ${signal ?? `exit code ${code}`}`);
-      });
-      child.once("close", () => logStream.end());
-    });
-    this.#run = { pid, startedAt: Date.now(), exited, ready };
-    return this.#run;
+    await this.#keeper.stop();
   }
 }
 

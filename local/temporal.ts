@@ -1,5 +1,6 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { mkdir, readFile, realpath, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,9 +9,10 @@ import { Connection } from "@temporalio/client";
 import type { SearchAttributeType } from "@temporalio/common";
 
 import { Failure } from "../contracts/failures.ts";
-import { findFreePort } from "./free-port.ts";
-import { openLog, lastWordsIn } from "./logs.ts";
+import { Keeper } from "./keeper.ts";
+import type { Ports } from "./ports.ts";
 import { endProcess, processIdentity } from "./processes.ts";
+import type { Reaper } from "./reaper.ts";
 import { findTemporalExecutable } from "./temporal-executable.ts";
 
 export interface TemporalServer {
@@ -19,8 +21,8 @@ export interface TemporalServer {
   /** Of the web interface; `null` when the environment named the server, whose interface we do not know. */
   readonly uiUrl: string | null;
   readonly namespace: string;
-  /** Of the server we started; absent when the environment named one. */
-  readonly pid?: number;
+  /** Of the server we started; `undefined` between a crash and the next start, and when the environment named one. */
+  readonly pid: number | undefined;
   /** Ends the server we started; does nothing to one the environment named. */
   stop(): Promise<void>;
 }
@@ -33,18 +35,21 @@ export interface TemporalOptions {
   /** Custom search attributes that must exist, whether the database is new or not. */
   readonly searchAttributes?: Readonly<Record<string, SearchAttributeType>>;
   readonly onProgress?: (line: string) => void;
-  /** Called as soon as there is a server process, long before it answers. */
-  readonly onSpawn?: (pid: number) => void;
+  /** Ends the server when we are gone. */
+  readonly reaper: Pick<Reaper, "watch" | "forget">;
+  /** Those of the data directory. */
+  readonly ports: Ports;
   /** Gives up fetching an executable; a server that is already starting is waited for, so that it can be stopped. */
   readonly signal?: AbortSignal;
 }
 
 const READY_WITHIN_MS = 60_000;
-export const TEMPORAL_STOP = [{ signal: "SIGTERM", graceMs: 10_000 }] as const;
+const STOP_STEPS = [{ signal: "SIGTERM", graceMs: 10_000 }] as const;
 
 /**
  * Temporal for one data directory: the server TEMPORAL_ADDRESS names (namespace TEMPORAL_NAMESPACE, or `default`), else a
- * dev server on 127.0.0.1 and free ports whose SQLite file in the data directory survives restarts and kills.
+ * dev server on 127.0.0.1 and free ports whose SQLite file in the data directory survives restarts and kills. Once it has
+ * answered it is started again, on the same ports, whenever it ends unasked.
  * Fails with STACK_NOT_STARTED, or STACK_UNREACHABLE for a named server that does not answer.
  */
 export async function startTemporal(options: TemporalOptions): Promise<TemporalServer> {
@@ -53,7 +58,7 @@ export async function startTemporal(options: TemporalOptions): Promise<TemporalS
   const named = options.env["TEMPORAL_ADDRESS"];
   if (named) {
     await prepareNamespace({ address: named, namespace, searchAttributes, withinMs: 10_000 });
-    return { address: named, uiUrl: null, namespace, stop: async () => undefined };
+    return { address: named, uiUrl: null, namespace, pid: undefined, stop: async () => undefined };
   }
   const onProgress = options.onProgress ?? (() => undefined);
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
@@ -62,8 +67,8 @@ export async function startTemporal(options: TemporalOptions): Promise<TemporalS
   const executable = await findTemporalExecutable({ env, cacheDir, onProgress, ...(signal ? { signal } : {}) });
   const pidFile = join(dataDir, "temporal.pid");
   await stopLeftover(pidFile, onProgress);
-  const onSpawn = options.onSpawn ?? (() => undefined);
-  return await serve({ dataDir, executable, namespace, searchAttributes, pidFile, onSpawn });
+  const { reaper, ports } = options;
+  return await serve({ dataDir, executable, namespace, searchAttributes, pidFile, reaper, ports, onProgress });
 }
 
 interface ServeOptions {
@@ -72,43 +77,48 @@ interface ServeOptions {
   readonly namespace: string;
   readonly searchAttributes: Readonly<Record<string, SearchAttributeType>>;
   readonly pidFile: string;
-  readonly onSpawn: (pid: number) => void;
+  readonly reaper: Pick<Reaper, "watch" | "forget">;
+  readonly ports: Ports;
+  readonly onProgress: (line: string) => void;
 }
 
 async function serve(options: ServeOptions): Promise<TemporalServer> {
-  const { dataDir, namespace, searchAttributes, pidFile } = options;
-  const logFile = join(dataDir, "logs", "temporal.log");
+  const { namespace, searchAttributes, pidFile, ports } = options;
   for (let attempt = 1; ; attempt++) {
-    const [port, uiPort] = [await findFreePort(), await findFreePort()];
+    const [port, uiPort] = [await ports.choose("temporal"), await ports.choose("temporalUi")];
     const address = `127.0.0.1:${port}`;
-    const child = await launch({ ...options, port, uiPort, logFile });
-    const { pid } = child;
-    let ended: string | undefined;
-    child.once("error", (error) => (ended = error.message));
-    child.once("exit", (code, signal) => (ended = `the server ended with ${code ?? signal}`));
+    const keeper = createKeeper({ ...options, port, uiPort });
     const stop = async (): Promise<void> => {
-      if (pid !== undefined) await endProcess(pid, TEMPORAL_STOP);
+      await keeper.stop();
       await rm(pidFile, { force: true });
     };
+    let ended: string | undefined;
     try {
-      if (pid !== undefined) {
-        options.onSpawn(pid);
-        await writeFile(pidFile, `${pid}\n${processIdentity(pid) ?? ""}\n`, { mode: 0o600 });
-      }
+      const { exited } = await keeper.start();
+      void exited.then((how) => (ended = how));
       await waitForPort(port, () => ended);
       await prepareNamespace({ address, namespace, searchAttributes, withinMs: READY_WITHIN_MS });
-      return { address, uiUrl: `http://127.0.0.1:${uiPort}`, namespace, ...(pid === undefined ? {} : { pid }), stop };
+      keeper.keep();
+      return {
+        address,
+        uiUrl: `http://127.0.0.1:${uiPort}`,
+        namespace,
+        get pid() {
+          return keeper.pid;
+        },
+        stop,
+      };
     } catch (error) {
+      const hadEnded = ended !== undefined;
       await stop();
       // Another process may have taken a port between choosing and using it.
-      if (ended !== undefined && attempt < 3) continue;
-      const tail = await lastWordsIn(logFile);
+      if (hadEnded && attempt < 3) continue;
       throw new Failure(
         "STACK_NOT_STARTED",
         {
           what: "Temporal",
-          reason: [(error as Error).message, tail].filter(Boolean).join(": "),
-          wayOut: `see ${logFile}, or set TEMPORAL_ADDRESS to a server you run`,
+          reason: await keeper.withLastWords((error as Error).message),
+          wayOut: `see ${logFileIn(options.dataDir)}, or set TEMPORAL_ADDRESS to a server you run`,
         },
         { cause: error },
       );
@@ -116,24 +126,33 @@ async function serve(options: ServeOptions): Promise<TemporalServer> {
   }
 }
 
-async function launch(
-  options: ServeOptions & { port: number; uiPort: number; logFile: string },
-): Promise<ChildProcess> {
+const logFileIn = (dataDir: string): string => join(dataDir, "logs", "temporal.log");
+
+function createKeeper(options: ServeOptions & { readonly port: number; readonly uiPort: number }): Keeper {
+  const { dataDir, executable, namespace, pidFile, reaper, onProgress } = options;
   const args = ["server", "start-dev", "--ip", "127.0.0.1"];
   args.push("--port", String(options.port), "--ui-port", String(options.uiPort));
-  args.push("--db-filename", join(options.dataDir, "temporal.db"), "--namespace", options.namespace);
+  args.push("--db-filename", join(dataDir, "temporal.db"), "--namespace", namespace);
   // With a write-ahead log, synchronous=NORMAL loses nothing when processes are killed; only a power cut may take the last commits.
   args.push("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL");
   args.push("--log-level", "error", "--disable-config-file", "--disable-config-env");
-  const log = await openLog(options.logFile);
-  const child = spawn(options.executable, args, {
-    cwd: options.dataDir,
-    // An own session: Ctrl-C in the terminal reaches us alone, and we stop the servers after those who use them.
-    detached: true,
-    stdio: ["ignore", log.fd, log.fd],
+  return new Keeper({
+    name: "temporal",
+    logFile: logFileIn(dataDir),
+    role: "server",
+    stopSteps: STOP_STEPS,
+    reaper,
+    onProgress,
+    // At once, before anything can kill us between the two.
+    onSpawn: (pid) => writeFileSync(pidFile, `${pid}\n${processIdentity(pid) ?? ""}\n`, { mode: 0o600 }),
+    spawn: (log) =>
+      spawn(executable, args, {
+        cwd: dataDir,
+        // An own session: Ctrl-C in the terminal reaches us alone, and we stop the servers after those who use them.
+        detached: true,
+        stdio: ["ignore", log, log],
+      }),
   });
-  await log.close();
-  return child;
 }
 
 /** Stops the server of an earlier run that was killed before it could. */
@@ -142,7 +161,7 @@ async function stopLeftover(pidFile: string, onProgress: (line: string) => void)
   const pid = Number(pidLine);
   if (!(pid > 0) || !identity || processIdentity(pid) !== identity) return;
   onProgress(`temporal: stopping the server an earlier run left behind (pid ${pid})`);
-  await endProcess(pid, TEMPORAL_STOP);
+  await endProcess(pid, STOP_STEPS);
 }
 
 /** Waits for the first accepted connection: gRPC's own waiting backs off for seconds after a first refusal. */

@@ -1,13 +1,14 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 
 import { Connection } from "@temporalio/client";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 
 import { isAlive } from "../../../local/processes.ts";
+import { openPorts } from "../../../local/ports.ts";
 import { startPostgres } from "../../../local/postgres.ts";
 import { startServers, type Servers } from "../../../local/servers.ts";
 import { exitOf, ownServersEnv, runProgram, survivors } from "./run-program.ts";
@@ -163,6 +164,43 @@ describe("local servers", () => {
     expect(isAlive(process.pid)).toBe(true);
   });
 
+  it("are started again where they were when they are killed, and leave nothing when their starter is killed after that", async () => {
+    const program = await runProgram("servers", [folder]);
+    const { adminUrl, temporalAddress } = program.said as unknown as Record<"adminUrl" | "temporalAddress", string>;
+    await query(adminUrl, "create table kept as select 9 as answer");
+    const { postgres = 0, temporal = 0, reaper = 0 } = program.said.pids;
+    for (const pid of [postgres, temporal]) process.kill(pid, "SIGKILL");
+    await vi.waitFor(
+      async () => {
+        expect(await query(adminUrl, "select answer from kept")).toEqual([{ answer: 9 }]);
+        expect(await searchAttributes(temporalAddress)).toEqual([]);
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+    const successors = {
+      postgres: Number((await readFile(join(folder, "postgres", "postmaster.pid"), "utf8")).split("\n")[0]),
+      temporal: Number((await readFile(join(folder, "temporal.pid"), "utf8")).split("\n")[0]),
+    };
+    expect(survivors({ ...successors, reaper })).toEqual(["postgres", "temporal", "reaper"]);
+    program.process.kill("SIGKILL");
+    await exitOf(program.process);
+    await vi.waitUntil(() => survivors({ ...successors, reaper }).length === 0, { timeout: 30_000 });
+  });
+
+  it("take the same ports again after a stop, and another one where somebody else has taken theirs", async () => {
+    const first = await start(folder);
+    const { adminUrl } = first.postgres;
+    const { address, uiUrl } = first.temporal;
+    await first.stop();
+    const somebody = createServer();
+    await new Promise<void>((resolve) => somebody.listen(Number(new URL(adminUrl).port), "127.0.0.1", resolve));
+    const second = await start(folder);
+    expect(second.temporal).toMatchObject({ address, uiUrl });
+    expect(second.postgres.adminUrl).not.toBe(adminUrl);
+    expect(await query(second.postgres.adminUrl, "select 1 as alive")).toEqual([{ alive: 1 }]);
+    somebody.close();
+  });
+
   it("stop in order on Ctrl-C, once, with exit code 130", async () => {
     const program = await runProgram("servers", [folder]);
     process.kill(-(program.process.pid ?? 0), "SIGINT");
@@ -184,6 +222,8 @@ describe("local servers", () => {
       const postgres = await startPostgres({
         dataDir: folder,
         env: ownServersEnv,
+        reaper: { watch: () => undefined, forget: () => undefined },
+        ports: await openPorts(folder),
         onProgress: (line) => told.push(line),
       });
       const movedTo = /its data lies in (.*)$/m.exec(told.join("\n"))?.[1];
