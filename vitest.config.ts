@@ -9,7 +9,7 @@ const tiers = {
   database: withServers,
   activity: withServers,
   workflow: withServers,
-  replay: withServers,
+  replay: {},
   "end-to-end": { ...withServers, testTimeout: 240_000, hookTimeout: 240_000 },
 };
 

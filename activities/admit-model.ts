@@ -44,6 +44,7 @@ export async function admitModel(dependencies: Dependencies, run: LifecycleRun):
           facts,
           createdBy: lifecycle.startedBy,
           key: { lifecycle: lifecycle.id, round: stageRun.round, name: "trained" },
+          trainingData: training.digest,
         });
         await recordEdges(tx, [
           {

@@ -19,7 +19,14 @@ export async function awaitApproval(
     const run = await startStageRun(tx, { lifecycle: lifecycleId, stage: "approve", round });
     const headline = "waiting for somebody other than the author";
     await finishStageRun(tx, { id: run.id, attempt: run.attempt, status: "waiting", headline });
+    const { status, startedBy, outcome } = await requireLifecycle(tx, lifecycleId);
+    if (status === "waiting") return;
     await setLifecycleStatus(tx, { id: lifecycleId, status: "waiting" });
+    await recordAudit(tx, {
+      actor: startedBy,
+      subject: `lifecycle/${lifecycleId}`,
+      body: { kind: "lifecycle-status", status: "waiting", outcome, failureCode: null },
+    });
   });
   return { waiting: true };
 }

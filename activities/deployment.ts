@@ -16,6 +16,7 @@ import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
 import { findPassedStageRun, findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { closeOrphan } from "./open-rollout.ts";
 import { operationContext } from "./operation-context.ts";
 import { loadStageResult } from "./stage.ts";
 import { versionName } from "./version-reference.ts";
@@ -65,6 +66,19 @@ export async function recordDeployment(
       headline: `${rollout.status}: ${rollout.reason}`,
       result: { rolloutId: rollout.rolloutId, status: rollout.status, reason: rollout.reason },
     });
+    const { startedBy } = await requireLifecycle(tx, lifecycleId);
+    await recordAudit(tx, {
+      actor: startedBy,
+      subject: `lifecycle/${lifecycleId}`,
+      body: {
+        kind: "stage-finished",
+        stage: "deploy",
+        round,
+        status: promoted ? "passed" : "failed",
+        verdict: promoted ? "pass" : "fail",
+        headline: rollout.status,
+      },
+    });
     await recordEdges(tx, [
       {
         from: `model/${versionName(version)}`,
@@ -78,16 +92,20 @@ export async function recordDeployment(
 
 /** Gives the endpoint back to the champion before the present one. Needs no approval: going back is the safe side. */
 export async function restoreFormerChampion(
-  { database }: Dependencies,
+  dependencies: Dependencies,
   { endpoint, by, reason, requestId }: EndpointRollbackInput,
 ): Promise<EndpointRollbackResult> {
+  const { database } = dependencies;
   const request = { endpoint, by, reason };
+  const orphan = await closeOrphan(dependencies, endpoint);
   const restored = await runOperation(
     database,
     { key: `endpoint-rollback/${requestId}`, request, context: operationContext() },
     async (tx) => {
       const [routing] = await loadRouting(tx, { endpoint });
       if (!routing) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${endpoint}` });
+      // A canary nobody looked after has gone: that was the rollback.
+      if (orphan && routing.champion) return { epoch: routing.epoch, champion: versionName(routing.champion) };
       const formerId = await findFormerChampion(tx, { endpoint, champion: routing.champion?.versionId ?? null });
       const former = formerId === null ? null : await findVersionById(tx, formerId);
       if (!former) {

@@ -1,7 +1,9 @@
 import { runJob } from "../adapters/compute/run-job.ts";
 import { renderEvaluation } from "../adapters/reports/evaluation-page.ts";
+import type { JudgedGate } from "../contracts/audit.ts";
 import type { EvaluationReport } from "../contracts/evaluation.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
+import { digestOf } from "../db/canonical.ts";
 import type { ModelVersion } from "../db/queries/model.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { recordEvaluation } from "../db/queries/evaluation.ts";
@@ -71,6 +73,7 @@ export async function evaluateModel(dependencies: Dependencies, run: LifecycleRu
             dataDigest: report.data,
             reportDigest: stored.digest,
             verdict: report.verdict,
+            gatesDigest: digestOf(judgedGates(report)),
           },
         });
         return { evaluationId: evaluation.id, report: stored.digest, page: page.digest, verdict: report.verdict };
@@ -78,6 +81,9 @@ export async function evaluateModel(dependencies: Dependencies, run: LifecycleRu
     };
   });
 }
+
+const judgedGates = ({ gates }: EvaluationReport): JudgedGate[] =>
+  gates.map(({ gate, verdict, reason }) => ({ metric: gate.metric, verdict, reason }));
 
 async function championModel({ artifacts }: Dependencies, champion: ModelVersion) {
   return {

@@ -67,6 +67,7 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
             facts: rewrite.facts,
             createdBy: lifecycle.startedBy,
             key: { lifecycle: lifecycle.id, round: stageRun.round, name: "optimized" },
+            trainingData: null,
           });
           await recordEdges(tx, [
             { from: source, to: `model/${versionName(version)}`, role: "optimized-from", lifecycle: lifecycle.id },

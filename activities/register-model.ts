@@ -38,6 +38,7 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
           facts,
           createdBy: input.registeredBy,
           key: null,
+          trainingData: null,
         });
         return referenceOf(version);
       },

@@ -15,8 +15,14 @@ export const referenceOf = (version: ModelVersion): VersionReference => ({
   digest: version.artifact,
 });
 
-/** Registers a version with its lineage and audit event: the one way a version comes into the registry. */
-export async function recordVersion(tx: Transaction, request: VersionRequest): Promise<ModelVersion> {
+/**
+ * Registers a version with its lineage and audit event: the one way a version comes into the registry. `trainingData` is the digest
+ * of the snapshot it was trained on, null unless it was.
+ */
+export async function recordVersion(
+  tx: Transaction,
+  { trainingData, ...request }: VersionRequest & { readonly trainingData: string | null },
+): Promise<ModelVersion> {
   const version = await registerVersion(tx, request);
   const subject = `model/${versionName(version)}`;
   await recordEdges(tx, [
@@ -31,6 +37,7 @@ export async function recordVersion(tx: Transaction, request: VersionRequest): P
       digest: version.artifact,
       origin: version.origin,
       parentVersionId: version.parentVersion,
+      trainingData,
     },
   });
   return version;

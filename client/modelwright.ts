@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
-import { Client, Connection } from "@temporalio/client";
+import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from "@temporalio/client";
 import type {
   Decision,
   EndpointRollbackResult,
@@ -215,8 +215,6 @@ function createEndpointDeeds(client: Client, database: Database) {
         });
       const version = await findVersion(database, { model, number });
       if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `model/${model}@${number}` });
-      const running = await findRunningRollout(database, endpoint);
-      if (running) throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running.id });
       const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
       const input: RolloutInput = {
         rolloutId,
@@ -227,13 +225,16 @@ function createEndpointDeeds(client: Client, database: Database) {
         lifecycle: null,
         plan,
       };
-      const handle = await translated(
-        client.workflow.start(WORKFLOWS.canaryRollout, {
-          taskQueue: QUEUES.control,
-          workflowId: workflowIds.rollout(endpoint),
-          args: [input],
-        }),
-      );
+      const starting = client.workflow.start(WORKFLOWS.canaryRollout, {
+        taskQueue: QUEUES.control,
+        workflowId: workflowIds.rollout(endpoint),
+        args: [input],
+      });
+      const handle = await translated(starting).catch(async (thrown: unknown) => {
+        if (!(thrown instanceof WorkflowExecutionAlreadyStartedError)) throw thrown;
+        const running = await findRunningRollout(database, endpoint);
+        throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running?.id ?? "(just opening)" }, { cause: thrown });
+      });
       const result = translated(handle.result() as Promise<RolloutResult>);
       let ended = false;
       // Also keeps a rollout that fails later from ending a caller who never asks for the result.
@@ -243,8 +244,9 @@ function createEndpointDeeds(client: Client, database: Database) {
     },
     rollback: async (endpoint, request) => {
       const running = await findRunningRollout(database, endpoint);
-      if (running) {
-        const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
+      const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
+      // A rollout whose workflow was terminated still counts as running; ending it is the endpoint's own rollback.
+      if (running && (await isRunning(handle))) {
         await translated(handle.executeUpdate(UPDATES.rollback, { args: [request] }));
         await translated(handle.result());
         const ended = await findRollout(database, running.id);
@@ -260,4 +262,9 @@ function createEndpointDeeds(client: Client, database: Database) {
       );
     },
   } satisfies Partial<Modelwright>;
+}
+
+async function isRunning(handle: WorkflowHandle): Promise<boolean> {
+  const description = await handle.describe().catch(() => null);
+  return description?.status.name === "RUNNING";
 }

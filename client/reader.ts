@@ -3,7 +3,13 @@ import { Failure } from "../contracts/failures.ts";
 import type { LifecycleStatus } from "../contracts/names.ts";
 import { workflowIds } from "../contracts/names.ts";
 import type { Database } from "../db/client.ts";
-import { verifyAudit, type AuditVerification } from "../db/queries/audit.ts";
+import {
+  listAuditEvents,
+  verifyAudit,
+  type AuditVerification,
+  type AuditVerificationOptions,
+  type StoredAuditEvent,
+} from "../db/queries/audit.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
 import { loadGraph, type LineageGraph } from "../db/queries/lineage.ts";
@@ -63,7 +69,10 @@ export interface Reader {
   readonly lineage: (reference: string, direction: "upstream" | "downstream") => Promise<LineageGraph>;
   /** The chain behind one prediction. @throws REFERENCE_UNKNOWN */
   readonly explain: (inferenceId: string) => Promise<PredictionExplanation>;
-  readonly verifyAudit: () => Promise<AuditVerification>;
+  /** Recomputes the hash chain; `onEvent` hands out the events it found right, for comparing them with what is kept elsewhere. */
+  readonly verifyAudit: (options?: AuditVerificationOptions) => Promise<AuditVerification>;
+  /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
+  readonly auditEvents: (subjects: readonly string[]) => Promise<StoredAuditEvent[]>;
 }
 
 export const ENDED: readonly LifecycleStatus[] = ["completed", "failed", "rejected", "aborted"];
@@ -115,7 +124,8 @@ export function createReader(database: Database, client: Client): Reader {
       if (!explanation) throw new Failure("REFERENCE_UNKNOWN", { reference: reference.text });
       return explanation;
     },
-    verifyAudit: () => translated(verifyAudit(database)),
+    verifyAudit: (options = {}) => translated(verifyAudit(database, options)),
+    auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),
   };
 }
 

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { connect, type Modelwright } from "../client/index.ts";
-import { projectRoot } from "./data-directory.ts";
+import { resolveDataDir } from "./data-directory.ts";
 import { runCommand } from "./demo/command.ts";
 import { createScreen } from "./demo/screen.ts";
 import {
@@ -22,7 +22,7 @@ import { findRunningStack } from "./stack.ts";
 /** `npm run demo [-- --keep]`: the whole life of a real model, watched. */
 const { values: options } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
 const screen = createScreen(process.stdout);
-const dataDir = join(projectRoot, ".modelwright", "demo");
+const dataDir = join(resolveDataDir(process.env), "demo");
 const stopping = new AbortController();
 let modelwright: Modelwright | null = null;
 let story: Story | null = null;

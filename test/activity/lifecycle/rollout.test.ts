@@ -1,3 +1,4 @@
+import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { RolloutInput } from "../../../contracts/messages.ts";
@@ -129,6 +130,29 @@ describe("a rollout's activities", () => {
     await serve(endpoint, "canary", 60, 60);
     await stage.run("lookAtRollout", { rolloutId, step: 0, number: 2 });
     expect((await routingOf(endpoint)).leaseUntil).toEqual(renewed.leaseUntil);
+  });
+
+  it("take an endpoint over from a rollout whose workflow is gone: the champion has its traffic back before the next one opens", async () => {
+    const gone = await openRollout("orphaned");
+    await stage.run("shiftTraffic", { rolloutId: gone.rolloutId, step: 0 });
+    const next = { ...gone, rolloutId: "orphaned-third" };
+    // Scheduled before the running rollout began: a late attempt of a caller that is gone itself ends nothing.
+    await expect(stage.run("openRollout", next)).rejects.toMatchObject({ type: "ENDPOINT_BUSY" });
+    const later = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() + 1000 });
+    await stage.withGateway(gone.endpoint, () => stage.run("openRollout", next, later));
+    expect(await findRollout(stage.test.database, gone.rolloutId)).toMatchObject({ status: "aborted" });
+    expect(await findRollout(stage.test.database, next.rolloutId)).toMatchObject({ status: "running" });
+    expect(await routingOf(gone.endpoint)).toMatchObject({ canary: null, champion: { number: 1 } });
+  });
+
+  it("bring the champion back when somebody rolls back an endpoint whose rollout nobody looks after", async () => {
+    const gone = await openRollout("deserted");
+    await stage.run("shiftTraffic", { rolloutId: gone.rolloutId, step: 0 });
+    const later = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() + 1000 });
+    const request = { endpoint: gone.endpoint, by: "grace", reason: "looks wrong", requestId: "deserted" };
+    await stage.withGateway(gone.endpoint, () => stage.run("restoreFormerChampion", request, later));
+    expect(await routingOf(gone.endpoint)).toMatchObject({ canary: null, champion: { number: 1 } });
+    expect(await findRollout(stage.test.database, gone.rolloutId)).toMatchObject({ status: "aborted" });
   });
 
   it("end it once: of two ends at the same moment one is recorded, and both callers are told that one", async () => {

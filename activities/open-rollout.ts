@@ -1,0 +1,102 @@
+import { Context } from "@temporalio/activity";
+import { Failure } from "../contracts/failures.ts";
+import type { OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
+import { rolloutPlanSchema, type RolloutPlan } from "../contracts/rollout.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { ensureEndpoint, requiresEvidence } from "../db/queries/endpoint.ts";
+import { findPassingEvaluation } from "../db/queries/evaluation.ts";
+import { findVersionById } from "../db/queries/model.ts";
+import { latencyQuantile } from "../db/queries/prediction.ts";
+import { findRollout, findRunningRollout, startRollout, type Rollout } from "../db/queries/rollout.ts";
+import { championOf } from "../db/queries/routing.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { closeRollout } from "./roll-out.ts";
+import { versionName } from "./version-reference.ts";
+
+/** Days of the champion's own latencies that freeze what counts as slow. */
+const LATENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
+/** Fewer requests than this say nothing about a quantile; then the floor alone counts. */
+const LATENCY_MINIMUM_REQUESTS = 100;
+
+/** Fixes everything the rollout is judged by, before any traffic moves; refuses a version without the evidence its environment asks for. */
+export async function openRollout(dependencies: Dependencies, input: RolloutInput): Promise<OpenedRollout> {
+  const { database } = dependencies;
+  const plan = rolloutPlanSchema.parse(input.plan);
+  const before = await findRollout(database, input.rolloutId);
+  if (before) return opened(before);
+  const version = await findVersionById(database, input.versionId);
+  if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `version ${input.versionId}` });
+  const name = versionName(version);
+
+  const endpoint = { name: input.endpoint, environment: input.environment, model: version.model };
+  await database.transaction((tx) => ensureEndpoint(tx, endpoint));
+  if ((await requiresEvidence(database, input.environment)) && !(await findPassingEvaluation(database, version.id))) {
+    throw new Failure("ENVIRONMENT_NEEDS_EVIDENCE", { environment: input.environment, version: `model/${name}` });
+  }
+  await closeOrphan(dependencies, input.endpoint);
+  const champion = await championOf(database, input.endpoint);
+  if (champion?.id === version.id) {
+    const problems = `${name} is the champion already; deploy another version`;
+    throw new Failure("INPUT_INVALID", { where: `endpoint ${input.endpoint}`, problems });
+  }
+  const latencyThresholdMs = champion ? await slowFrom(database, input.endpoint, champion.id, plan) : null;
+  return database.transaction(async (tx) => {
+    const rollout = await startRollout(tx, {
+      id: input.rolloutId,
+      endpoint: input.endpoint,
+      lifecycle: input.lifecycle?.lifecycleId ?? null,
+      plan,
+      championVersion: champion?.id ?? null,
+      canaryVersion: version.id,
+      latencyThresholdMs,
+      startedBy: input.startedBy,
+    });
+    await recordAudit(tx, {
+      actor: input.startedBy,
+      subject: `rollout/${rollout.id}`,
+      body: {
+        kind: "rollout-started",
+        endpoint: rollout.endpoint,
+        planDigest: rollout.planDigest,
+        championVersionId: rollout.championVersion,
+        canaryVersionId: rollout.canaryVersion,
+      },
+    });
+    return opened(rollout);
+  });
+}
+
+const opened = ({ championVersion, plan }: Rollout): OpenedRollout => ({
+  hasChampion: championVersion !== null,
+  stepCount: plan.steps.length,
+  lookIntervalMs: plan.lookIntervalMs,
+  deadlineMs: plan.deadlineMs,
+  onDeadline: plan.onDeadline,
+});
+
+/** The champion's own quantile, frozen before the canary gets traffic, never below the plan's floor. */
+async function slowFrom(
+  database: Dependencies["database"],
+  endpoint: string,
+  modelVersion: string,
+  plan: RolloutPlan,
+): Promise<number | null> {
+  const guardrail = plan.guardrails.find((one) => one.name === "latency");
+  if (!guardrail) return null;
+  const since = new Date(Date.now() - LATENCY_WINDOW_MS);
+  const seen = await latencyQuantile(database, { endpoint, modelVersion, since, quantile: guardrail.quantile });
+  const measured = seen && seen.sampleCount >= LATENCY_MINIMUM_REQUESTS ? seen.latencyMs : 0;
+  return Math.max(guardrail.floorMs, measured);
+}
+
+/**
+ * Ends a rollout whose workflow is gone, as after a termination: its row would block the endpoint for ever. The caller runs under
+ * the endpoint's workflow id, so no other rollout of it can; one that began after this activity was scheduled is the successor of a
+ * caller that is gone itself, and stays.
+ */
+export async function closeOrphan(dependencies: Dependencies, endpoint: string): Promise<RolloutResult | null> {
+  const running = await findRunningRollout(dependencies.database, endpoint);
+  if (!running || running.startedAt.getTime() > Context.current().info.scheduledTimestampMs) return null;
+  const reason = "its workflow ended without closing it";
+  return closeRollout(dependencies, { rolloutId: running.id, status: "aborted", reason });
+}
