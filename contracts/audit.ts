@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { LIFECYCLE_STATUSES, ROLLOUT_STATUSES, STAGE_STATUSES, STAGES, VERDICTS } from "./names.ts";
+import { LIFECYCLE_STATUSES, ROLLOUT_STATUSES, STAGE_STATUSES, STAGES, VERDICTS, type Verdict } from "./names.ts";
 import { actorSchema, digestSchema } from "./primitives.ts";
 
 const versionId = z.string();
@@ -38,6 +38,8 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     digest: digestSchema,
     origin: z.string(),
     parentVersionId: versionId.nullable(),
+    /** Of the snapshot it was trained on; null for a version made from another one or registered by hand. */
+    trainingData: digestSchema.nullable(),
   }),
   z.strictObject({
     kind: z.literal("evaluation-recorded"),
@@ -46,6 +48,8 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     dataDigest: digestSchema,
     reportDigest: digestSchema.nullable(),
     verdict: z.enum(VERDICTS),
+    /** SHA-256 of the canonical JSON of `JudgedGate[]`, in order. */
+    gatesDigest: digestSchema,
   }),
   z.strictObject({
     kind: z.literal("approval-decided"),
@@ -98,6 +102,13 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     lifecycle: z.string().nullable(),
   }),
 ]);
+
+/** A gate as an evaluation's event commits to it: so the reasons can be shown offline and the event stays small. */
+export interface JudgedGate {
+  readonly metric: string;
+  readonly verdict: Verdict;
+  readonly reason: string;
+}
 
 export type AuditBody = z.output<typeof auditBodySchema>;
 export type AuditKind = AuditBody["kind"];

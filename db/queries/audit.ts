@@ -1,11 +1,12 @@
-import { asc, eq, gt, and, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
 
 import { auditEventSchema, type AuditBody } from "../../contracts/audit.ts";
 import { canonicalBytes, sha256 } from "../canonical.ts";
 import type { Database, Queryable, Transaction } from "../client.ts";
 import { auditEvent, auditHead } from "../schema/evidence.ts";
 
-const DEFAULT_STREAM = "modelwright";
+/** Where everything the product does is recorded. */
+export const DEFAULT_STREAM = "modelwright";
 
 export interface AuditRequest {
   readonly stream?: string;
@@ -62,12 +63,30 @@ export interface AuditVerification {
 
 const PAGE = 1000;
 
+/** An event that was found as it was recorded. */
+export interface VerifiedEvent {
+  readonly stream: string;
+  readonly seq: number;
+  /** The stored canonical bytes. */
+  readonly body: Uint8Array;
+}
+
+export interface AuditVerificationOptions {
+  /** All of them unless told. */
+  readonly stream?: string;
+  /** Told every event found right, in order, stream after stream, up to the first problem. */
+  readonly onEvent?: (event: VerifiedEvent) => void;
+}
+
 /**
  * Recomputes every hash of one stream, or of all, a page at a time and in one snapshot. A stream asked for by name that is
- * not there counts as missing. What it cannot see is a chain rewritten as a whole, head included: that takes a copy of the
- * head kept elsewhere.
+ * not there counts as missing. What it cannot see is a chain rewritten as a whole, head included: that takes a signed
+ * checkpoint kept elsewhere, which the events told to `onEvent` are compared with.
  */
-export async function verifyAudit(db: Database, stream?: string): Promise<AuditVerification> {
+export async function verifyAudit(
+  db: Database,
+  { stream, onEvent = () => undefined }: AuditVerificationOptions = {},
+): Promise<AuditVerification> {
   return await db.transaction(
     async (tx) => {
       const heads = await tx
@@ -80,7 +99,7 @@ export async function verifyAudit(db: Database, stream?: string): Promise<AuditV
       }
       let events = 0;
       for (const head of heads) {
-        const { right, problem } = await verifyStream(tx, head);
+        const { right, problem } = await verifyStream(tx, head, onEvent);
         events += right;
         if (problem) return { ok: false, events, problem: { stream: head.stream, ...problem } };
       }
@@ -95,7 +114,11 @@ interface StreamVerification {
   readonly problem?: Omit<AuditProblem, "stream">;
 }
 
-async function verifyStream(db: Queryable, head: typeof auditHead.$inferSelect): Promise<StreamVerification> {
+async function verifyStream(
+  db: Queryable,
+  head: typeof auditHead.$inferSelect,
+  onEvent: (event: VerifiedEvent) => void,
+): Promise<StreamVerification> {
   let hash: Uint8Array = Buffer.alloc(32);
   let seq = 0;
   for (;;) {
@@ -112,12 +135,35 @@ async function verifyStream(db: Queryable, head: typeof auditHead.$inferSelect):
       if (!asRecorded) return { right: seq, problem: { seq: event.seq, kind: "modified" } };
       hash = computed;
       seq = event.seq;
+      onEvent({ stream: head.stream, seq, body: event.body });
     }
     if (page.length < PAGE) break;
   }
   if (seq < head.seq) return { right: seq, problem: { seq: seq + 1, kind: "truncated" } };
   if (seq > head.seq || !head.hash.equals(hash)) return { right: seq, problem: { seq: head.seq, kind: "modified" } };
   return { right: seq };
+}
+
+/** An event as it is stored. */
+export interface StoredAuditEvent {
+  readonly seq: number;
+  readonly kind: string;
+  readonly subject: string;
+  readonly body: Uint8Array;
+}
+
+/** Events about any of the subjects, in the order of the stream. */
+export async function listAuditEvents(
+  db: Queryable,
+  { subjects, stream = DEFAULT_STREAM }: { readonly subjects: readonly string[]; readonly stream?: string },
+): Promise<StoredAuditEvent[]> {
+  const { seq, kind, subject, body } = auditEvent;
+  return await db
+    .select({ seq, kind, subject, body })
+    .from(auditEvent)
+    .where(and(eq(auditEvent.stream, stream), inArray(subject, [...subjects])))
+    .orderBy(asc(seq))
+    .limit(100_000);
 }
 
 /** As `lock_audit_head` writes it. */

@@ -52,7 +52,7 @@ describe("the audit chain", () => {
     });
     const numbers = (await Promise.all(writers)).flat().sort((a, b) => a - b);
     expect(numbers).toEqual(Array.from({ length: 80 }, (_, index) => index + 1));
-    expect(await verifyAudit(test.database, stream)).toEqual({ ok: true, events: 80 });
+    expect(await verifyAudit(test.database, { stream })).toEqual({ ok: true, events: 80 });
   });
 
   it("can be recomputed by anybody from the stored bytes", async () => {
@@ -80,7 +80,7 @@ describe("the audit chain", () => {
     });
     await expect(failing).rejects.toThrow("killed");
     expect(await record("next")).toBe(2);
-    expect(await verifyAudit(test.database, stream)).toEqual({ ok: true, events: 2 });
+    expect(await verifyAudit(test.database, { stream })).toEqual({ ok: true, events: 2 });
   });
 
   it.each([
@@ -95,7 +95,7 @@ describe("the audit chain", () => {
     for (const reason of ["first", "second", "third"]) await record(reason);
     await tamper("ALTER TABLE audit_event DROP CONSTRAINT IF EXISTS audit_event_check");
     await tamper(statement, [stream]);
-    expect(await verifyAudit(test.database, stream)).toEqual({
+    expect(await verifyAudit(test.database, { stream })).toEqual({
       ok: false,
       events: 1,
       problem: { stream, seq: 2, kind: "modified" },
@@ -110,7 +110,7 @@ describe("the audit chain", () => {
              WHERE stream = $1 AND seq = 2) AS forged WHERE stream = $1 AND seq = 2`,
       [stream],
     );
-    expect(await verifyAudit(test.database, stream)).toMatchObject({
+    expect(await verifyAudit(test.database, { stream })).toMatchObject({
       ok: false,
       problem: { seq: 3, kind: "modified" },
     });
@@ -119,14 +119,14 @@ describe("the audit chain", () => {
   it("finds an event missing in the middle, a cut tail, a forged head and a lost stream", async () => {
     for (const reason of ["first", "second", "third", "fourth"]) await record(reason);
     await tamper("DELETE FROM audit_event WHERE stream = $1 AND seq = 4", [stream]);
-    expect((await verifyAudit(test.database, stream)).problem).toEqual({ stream, seq: 4, kind: "truncated" });
+    expect((await verifyAudit(test.database, { stream })).problem).toEqual({ stream, seq: 4, kind: "truncated" });
     await tamper("UPDATE audit_head SET seq = 3 WHERE stream = $1", [stream]);
-    expect((await verifyAudit(test.database, stream)).problem).toEqual({ stream, seq: 3, kind: "modified" });
+    expect((await verifyAudit(test.database, { stream })).problem).toEqual({ stream, seq: 3, kind: "modified" });
     await tamper("DELETE FROM audit_event WHERE stream = $1 AND seq = 2", [stream]);
-    expect((await verifyAudit(test.database, stream)).problem).toEqual({ stream, seq: 2, kind: "missing" });
+    expect((await verifyAudit(test.database, { stream })).problem).toEqual({ stream, seq: 2, kind: "missing" });
     await tamper("DELETE FROM audit_event WHERE stream = $1", [stream]);
     await tamper("DELETE FROM audit_head WHERE stream = $1", [stream]);
-    expect((await verifyAudit(test.database, stream)).problem).toEqual({ stream, seq: 1, kind: "missing" });
+    expect((await verifyAudit(test.database, { stream })).problem).toEqual({ stream, seq: 1, kind: "missing" });
   });
 
   it("does not let the application insert an event that does not follow the head", async () => {
@@ -146,7 +146,7 @@ describe("the audit chain", () => {
       "audit_event_follows_head",
     );
     expect(await insert(1, zeros)).toBe("audit_event_pkey");
-    expect(await verifyAudit(test.database, stream)).toEqual({ ok: true, events: 1 });
+    expect(await verifyAudit(test.database, { stream })).toEqual({ ok: true, events: 1 });
   });
 
   it("is written with what it tells of, or not at all", async () => {
