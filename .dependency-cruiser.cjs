@@ -8,12 +8,25 @@ const folders = {
   db: { ours: ["contracts"], packages: ["drizzle-orm", "pg", "@types/pg", "canonicalize"] },
   adapters: {
     ours: ["contracts", "core"],
-    packages: ["onnxruntime-node", "onnxruntime-common", "@duckdb/node-api", "@observablehq/plot", "linkedom", "@temporalio/client"],
+    packages: [
+      "onnxruntime-node",
+      "onnxruntime-common",
+      "@duckdb/node-api",
+      "@observablehq/plot",
+      "linkedom",
+      "@temporalio/client",
+    ],
   },
-  activities: { ours: ["contracts", "core", "db", "adapters"], packages: ["@temporalio/activity", "@temporalio/common"] },
+  activities: {
+    ours: ["contracts", "core", "db", "adapters"],
+    packages: ["@temporalio/activity", "@temporalio/common"],
+  },
   workflows: { ours: ["contracts", "activities"], packages: ["@temporalio/workflow"] },
   serving: { ours: ["contracts", "core", "db", "adapters"], packages: [] },
-  client: { ours: ["contracts", "workflows", "db"], packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"] },
+  client: {
+    ours: ["contracts", "workflows", "db"],
+    packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"],
+  },
   cli: { ours: ["contracts", "core", "adapters", "client", "local"], packages: ["commander", "tsx"] },
 };
 
@@ -42,12 +55,21 @@ module.exports = {
       from: { path: "^contracts/(names|failures)\\.ts$" },
       to: {},
     },
-    { name: "composition-is-not-imported-by-cli-only-parts", severity: "error", from: { path: "^(workers|local)/" }, to: { path: "^cli/" } },
+    {
+      name: "composition-is-not-imported-by-cli-only-parts",
+      severity: "error",
+      from: { path: "^(workers|local)/" },
+      to: { path: "^cli/" },
+    },
     { name: "no-circle", severity: "error", from: {}, to: { circular: true } },
     { name: "no-unresolved", severity: "error", from: {}, to: { couldNotResolve: true } },
   ],
   options: {
     // @bufbuild/protobuf has no CommonJS-style entry for its subpaths.
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"] },
-    doNotFollow: { path: "node_modules" }, tsPreCompilationDeps: true, tsConfig: { fileName: "tsconfig.json" }, parser: "swc" },
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    parser: "swc",
+  },
 };

@@ -25,7 +25,8 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
   if (!parsed.success) {
     throw new Error(`environment: ${z.prettifyError(parsed.error)}; \`modelwright up\` sets these for you`);
   }
-  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, MODELWRIGHT_DATA_DIR, MODELWRIGHT_CACHE_DIR } = parsed.data;
+  const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, MODELWRIGHT_DATA_DIR, MODELWRIGHT_CACHE_DIR } =
+    parsed.data;
   return {
     databaseUrl: DATABASE_URL,
     temporalAddress: TEMPORAL_ADDRESS,

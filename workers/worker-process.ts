@@ -20,7 +20,9 @@ export interface WorkerTools {
  */
 export async function runWorkerProcess(options: {
   readonly maximumConnections: number;
-  readonly create: (tools: WorkerTools) => Promise<{ readonly worker: Worker; readonly started?: (signal: AbortSignal) => Promise<void> }>;
+  readonly create: (
+    tools: WorkerTools,
+  ) => Promise<{ readonly worker: Worker; readonly started?: (signal: AbortSignal) => Promise<void> }>;
 }): Promise<void> {
   const environment = parseEnvironment(process.env);
   Runtime.install({ logger: new DefaultLogger("WARN"), shutdownSignals: [] });
