@@ -84,7 +84,7 @@ function judgeRatio(tallies: readonly GuardrailTally[], maximumRatio: number): G
 }
 
 /** Registry of guardrails: one rule each, one line here. */
-export const guardrails = {
+const guardrails = {
   "error-rate": errorRate,
   latency,
   "wrong-label-rate": wrongLabelRate,

@@ -11,11 +11,6 @@ export async function registerArtifact(tx: Transaction, values: Omit<Artifact, "
   await tx.insert(artifact).values(values).onConflictDoNothing();
 }
 
-export async function findArtifact(db: Queryable, digest: string): Promise<Artifact | null> {
-  const [found] = await db.select().from(artifact).where(eq(artifact.digest, digest));
-  return found ?? null;
-}
-
 /** Records what a dataset artifact is and where it came from; the first record stays. Its artifact is registered before. */
 export async function recordSnapshot(tx: Transaction, values: Omit<DatasetSnapshot, "createdAt">): Promise<void> {
   await tx.insert(datasetSnapshot).values(values).onConflictDoNothing();

@@ -6,7 +6,7 @@ import { buildGraph } from "../../../core/onnx/build.ts";
 import { serializeModel } from "../../../core/onnx/model.ts";
 import { createRandom } from "../../../core/stats/random.ts";
 
-export const AIRPORTS = ["ABQ", "BOS", "CVG", "DEN"];
+const AIRPORTS = ["ABQ", "BOS", "CVG", "DEN"];
 
 export const signature: ModelSignature = modelSignatureSchema.parse({
   inputs: [
