@@ -209,7 +209,8 @@ async function awaitChecks({ screen, modelwright, signal }: Story, monitorId: st
     );
     const marks = { stable: "·", drifted: "█", insufficient: "?" } as const;
     screen.live([
-      `nights ${checks.map((check) => marks[check.verdict]).join("")}  ${checks.length} of ${wanted}  (· stable, █ drifted, ? insufficient)`,
+      `  ${checks.map((check) => marks[check.verdict]).join("")}  ${checks.length} of ${wanted} nights`,
+      "  · stable   █ drifted   ? insufficient",
     ]);
     if (checks.length >= wanted) {
       screen.settle();
