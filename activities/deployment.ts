@@ -137,6 +137,7 @@ export async function restoreFormerChampion(
           championVersionId: former.id,
           canaryVersionId: null,
           canaryShare: 0,
+          evaluations: [...advanced.evaluations],
           reason: `rollback: ${reason}`,
         },
       });

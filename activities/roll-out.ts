@@ -140,6 +140,7 @@ async function move(tx: Transaction, rollout: Rollout, routing: Routing | undefi
       championVersionId: to.champion,
       canaryVersionId: to.canary,
       canaryShare: to.share,
+      evaluations: [...advanced.evaluations],
       reason: to.reason,
     },
   });

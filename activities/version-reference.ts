@@ -38,6 +38,7 @@ export async function recordVersion(
       origin: version.origin,
       parentVersionId: version.parentVersion,
       trainingData,
+      lifecycle: version.lifecycle,
     },
   });
   return version;

@@ -40,6 +40,8 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     parentVersionId: versionId.nullable(),
     /** Of the snapshot it was trained on; null for a version made from another one or registered by hand. */
     trainingData: digestSchema.nullable(),
+    /** The one that made it; null for a version registered by hand. */
+    lifecycle: z.string().nullable(),
   }),
   z.strictObject({
     kind: z.literal("evaluation-recorded"),
@@ -78,6 +80,8 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     canaryVersionId: versionId.nullable(),
     /** Basis points. */
     canaryShare: z.int(),
+    /** The passing evaluations by which these versions may serve; none where none was asked for and none was there. */
+    evaluations: z.array(z.strictObject({ versionId, evaluationId: z.string() })),
     reason: z.string(),
   }),
   z.strictObject({

@@ -28,6 +28,13 @@ export interface EpochRequest {
 export interface AdvanceResult {
   readonly outcome: "advanced" | "stale";
   readonly epoch: number;
+  /** The passing evaluations by which its versions may serve; none when stale. */
+  readonly evaluations: readonly EpochEvidence[];
+}
+
+export interface EpochEvidence {
+  readonly versionId: string;
+  readonly evaluationId: string;
 }
 
 /**
@@ -38,7 +45,9 @@ export interface AdvanceResult {
 export async function advanceEpoch(tx: Transaction, request: EpochRequest): Promise<AdvanceResult> {
   const [current] = await tx.select().from(endpoint).where(eq(endpoint.name, request.endpoint)).for("update");
   if (!current) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${request.endpoint}` });
-  if (current.currentEpoch !== request.expectedEpoch) return { outcome: "stale", epoch: current.currentEpoch };
+  if (current.currentEpoch !== request.expectedEpoch) {
+    return { outcome: "stale", epoch: current.currentEpoch, evaluations: [] };
+  }
   await refuseSecondWriter(tx, request);
 
   const epoch = request.expectedEpoch + 1;
@@ -55,13 +64,13 @@ export async function advanceEpoch(tx: Transaction, request: EpochRequest): Prom
     reason: request.reason,
     createdBy: request.createdBy,
   });
-  await recordEvidence(tx, { ...request, epoch, environment: current.environment });
+  const evaluations = await recordEvidence(tx, { ...request, epoch, environment: current.environment });
   const lease = request.canaryVersion === null ? null : request.leaseMs;
   await tx
     .update(endpoint)
     .set({ leaseUntil: sql`clock_timestamp() + ${lease}::float8 * interval '1 millisecond'` })
     .where(eq(endpoint.name, request.endpoint));
-  return { outcome: "advanced", epoch };
+  return { outcome: "advanced", epoch, evaluations };
 }
 
 async function refuseSecondWriter(tx: Transaction, request: EpochRequest): Promise<void> {
@@ -78,13 +87,19 @@ async function refuseSecondWriter(tx: Transaction, request: EpochRequest): Promi
 async function recordEvidence(
   tx: Transaction,
   request: EpochRequest & { readonly epoch: number; readonly environment: string },
-): Promise<void> {
+): Promise<EpochEvidence[]> {
   const ids = [request.championVersion, request.canaryVersion].filter((id) => id !== null);
-  const versions = await tx.select().from(modelVersion).where(inArray(modelVersion.id, ids));
+  const versions = await tx
+    .select()
+    .from(modelVersion)
+    .where(inArray(modelVersion.id, ids))
+    .orderBy(modelVersion.number);
   const [policy] = await tx.select().from(environment).where(eq(environment.name, request.environment));
+  const evaluations: EpochEvidence[] = [];
   for (const version of versions) {
     const evidence = await findPassingEvaluation(tx, version.id);
     if (evidence) {
+      evaluations.push({ versionId: version.id, evaluationId: evidence.id });
       await tx.insert(promotion).values({
         endpoint: request.endpoint,
         epoch: request.epoch,
@@ -99,4 +114,5 @@ async function recordEvidence(
       });
     }
   }
+  return evaluations;
 }

@@ -38,7 +38,7 @@ export interface PredictionExplanation {
   /** Gates of that evaluation, in order. */
   readonly gates: readonly { readonly metric: string; readonly verdict: Verdict; readonly reason: string }[];
   /** The lifecycle that made the version; null for one registered by hand. */
-  readonly lifecycle: Omit<LifecycleSummary, "specDigest" | "statusAt" | "failureCode"> | null;
+  readonly lifecycle: Omit<LifecycleSummary, "statusAt" | "failureCode"> | null;
   readonly approval: Approval | null;
   readonly snapshots: readonly UsedSnapshot[];
 }
@@ -59,6 +59,7 @@ export async function explainPrediction(db: Queryable, inferenceId: string): Pro
       lifecycle: {
         id: lifecycle.id,
         model: lifecycle.model,
+        specDigest: lifecycle.specDigest,
         startedBy: lifecycle.startedBy,
         reason: lifecycle.reason,
         causedBy: lifecycle.causedBy,

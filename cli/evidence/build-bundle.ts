@@ -1,0 +1,90 @@
+import type { StoredAuditEvent } from "../../client/index.ts";
+import {
+  BUNDLE_FORMAT,
+  BUNDLE_LIMIT_BYTES,
+  type EvidenceBundle,
+  type EvidenceFacts,
+} from "../../contracts/evidence.ts";
+import { encodeBase64, type SignedCheckpoint } from "../../core/audit/checkpoint.ts";
+import type { MerkleTree } from "../../core/audit/merkle-tree.ts";
+import { Failure } from "../../contracts/failures.ts";
+import { collectFacts, belongsToStory, subjectsOf } from "./collect-facts.ts";
+import type { ExplainedPrediction } from "../load-prediction.ts";
+
+/** Earlier checkpoints a bundle carries, the newest: one of them should be known to whoever reads it. */
+const EARLIER_COUNT = 24;
+
+export interface BundleInput {
+  readonly explained: ExplainedPrediction;
+  /** Of every subject in `subjectsOf`. */
+  readonly events: readonly StoredAuditEvent[];
+  readonly tree: MerkleTree;
+  /** Checkpoints the log continues, and at least one. */
+  readonly checkpoints: readonly SignedCheckpoint[];
+  /** The notes they were read from, in the same order. */
+  readonly notes: readonly string[];
+  readonly publicKey: string;
+}
+
+export { subjectsOf };
+
+/**
+ * A bundle of at most 100 KB. Events beyond those its facts stand on are left out, the oldest first, when it would be larger; how
+ * many is said. @throws INPUT_INVALID when the newest checkpoint does not cover a fact's event
+ */
+export function buildBundle(input: BundleInput): EvidenceBundle {
+  const { explained, tree, checkpoints, notes, publicKey } = input;
+  const newest = checkpoints.reduce((largest, one) => (one.size >= largest.size ? one : largest));
+  const epoch = explained.explanation.epoch.epoch;
+  const story = input.events.filter((event) => belongsToStory(event, epoch));
+  const facts = collectFacts(explained, story);
+  const needed = new Set(eventsOf(facts));
+  const uncovered = [...needed].filter((seq) => seq > newest.size);
+  if (uncovered.length > 0) {
+    const problems = `the newest checkpoint covers ${newest.size} events and event ${Math.min(...uncovered)} is needed; sign a new one with --key FILE, or with \`modelwright audit checkpoint\``;
+    throw new Failure("INPUT_INVALID", {
+      where: `prediction/${explained.explanation.prediction.inferenceId}`,
+      problems,
+    });
+  }
+  const earlier = checkpoints
+    .map(({ size }, index) => ({ size, note: notes[index] ?? "" }))
+    .filter(({ size }) => size < newest.size)
+    .slice(-EARLIER_COUNT)
+    .map(({ size, note }) => ({ checkpoint: note, proof: tree.consistencyProof(size, newest.size).map(encodeBase64) }));
+  const covered = story.filter(({ seq }) => seq <= newest.size);
+  const withContext = (context: readonly StoredAuditEvent[]): EvidenceBundle => ({
+    format: BUNDLE_FORMAT,
+    publicKey,
+    checkpoint: notes[checkpoints.indexOf(newest)] ?? "",
+    earlier,
+    events: covered
+      .filter((event) => needed.has(event.seq) || context.includes(event))
+      .map(({ seq, body }) => ({
+        seq,
+        body: encodeBase64(body),
+        proof: tree.inclusionProof(seq - 1, newest.size).map(encodeBase64),
+      })),
+    eventsLeftOut: story.filter((event) => !needed.has(event.seq) && !context.includes(event)).length,
+    facts,
+  });
+  let context = covered.filter(({ seq }) => !needed.has(seq));
+  let bundle = withContext(context);
+  while (context.length > 0 && sizeOf(bundle) > BUNDLE_LIMIT_BYTES) {
+    context = context.slice(Math.ceil(context.length / 8));
+    bundle = withContext(context);
+  }
+  return bundle;
+}
+
+/** As it is written to the file. */
+export const bundleText = (bundle: EvidenceBundle): string => `${JSON.stringify(bundle, null, 1)}\n`;
+
+const sizeOf = (bundle: EvidenceBundle) => new TextEncoder().encode(bundleText(bundle)).length;
+
+function eventsOf(facts: EvidenceFacts): number[] {
+  const { epoch, version, parent, evaluation, approval, lifecycle, trainingData } = facts;
+  return [epoch, version, parent, evaluation, approval, lifecycle, ...trainingData]
+    .map((fact) => fact?.event)
+    .filter((seq): seq is number => typeof seq === "number");
+}
