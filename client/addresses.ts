@@ -11,6 +11,8 @@ export interface Addresses {
   readonly temporalNamespace: string;
   /** Null when only the environment named the rest. */
   readonly gateway: string | null;
+  /** Host and port of the gateway's gRPC interface; null as the gateway's. */
+  readonly grpc: string | null;
   readonly temporalUi: string | null;
   readonly dataDir: string | null;
 }
@@ -19,6 +21,7 @@ const STACK_FILE = "stack.json";
 
 const stackFileSchema = z.object({
   gateway: z.string(),
+  grpc: z.string().nullable(),
   temporal: z.string(),
   temporalNamespace: z.string(),
   temporalUi: z.string().nullable(),
@@ -40,6 +43,7 @@ export async function findAddresses(environment: NodeJS.ProcessEnv = process.env
       temporal,
       temporalNamespace: environment["TEMPORAL_NAMESPACE"] ?? "default",
       gateway: environment["GATEWAY_URL"] ?? null,
+      grpc: null,
       temporalUi: null,
       dataDir: environment["MODELWRIGHT_DATA_DIR"] ?? null,
     };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { BASIS_POINTS, type Arm } from "./names.ts";
 import { digestSchema, instantSchema } from "./primitives.ts";
-import { modelSignatureSchema } from "./signature.ts";
+import { datatypeSchema, modelSignatureSchema } from "./signature.ts";
 
 /** Headers of the gateway's own; lower case as node:http gives them. */
 export const INFERENCE_HEADERS = {
@@ -50,13 +50,17 @@ export type RoutingSnapshot = z.output<typeof routingSnapshotSchema>;
 
 /** One row of a request in the prediction log. */
 export interface PredictionRecord {
-  /** Id of the request, and `/i` after it for row i where the request had several. */
+  /**
+   * Id of the request, and `/i` after it for row i where the request had several. The id names what the client got: where the
+   * champion took over, the canary's error stands under the id and `/canary`.
+   */
   readonly inferenceId: string;
   readonly endpoint: string;
   readonly epoch: number;
   /**
-   * True when the epoch's shares decided the arm. False when the client named the version, or the canary's lease was over or
-   * its process not up: such a row is no evidence, because a canary that could not be chosen cannot have done better.
+   * True when the epoch's shares decided the arm. False when the client named the version, the champion took over from the
+   * canary, or the canary's lease was over or its process not up: such a row is no evidence, because a canary that could not
+   * be chosen cannot have done better.
    */
   readonly assigned: boolean;
   readonly arm: Arm;
@@ -65,7 +69,10 @@ export interface PredictionRecord {
   readonly routingKeyHash: string | null;
   /** Database time as the gateway measured it. */
   readonly at: Date;
-  /** Of the whole request: from its last byte read to the answer. */
+  /**
+   * Of the whole request: from its last byte read to the answer. Where the champion took over from its canary, the
+   * champion's own part.
+   */
   readonly latencyMs: number;
   /** `error` is the model's or the gateway's; requests that break the protocol are not logged. */
   readonly outcome: "ok" | "error";
@@ -93,3 +100,96 @@ export const feedbackRequestSchema = z.strictObject({
     .max(10_000),
 });
 export type FeedbackRequest = z.output<typeof feedbackRequestSchema>;
+
+/** Triton's repository index; an empty body asks for all. */
+export const repositoryIndexRequestSchema = z.object({ ready: z.boolean().optional() });
+
+/** An error of the protocol: words for people. */
+const errorSchema = z.object({ error: z.string() });
+
+const tensorMetadataSchema = z.object({ name: z.string(), datatype: datatypeSchema, shape: z.array(z.int().min(-1)) });
+
+const parametersSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+
+const inferTensorSchema = z.object({
+  name: z.string().min(1),
+  datatype: datatypeSchema,
+  shape: z.array(z.int().min(0)).min(1).max(32),
+  parameters: parametersSchema.optional(),
+  /** Row-major, flat or nested as the shape says; absent where the bytes follow in binary. */
+  data: z.array(z.unknown()).optional(),
+});
+
+const durationSchema = z.object({ count: z.int().min(0), ns: z.int().min(0) });
+
+/**
+ * Bodies of the gateway's HTTP interface, for its OpenAPI document. They describe: an infer request is read by
+ * `serving/protocol`, which keeps 64-bit integers whole and says more than a schema could.
+ */
+const BODIES = {
+  Error: errorSchema,
+  ServerLive: z.object({ live: z.boolean() }),
+  ServerReady: z.object({ ready: z.boolean(), live: z.boolean() }),
+  ServerMetadata: z.object({ name: z.string(), version: z.string(), extensions: z.array(z.string()) }),
+  ModelReady: z.object({ name: z.string(), ready: z.boolean() }),
+  ModelMetadata: z.object({
+    name: z.string(),
+    versions: z.array(z.string()),
+    platform: z.string(),
+    inputs: z.array(tensorMetadataSchema),
+    outputs: z.array(tensorMetadataSchema),
+    /** `columns`: what a request of raw columns names. */
+    parameters: z.object({ columns: z.array(z.string()) }),
+  }),
+  InferRequest: z.object({
+    id: z
+      .string()
+      .max(180)
+      .regex(/^[\x20-\x7e]*$/, "printable ASCII")
+      .optional(),
+    /** `routing_key`, `content_type` (tensors, columns), `binary_data_output`. */
+    parameters: parametersSchema.optional(),
+    inputs: z.array(inferTensorSchema).min(1),
+    outputs: z.array(z.object({ name: z.string().min(1), parameters: parametersSchema.optional() })).optional(),
+  }),
+  InferResponse: z.object({
+    model_name: z.string(),
+    model_version: z.string(),
+    id: z.string(),
+    outputs: z.array(inferTensorSchema),
+  }),
+  ModelStatistics: z.object({
+    model_stats: z.array(
+      z.object({
+        name: z.string(),
+        version: z.string(),
+        last_inference: z.int().min(0),
+        inference_count: z.int().min(0),
+        execution_count: z.int().min(0),
+        inference_stats: z.object({ success: durationSchema, fail: durationSchema }),
+      }),
+    ),
+  }),
+  RepositoryIndexRequest: repositoryIndexRequestSchema,
+  RepositoryIndex: z.array(
+    z.object({
+      name: z.string(),
+      version: z.string(),
+      state: z.enum(["READY", "LOADING", "UNAVAILABLE"]),
+      reason: z.string(),
+    }),
+  ),
+  FeedbackRequest: feedbackRequestSchema,
+  /** How many labels came, and what became of them. */
+  FeedbackOutcome: z.record(z.string(), z.int().min(0)),
+};
+export type BodyName = keyof typeof BODIES;
+
+/** The bodies as JSON Schema by name, as they travel. */
+export function describeBodies(): Readonly<Record<BodyName, object>> {
+  const described = Object.entries(BODIES).map(([name, schema]) => {
+    const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", target: "draft-2020-12" });
+    return [name, rest] as const;
+  });
+  return Object.fromEntries(described) as Record<BodyName, object>;
+}

@@ -12,8 +12,8 @@ import { replaceWhole } from "./whole-file.ts";
 /** Where a running stack can be reached; what `up --json` prints and `<dataDir>/stack.json` holds. */
 export interface StackAddresses {
   readonly gateway: string;
-  /** Of the gateway's gRPC interface; `null` while it has none. */
-  readonly grpc: string | null;
+  /** Host and port of the gateway's gRPC interface. */
+  readonly grpc: string;
   readonly temporal: string;
   readonly temporalNamespace: string;
   /** `null` when the environment named the server. */
@@ -107,20 +107,26 @@ async function childSpecs({ servers, env, database }: ChildContext): Promise<rea
   delete childEnv["DATABASE_ADMIN_URL"];
   delete childEnv["DATABASE_APPLICATION_PASSWORD"];
   // Chosen here and not by the gateway: clients keep the address they were given when the gateway is started again.
-  const asked = env["GATEWAY_PORT"] ?? "0";
-  const port = asked === "0" ? String(await servers.ports.choose("gateway")) : asked;
+  const choose = async (asked: string, name: string): Promise<string> =>
+    asked === "0" ? String(await servers.ports.choose(name)) : asked;
+  const gatewayEnv = {
+    ...childEnv,
+    GATEWAY_PORT: await choose(env["GATEWAY_PORT"] ?? "0", "gateway"),
+    GRPC_PORT: await choose(env["GRPC_PORT"] ?? "0", "grpc"),
+  };
   return [
     { name: "control", entry: "workers/control.ts", env: childEnv },
     { name: "compute", entry: "workers/compute.ts", env: childEnv },
-    { name: "gateway", entry: "serving/main.ts", env: { ...childEnv, GATEWAY_PORT: port } },
+    { name: "gateway", entry: "serving/main.ts", env: gatewayEnv },
   ];
 }
 
 function addressesOf(servers: Servers, database: string, gateway: SupervisedChild | undefined): StackAddresses {
   const { temporal, dataDir } = servers;
+  const ready = gateway?.ready ?? {};
   return {
-    gateway: httpOf(gateway?.ready ?? {}),
-    grpc: null,
+    gateway: addressIn(ready, "http", (found) => URL.canParse(found)),
+    grpc: addressIn(ready, "grpc", (found) => URL.canParse(`dns://${found}`)),
     temporal: temporal.address,
     temporalNamespace: temporal.namespace,
     temporalUi: temporal.uiUrl,
@@ -129,12 +135,16 @@ function addressesOf(servers: Servers, database: string, gateway: SupervisedChil
   };
 }
 
-function httpOf(ready: Readonly<Record<string, unknown>>): string {
-  const { http } = ready;
-  if (typeof http === "string" && URL.canParse(http)) return http;
+function addressIn(
+  ready: Readonly<Record<string, unknown>>,
+  name: "http" | "grpc",
+  isAddress: (found: string) => boolean,
+): string {
+  const found = ready[name];
+  if (typeof found === "string" && isAddress(found)) return found;
   throw new Failure("STACK_NOT_STARTED", {
     what: "gateway",
-    reason: `its ready line names no address (http is ${JSON.stringify(http)})`,
+    reason: `its ready line names no address (${name} is ${JSON.stringify(found)})`,
     wayOut: "see gateway.log in the logs folder of the data directory",
   });
 }

@@ -1,11 +1,14 @@
 import type { FeedbackRequest, PredictionRecord } from "../contracts/inference.ts";
 import { createDatabaseClock } from "./database-clock.ts";
-import { createHandlers, type FeedbackOutcome } from "./handlers.ts";
-import { startHttpServer } from "./http/server.ts";
+import { createHandlers, type FeedbackOutcome, type HandlerParts } from "./handlers.ts";
+import { startGrpcServer, type GrpcServer } from "./grpc/server.ts";
+import { createGrpcService } from "./grpc/service.ts";
+import { startHttpServer, type HttpServer } from "./http/server.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPredictionLog, type PredictionLogOptions } from "./prediction-log.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
+import { createStatistics } from "./statistics.ts";
 import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
 
 export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "graceMs" | "retryMs" | "process"> {
@@ -19,8 +22,10 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly host?: string;
   /** 0, the default: any free one. */
   readonly port?: number;
+  /** 0, the default: any free one. */
+  readonly grpcPort?: number;
   readonly pollMs?: number;
-  /** 32 MiB by default. */
+  /** Of an HTTP body and of a gRPC message; 32 MiB by default. */
   readonly bodyLimitBytes?: number;
   /** How long clients are told to close before the gateway does; 300 ms by default. */
   readonly drainMs?: number;
@@ -30,21 +35,27 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
 
 export interface Gateway {
   readonly url: string;
+  /** Host and port of the same protocol over gRPC. */
+  readonly grpcAddress: string;
   /** Answers what has come, writes the prediction log out, ends the model processes. */
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a gateway: it answers HTTP once the routes it could learn of are served. */
+/** Starts a gateway: it answers HTTP and gRPC once the routes it could learn of are served. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const say = options.onLine ?? (() => undefined);
   const onProblem = createProblemLine(say);
   const clock = createDatabaseClock();
   const metrics = createMetrics();
+  const statistics = createStatistics();
   let draining = false;
 
   const pool = createVersionPool({
     ...options,
-    onBatch: (label, { rowCount }) => metrics.countBatch(label, rowCount),
+    onBatch: (label, { versionId }, { rowCount }) => {
+      metrics.countBatch(label, rowCount);
+      statistics.countExecution(versionId);
+    },
     onExit: (label, exit) => {
       metrics.countExit(label);
       say(`model ${label}: its process ended (${exit}) and is started again`);
@@ -69,35 +80,70 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
 
   await routes.start();
-  const server = await startHttpServer({
-    routes: createHandlers({
-      routes,
-      clock,
-      log,
-      metrics,
-      recordFeedback: options.recordFeedback,
-      isDraining: () => draining,
-    }),
-    host: options.host ?? "127.0.0.1",
-    port: options.port ?? 0,
-    bodyLimitBytes: options.bodyLimitBytes ?? 32 * 2 ** 20,
-    onBug: (thrown) => say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
-  }).catch(async (thrown: unknown) => {
+  const parts: HandlerParts = {
+    routes,
+    clock,
+    log,
+    metrics,
+    statistics,
+    recordFeedback: options.recordFeedback,
+    isReady: () => routes.ready() && !draining,
+  };
+  const servers = await startServers(options, parts, say).catch(async (thrown: unknown) => {
     await routes.stop();
     await pool.close();
     throw thrown;
   });
 
   return {
-    url: server.url,
+    url: servers.http.url,
+    grpcAddress: servers.grpc.address,
     stop: async () => {
       draining = true;
-      await server.stop(options.drainMs ?? 300);
+      const drainMs = options.drainMs ?? 300;
+      await Promise.all([servers.http.stop(drainMs), servers.grpc.stop(drainMs)]);
       await routes.stop();
       await log.close();
       await pool.close();
     },
   };
+}
+
+interface Servers {
+  readonly http: HttpServer;
+  readonly grpc: GrpcServer;
+}
+
+/** Both or none. */
+async function startServers(
+  options: GatewayOptions,
+  parts: HandlerParts,
+  say: (line: string) => void,
+): Promise<Servers> {
+  const shared = {
+    host: options.host ?? "127.0.0.1",
+    onBug: (thrown: unknown) => say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
+  };
+  const limitBytes = options.bodyLimitBytes ?? 32 * 2 ** 20;
+  const http = await startHttpServer({
+    ...shared,
+    routes: createHandlers(parts),
+    port: options.port ?? 0,
+    bodyLimitBytes: limitBytes,
+  });
+  try {
+    const service = createGrpcService(parts, shared.onBug);
+    const grpc = await startGrpcServer({
+      service,
+      host: shared.host,
+      port: options.grpcPort ?? 0,
+      messageLimitBytes: limitBytes,
+    });
+    return { http, grpc };
+  } catch (thrown) {
+    await http.stop(0);
+    throw thrown;
+  }
 }
 
 const REPEAT_AFTER_MS = 10_000;

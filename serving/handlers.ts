@@ -1,17 +1,17 @@
-import { feedbackRequestSchema, INFERENCE_HEADERS, type FeedbackRequest } from "../contracts/inference.ts";
-import { Failure } from "../contracts/failures.ts";
-import { featureColumns } from "../core/data/feature-columns.ts";
-import { chooseVersion } from "./choose-arm.ts";
-import { answerJson, type Answer } from "./http/answer.ts";
-import type { Route } from "./http/router.ts";
-import type { Handler, HttpRequest } from "./http/server.ts";
-import { infer, type InferenceParts } from "./infer.ts";
+import { feedbackRequestSchema, repositoryIndexRequestSchema, type FeedbackRequest } from "../contracts/inference.ts";
+import { findApplied, isModelReady, listVersions, readMetadata, readStatistics } from "./endpoints.ts";
 import { createGauges } from "./gauges.ts";
+import { answerInference } from "./http-inference.ts";
+import { answerJson, type Answer } from "./http/answer.ts";
+import type { Handler, HttpRequest } from "./http/server.ts";
+import type { InferenceParts } from "./infer.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import { describeApi, type DescribedRoute, type Operation } from "./openapi.ts";
 import type { PredictionLog } from "./prediction-log.ts";
 import { invalid } from "./protocol/json-data.ts";
-import { describeModel, SERVER_METADATA } from "./protocol/metadata.ts";
-import type { AppliedRoute, ServingRoutes } from "./routing-table.ts";
+import { SERVER_METADATA } from "./protocol/metadata.ts";
+import type { ServingRoutes } from "./routing-table.ts";
+import type { InferenceStatistics } from "./statistics.ts";
 
 /** What became of labels; every label is counted once. */
 export type FeedbackOutcome = Readonly<Record<string, number>>;
@@ -20,91 +20,128 @@ export interface HandlerParts extends InferenceParts {
   readonly routes: ServingRoutes;
   readonly log: PredictionLog;
   readonly metrics: GatewayMetrics;
+  readonly statistics: InferenceStatistics;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
-  readonly isDraining: () => boolean;
+  readonly isReady: () => boolean;
 }
 
-/** Every path of the gateway. */
-export function createHandlers(parts: HandlerParts): readonly Route<Handler>[] {
-  const applied = (request: HttpRequest) => findApplied(parts.routes, request.parameters["model"] ?? "");
-  const isReady = () => parts.routes.ready() && !parts.isDraining();
-  const get = (path: string, handler: Handler) => ({ method: "GET" as const, path, handler });
-  const post = (path: string, handler: Handler) => ({ method: "POST" as const, path, handler });
-  const metadata: Handler = (request) => answerJson(200, readMetadata(applied(request), request.parameters["version"]));
-  const readiness: Handler = (request) => modelReady(applied(request), request.parameters["version"]);
-  const inference: Handler = (request) =>
-    infer(parts, {
-      applied: applied(request),
-      version: request.parameters["version"] ?? null,
-      body: request.body,
-      headerLength: readHeaderLength(request.headers[INFERENCE_HEADERS.headerLength]),
-      routingKey: firstValue(request.headers[INFERENCE_HEADERS.routingKey]),
-    });
+type Routes = readonly DescribedRoute<Handler>[];
+
+const get = (path: string, operation: Operation, handler: Handler) =>
+  ({ method: "GET", path, operation, handler }) as const;
+const post = (path: string, operation: Operation, handler: Handler) =>
+  ({ method: "POST", path, operation, handler }) as const;
+
+/** Every path of the gateway, and the document that describes them. */
+export function createHandlers(parts: HandlerParts): Routes {
+  const routes: Routes = [
+    ...serverRoutes(parts),
+    // An endpoint, or one of its versions: asked the same way.
+    ...["/v2/models/{model}", "/v2/models/{model}/versions/{version}"].flatMap((path) => modelRoutes(parts, path)),
+    get("/v2/openapi.json", { summary: "This document", answer: { type: "application/json" } }, () =>
+      answerJson(200, document),
+    ),
+  ];
+  const document = describeApi(routes);
+  return routes;
+}
+
+function serverRoutes(parts: HandlerParts): Routes {
+  const { routes, isReady } = parts;
   return [
-    get("/v2", () => answerJson(200, SERVER_METADATA)),
-    get("/v2/health/live", () => answerJson(200, { live: true })),
-    get("/v2/health/ready", () => answerJson(isReady() ? 200 : 503, { ready: isReady(), live: true })),
-    get("/v2/models/{model}", metadata),
-    get("/v2/models/{model}/versions/{version}", metadata),
-    get("/v2/models/{model}/ready", readiness),
-    get("/v2/models/{model}/versions/{version}/ready", readiness),
-    post("/v2/models/{model}/infer", inference),
-    post("/v2/models/{model}/versions/{version}/infer", inference),
-    post("/v2/feedback", async ({ body }) => answerJson(200, await parts.recordFeedback(readFeedback(body)))),
-    get("/metrics", () => answerMetrics(parts)),
+    get("/v2", { summary: "What this server is", answer: "ServerMetadata" }, () => answerJson(200, SERVER_METADATA)),
+    get("/v2/health/live", { summary: "Whether it lives", answer: "ServerLive" }, () =>
+      answerJson(200, { live: true }),
+    ),
+    get(
+      "/v2/health/ready",
+      { summary: "Whether it takes requests", answer: "ServerReady", mayBeUnready: true },
+      (): Answer => answerJson(isReady() ? 200 : 503, { ready: isReady(), live: true }),
+    ),
+    post(
+      "/v2/repository/index",
+      {
+        summary: "Versions that are served, or should be",
+        request: { body: "RepositoryIndexRequest", required: false },
+        answer: "RepositoryIndex",
+      },
+      ({ body }) => {
+        const { ready } = body.length === 0 ? {} : parseBody("repository index", repositoryIndexRequestSchema, body);
+        return answerJson(200, listVersions(routes, { readyOnly: ready ?? false }));
+      },
+    ),
+    post(
+      "/v2/feedback",
+      {
+        summary: "Labels of earlier predictions",
+        request: { body: "FeedbackRequest", required: true },
+        answer: "FeedbackOutcome",
+      },
+      async ({ body }) => {
+        const { feedback } = parseBody("feedback", feedbackRequestSchema, body);
+        return answerJson(200, await parts.recordFeedback(feedback));
+      },
+    ),
+    get("/metrics", { summary: "Counters for Prometheus", answer: { type: "text/plain" } }, () => answerMetrics(parts)),
   ];
 }
 
-function findApplied(routes: ServingRoutes, endpoint: string): AppliedRoute {
-  const applied = routes.route(endpoint);
-  if (applied) return applied;
-  if (routes.isKnown(endpoint))
-    throw new Failure("ENDPOINT_NOT_READY", { endpoint, reason: "its model is being started" });
-  throw new Failure("ENDPOINT_UNKNOWN", { endpoint, found: routes.endpoints().join(", ") });
+function modelRoutes(parts: HandlerParts, path: string): Routes {
+  const applied = ({ parameters }: HttpRequest) => findApplied(parts.routes, parameters["model"] ?? "");
+  const version = ({ parameters }: HttpRequest) => parameters["version"] ?? null;
+  return [
+    get(path, { summary: "Its tensors and columns", answer: "ModelMetadata" }, (request) =>
+      answerJson(200, readMetadata(applied(request), version(request))),
+    ),
+    get(
+      `${path}/ready`,
+      { summary: "Whether its process is up", answer: "ModelReady", mayBeUnready: true },
+      (request) => {
+        const found = applied(request);
+        const ready = isModelReady(found, version(request));
+        return answerJson(ready ? 200 : 503, { name: found.route.endpoint, ready });
+      },
+    ),
+    get(`${path}/stats`, { summary: "Counts since this gateway started", answer: "ModelStatistics" }, (request) =>
+      answerJson(200, { model_stats: readStatistics(parts.statistics, applied(request), version(request)) }),
+    ),
+    post(
+      `${path}/infer`,
+      {
+        summary: "Predictions of tensors or raw columns",
+        request: { body: "InferRequest", required: true, binary: true },
+        answer: "InferResponse",
+      },
+      (request) => answerInference(parts, applied(request), request),
+    ),
+  ];
 }
 
-function readMetadata(applied: AppliedRoute, version: string | undefined): object {
-  const served = [applied.champion, applied.canary].filter((live) => live !== null);
-  const [first] = served;
-  const shown = version === undefined ? first : chooseVersion(applied, version).live;
-  if (!shown) throw new Failure("ENDPOINT_NOT_READY", { endpoint: applied.route.endpoint, reason: "no version is up" });
-  const columns = featureColumns(shown.version.signature);
-  return describeModel(
-    applied.route.endpoint,
-    shown.version,
-    served.map((live) => live.version),
-    columns,
-  );
+/** The parts of a zod schema that are used here: this folder takes its schemas from the contracts, and not zod. */
+interface BodySchema<Body> {
+  readonly safeParse: (found: unknown) =>
+    | { readonly success: true; readonly data: Body }
+    | {
+        readonly success: false;
+        readonly error: {
+          readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+        };
+      };
 }
 
-function modelReady(applied: AppliedRoute, version: string | undefined): Answer {
-  const live = version === undefined ? (applied.champion ?? applied.canary) : chooseVersion(applied, version).live;
-  const ready = live?.process.pid() !== undefined;
-  return answerJson(ready ? 200 : 503, { name: applied.route.endpoint, ready });
-}
-
-function readHeaderLength(value: string | string[] | undefined): number | null {
-  if (value === undefined) return null;
-  if (typeof value === "string" && /^\d{1,15}$/.test(value)) return Number(value);
-  throw invalid("infer request", `Inference-Header-Content-Length is ${String(value)}, allowed: a number of bytes`);
-}
-
-const firstValue = (value: string | string[] | undefined): string | null =>
-  (Array.isArray(value) ? value[0] : value) || null;
-
-function readFeedback(body: Buffer): FeedbackRequest["feedback"] {
+function parseBody<Body>(place: string, schema: BodySchema<Body>, body: Buffer): Body {
   let found: unknown;
   try {
     found = JSON.parse(body.toString("utf8"));
   } catch (cause) {
-    throw invalid("feedback", `the body is not JSON (${cause instanceof Error ? cause.message : ""})`, cause);
+    throw invalid(place, `the body is not JSON (${cause instanceof Error ? cause.message : ""})`, cause);
   }
-  const parsed = feedbackRequestSchema.safeParse(found);
-  if (parsed.success) return parsed.data.feedback;
+  const parsed = schema.safeParse(found);
+  if (parsed.success) return parsed.data;
   const problems = parsed.error.issues
     .slice(0, 20)
-    .map(({ path, message }) => `${path.join(".") || "the body"}: ${message}`);
-  throw invalid("feedback", problems.join("; "), parsed.error);
+    .map(({ path, message }) => `${path.map(String).join(".") || "the body"}: ${message}`);
+  throw invalid(place, problems.join("; "), parsed.error);
 }
 
 function answerMetrics(parts: HandlerParts): Answer {

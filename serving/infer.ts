@@ -2,37 +2,52 @@ import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Tensor } from "../contracts/data.ts";
 import { Failure, isFailure } from "../contracts/failures.ts";
-import { INFERENCE_HEADERS, type PredictionRecord } from "../contracts/inference.ts";
+import type { PredictionRecord } from "../contracts/inference.ts";
+import type { Arm } from "../contracts/names.ts";
 import { decodePrediction } from "../core/data/decode-prediction.ts";
 import { chooseArm, chooseVersion, type Choice } from "./choose-arm.ts";
 import type { DatabaseClock } from "./database-clock.ts";
-import { answerFailure, isClientFault, type Answer } from "./http/answer.ts";
+import { isClientFault } from "./failure-status.ts";
 import { createInferenceId } from "./inference-id.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { readModelInput, type ModelInput } from "./model-input.ts";
 import type { PredictionLog } from "./prediction-log.ts";
-import { parseInferRequest, type InferRequest } from "./protocol/infer-request.ts";
-import { writeInferResponse } from "./protocol/infer-response.ts";
+import type { InferRequest } from "./protocol/infer-request.ts";
+import type { InferResponse } from "./protocol/infer-response.ts";
 import { invalid } from "./protocol/json-data.ts";
-import { createRawRequest } from "./protocol/raw-request.ts";
 import type { AppliedRoute } from "./routing-table.ts";
+import type { InferenceStatistics } from "./statistics.ts";
+import type { LiveVersion } from "./version-pool.ts";
 
 export interface InferenceParts {
   readonly clock: DatabaseClock;
   readonly log: Pick<PredictionLog, "append">;
-  readonly metrics: Pick<GatewayMetrics, "countRequest">;
+  readonly metrics: Pick<GatewayMetrics, "countRequest" | "countTakeover">;
+  readonly statistics: Pick<InferenceStatistics, "countRequest">;
 }
 
-export interface InferCall {
+/** One request, whichever protocol it came by. */
+export interface InferCall<Written> {
   readonly applied: AppliedRoute;
-  /** Version the client named in the path; null leaves the choice to the route. */
+  /** Version the client named; null leaves the choice to the route. */
   readonly version: string | null;
-  readonly body: Uint8Array;
-  /** `Inference-Header-Content-Length`, null without it. */
-  readonly headerLength: number | null;
   /** The routing key's header; the request's parameter goes before it. */
   readonly routingKey: string | null;
+  readonly read: () => InferRequest;
+  /** Its failures are the model's: outputs that the protocol cannot carry. */
+  readonly write: (response: InferResponse, request: InferRequest, identity: Identity) => Written;
 }
+
+/** Who answered; told on errors too, so that who reports one can say which version and epoch it was. */
+export interface Identity {
+  readonly id: string;
+  readonly epoch: number;
+  readonly arm: Arm;
+}
+
+export type InferOutcome<Written> =
+  | { readonly kind: "answered"; readonly identity: Identity; readonly written: Written }
+  | { readonly kind: "failed"; readonly identity: Identity; readonly failure: Failure };
 
 /** One request on its way through a version. */
 interface Passage {
@@ -44,112 +59,110 @@ interface Passage {
 }
 
 /**
- * Answers an infer request: chooses the arm, encodes, runs, writes, logs.
+ * Answers an infer request: chooses the arm, encodes, runs, writes, logs. Where the route chose the canary and the canary
+ * fails, the champion answers, once: the error stays in the log as the canary's, and the client is spared it.
  *
- * @throws Failures; `answerFailure` has their statuses
+ * @throws Failures of requests that reach no version
  */
-export async function infer(parts: InferenceParts, call: InferCall): Promise<Answer> {
+export async function infer<Written>(parts: InferenceParts, call: InferCall<Written>): Promise<InferOutcome<Written>> {
   const startedAt = performance.now();
   const { applied } = call;
   const named = call.version === null ? null : chooseVersion(applied, call.version);
-  const request = parseRequest(call);
+  const request = call.read();
   const id = request.id ?? createInferenceId(parts.clock.nowMs());
   const routingKey = request.routingKey ?? call.routingKey;
   const choice = named ?? chooseArm(applied, routingKey ?? id, startedAt);
   const passage: Passage = { applied, choice, id, routingKey, startedAt };
-  try {
-    const input = readInput(parts, passage, request);
-    return await run(parts, passage, request, input);
-  } catch (thrown) {
-    if (!isFailure(thrown)) throw thrown;
-    // Told on errors too: who reports one can say which version and epoch it was.
-    const { headers, ...answer } = answerFailure(thrown);
-    return { ...answer, headers: { ...headers, ...identify(passage) } };
+
+  const input = readInput(applied, choice.live, request);
+  const outcome = isFailure(input) ? failed(passage, input) : await run(parts, passage, request, input, call.write);
+  if (outcome.kind === "answered") return outcome;
+
+  const champion = choice.arm === "canary" ? applied.champion : null;
+  const again = champion && readInput(applied, champion, request);
+  const taken = again !== null && !isFailure(again) ? again : null;
+  if (isFailure(input) && !taken) {
+    count(parts, passage, "refused");
+    return outcome;
   }
+  // What the champion would have taken, the canary refuses: that is the canary's harm and not the client's fault.
+  const rowCount = isFailure(input) ? (taken?.rowCount ?? 1) : input.rowCount;
+  if (named || !champion || !taken) {
+    record(parts, passage, { outcome: "error", rowCount });
+    return outcome;
+  }
+  // The id names the prediction that the client got; the canary's error stands beside it.
+  record(parts, { ...passage, id: `${id}/canary` }, { outcome: "error", rowCount });
+  parts.metrics.countTakeover(applied.route.endpoint);
+  return await takeOver(parts, passage, request, call.write, champion, taken);
 }
 
-function identify({ applied, choice, id }: Passage): Readonly<Record<string, string>> {
-  return {
-    [INFERENCE_HEADERS.epoch]: String(applied.route.epoch),
-    [INFERENCE_HEADERS.arm]: choice.arm,
-    [INFERENCE_HEADERS.inferenceId]: id,
-  };
+/** Not assigned: the champion's answer to a request of the canary's share says nothing on the champion's share. */
+async function takeOver<Written>(
+  parts: InferenceParts,
+  before: Passage,
+  request: InferRequest,
+  write: InferCall<Written>["write"],
+  champion: LiveVersion,
+  input: ModelInput,
+): Promise<InferOutcome<Written>> {
+  const choice: Choice = { arm: "champion", assigned: false, live: champion };
+  // Its own time only: the champion's latencies are what canaries are measured by.
+  const passage = { ...before, choice, startedAt: performance.now() };
+  const outcome = await run(parts, passage, request, input, write);
+  if (outcome.kind === "failed") record(parts, passage, { outcome: "error", rowCount: input.rowCount });
+  return outcome;
 }
 
-function parseRequest({ applied, headerLength, body }: InferCall): InferRequest {
-  if (headerLength !== 0) return parseInferRequest(body, headerLength);
-  const signature = (applied.champion ?? applied.canary)?.version.signature;
-  return createRawRequest(signature?.inputs ?? [], body);
-}
+const identify = ({ applied, choice, id }: Passage): Identity => ({ id, epoch: applied.route.epoch, arm: choice.arm });
 
-function readInput(parts: InferenceParts, passage: Passage, request: InferRequest): ModelInput {
-  const { applied, choice } = passage;
-  const { signature } = choice.live.version;
-  const where = `endpoint ${applied.route.endpoint}`;
+const failed = (passage: Passage, failure: Failure) =>
+  ({ kind: "failed", identity: identify(passage), failure }) as const;
+
+/** The request as the version's tensors, or why the version does not take it. */
+function readInput({ route }: AppliedRoute, { version }: LiveVersion, request: InferRequest): ModelInput | Failure {
+  const where = `endpoint ${route.endpoint}`;
   try {
-    const outputs = signature.outputs.map(({ name }) => name);
+    const outputs = version.signature.outputs.map(({ name }) => name);
     const unknown = request.outputs?.find(({ name }) => !outputs.includes(name));
     if (unknown)
       throw invalid(where, `output "${unknown.name}" is not one of the model's; allowed: ${outputs.join(", ")}`);
-    return readModelInput(request, signature, where);
+    return readModelInput(request, version.signature, where);
   } catch (thrown) {
-    // What the champion would have taken, the canary refuses: that is the canary's harm and not the client's fault.
-    if (choice.arm === "canary" && applied.champion && accepts(applied.champion.version.signature, request)) {
-      record(parts, passage, { outcome: "error", rowCount: 1 });
-    } else {
-      count(parts, passage, "refused");
-    }
+    if (isFailure(thrown) && isClientFault(thrown)) return thrown;
     throw thrown;
   }
 }
 
-function accepts(signature: Parameters<typeof readModelInput>[1], request: InferRequest): boolean {
-  try {
-    readModelInput(request, signature, "champion");
-    return true;
-  } catch (thrown) {
-    if (isClientFault(thrown)) return false;
-    throw thrown;
-  }
-}
-
-async function run(parts: InferenceParts, passage: Passage, request: InferRequest, input: ModelInput): Promise<Answer> {
-  try {
-    return await runModel(parts, passage, request, input);
-  } catch (thrown) {
-    record(parts, passage, { outcome: "error", rowCount: input.rowCount });
-    throw thrown;
-  }
-}
-
-async function runModel(
+/** Runs and writes. Records the answer; a failure is for the caller to record, who knows whether it is the end. */
+async function run<Written>(
   parts: InferenceParts,
   passage: Passage,
   request: InferRequest,
   input: ModelInput,
-): Promise<Answer> {
+  write: InferCall<Written>["write"],
+): Promise<InferOutcome<Written>> {
   const { choice, applied, id } = passage;
   const { version, process } = choice.live;
-  const outputs: readonly Tensor[] = await process.infer(input.tensors);
-  const scores = decodePrediction(version.signature, outputs);
-  if (scores.length !== input.rowCount) {
-    throw new Failure("INFERENCE_FAILED", {
-      model: `${applied.route.endpoint}@${version.number}`,
-      reason: `${input.rowCount} rows went in, ${scores.length} predictions came out`,
-    });
+  const identity = identify(passage);
+  try {
+    const outputs: readonly Tensor[] = await process.infer(input.tensors);
+    const scores = decodePrediction(version.signature, outputs);
+    if (scores.length !== input.rowCount) {
+      throw new Failure("INFERENCE_FAILED", {
+        model: `${applied.route.endpoint}@${version.number}`,
+        reason: `${input.rowCount} rows went in, ${scores.length} predictions came out`,
+      });
+    }
+    const response = { modelName: applied.route.endpoint, modelVersion: String(version.number), id, outputs };
+    const written = write(response, request, identity);
+    record(parts, passage, { outcome: "ok", scores });
+    return { kind: "answered", identity, written };
+  } catch (thrown) {
+    if (isFailure(thrown)) return failed(passage, thrown);
+    record(parts, passage, { outcome: "error", rowCount: input.rowCount });
+    throw thrown;
   }
-  const response = { modelName: applied.route.endpoint, modelVersion: String(version.number), id, outputs };
-  const { body, headerLength } = writeInferResponse(response, request);
-  record(parts, passage, { outcome: "ok", scores });
-  return {
-    status: 200,
-    headers: {
-      "content-type": headerLength === null ? "application/json" : "application/octet-stream",
-      ...(headerLength === null ? {} : { [INFERENCE_HEADERS.headerLength]: String(headerLength) }),
-      ...identify(passage),
-    },
-    body,
-  };
 }
 
 type Result =
@@ -159,26 +172,29 @@ type Result =
 /** Counts the request and logs a row for each of its rows. */
 function record(parts: InferenceParts, passage: Passage, result: Result): void {
   const { applied, choice, id, routingKey } = passage;
-  const { versionId, signature } = choice.live.version;
+  const { version } = choice.live;
+  const { endpoint, epoch, salt } = applied.route;
   const latencyMs = count(parts, passage, result.outcome);
   const rowCount = result.outcome === "ok" ? result.scores.length : result.rowCount;
-  const routingKeyHash = routingKey === null ? null : hashKey(applied.route.salt, routingKey);
-  const at = new Date(parts.clock.nowMs());
+  const nowMs = parts.clock.nowMs();
+  parts.statistics.countRequest({ endpoint, version, outcome: result.outcome, rowCount, latencyMs, nowMs });
+  const routingKeyHash = routingKey === null ? null : hashKey(salt, routingKey);
+  const at = new Date(nowMs);
   for (let row = 0; row < rowCount; row++) {
     const score = result.outcome === "ok" ? (result.scores[row] ?? null) : null;
     const prediction: PredictionRecord = {
       inferenceId: rowCount === 1 ? id : `${id}/${row}`,
-      endpoint: applied.route.endpoint,
-      epoch: applied.route.epoch,
+      endpoint,
+      epoch,
       assigned: choice.assigned,
       arm: choice.arm,
-      versionId,
+      versionId: version.versionId,
       routingKeyHash,
       at,
       latencyMs,
       outcome: result.outcome,
       score,
-      decision: score === null ? null : score >= signature.prediction.threshold ? 1 : 0,
+      decision: score === null ? null : score >= version.signature.prediction.threshold ? 1 : 0,
     };
     parts.log.append(prediction);
   }

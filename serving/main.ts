@@ -10,14 +10,15 @@ import { createDatabaseRoutes } from "./database-routes.ts";
 import { startGateway } from "./gateway.ts";
 
 /**
- * Entry of the gateway's process. Environment: DATABASE_URL (application role), MODELWRIGHT_DATA_DIR, GATEWAY_PORT (0: any),
- * GATEWAY_HOST (loopback). Prints one JSON line when it answers. Ends in order on SIGTERM, on SIGINT, and when the parent's
- * channel closes.
+ * Entry of the gateway's process. Environment: DATABASE_URL (application role), MODELWRIGHT_DATA_DIR, GATEWAY_PORT and
+ * GRPC_PORT (0: any), GATEWAY_HOST (loopback). Prints one JSON line when it answers. Ends in order on SIGTERM, on SIGINT, and
+ * when the parent's channel closes.
  */
 const url = required("DATABASE_URL");
 const dataDir = required("MODELWRIGHT_DATA_DIR");
 const host = process.env["GATEWAY_HOST"] ?? "127.0.0.1";
 const port = Number(process.env["GATEWAY_PORT"] ?? 0);
+const grpcPort = Number(process.env["GRPC_PORT"] ?? 0);
 const id = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
 
 const database = openDatabase({ url, maximumConnections: 5 });
@@ -33,6 +34,7 @@ const gateway = await startGateway({
   snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,
   port,
+  grpcPort,
   onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
 });
 
@@ -49,7 +51,7 @@ process.on("SIGTERM", () => void stop());
 process.on("SIGINT", () => void stop());
 process.on("disconnect", () => void stop());
 
-process.stdout.write(`${JSON.stringify({ ready: true, http: gateway.url })}\n`);
+process.stdout.write(`${JSON.stringify({ ready: true, http: gateway.url, grpc: gateway.grpcAddress })}\n`);
 
 function required(name: string): string {
   const value = process.env[name];

@@ -9,6 +9,7 @@ export interface GatewayMetrics {
   readonly countRequest: (labels: { endpoint: string; arm: string; outcome: string }, latencyMs: number) => void;
   readonly countBatch: (version: string, rowCount: number) => void;
   readonly countExit: (version: string) => void;
+  readonly countTakeover: (endpoint: string) => void;
   /** @param gauges values read at the moment of asking: name, help, and a value a label set */
   readonly write: (gauges: readonly Gauge[]) => string;
 }
@@ -32,6 +33,7 @@ export function createMetrics(): GatewayMetrics {
   const latencies = new Map<string, Histogram>();
   const batches = new Map<string, Histogram>();
   const exits = new Map<string, { readonly labels: Labels; value: number }>();
+  const takeovers = new Map<string, { readonly labels: Labels; value: number }>();
   return {
     countRequest: (labels, latencyMs) => {
       count(requests, `${labels.endpoint} ${labels.arm} ${labels.outcome}`, labels);
@@ -40,6 +42,7 @@ export function createMetrics(): GatewayMetrics {
     },
     countBatch: (version, rowCount) => record(batches, version, { version }, BATCH_BOUNDS, rowCount),
     countExit: (version) => count(exits, version, { version }),
+    countTakeover: (endpoint) => count(takeovers, endpoint, { endpoint }),
     write: (gauges) =>
       [
         ...writeFamily("modelwright_requests_total", "Infer requests by outcome.", "counter", [...requests.values()]),
@@ -53,6 +56,12 @@ export function createMetrics(): GatewayMetrics {
         ...writeFamily("modelwright_process_exits_total", "Unexpected ends of model processes.", "counter", [
           ...exits.values(),
         ]),
+        ...writeFamily(
+          "modelwright_takeovers_total",
+          "Requests the champion answered because the canary failed; both arms count them.",
+          "counter",
+          [...takeovers.values()],
+        ),
         ...gauges.flatMap(({ name, help, type, values }) => writeFamily(name, help, type, values)),
         "",
       ].join("\n"),

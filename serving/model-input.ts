@@ -95,6 +95,7 @@ function checkCategories(tensor: Tensor, input: TensorInput, where: string): voi
 function readData(input: RequestInput, where: string): Tensor["data"] {
   const { payload, datatype, shape, elementCount } = input;
   const place = `${where}, input "${input.name}"`;
+  if (payload.kind === "values") return payload.data;
   if (payload.kind === "binary") return readBinaryData(place, datatype, payload.bytes, elementCount);
   return readJsonData(place, { datatype, shape, data: payload.data }, elementCount);
 }

@@ -90,6 +90,16 @@ export class ServingRoutes {
     return this.desired.has(endpoint);
   }
 
+  /** What should be served. */
+  wanted(): readonly EndpointRoute[] {
+    return [...this.desired.values()];
+  }
+
+  /** True while processes of the endpoint's newest epoch are being started. */
+  isConverging(endpoint: string): boolean {
+    return this.converging.has(`${endpoint}/${this.desired.get(endpoint)?.epoch}`);
+  }
+
   /** True once routes are known and each was tried: an endpoint whose model cannot start must not take the others down. */
   ready(): boolean {
     return this.loaded && [...this.desired.keys()].every((endpoint) => this.tried.has(endpoint));

@@ -16,7 +16,11 @@ export interface VersionPoolOptions {
   readonly graceMs?: number;
   /** How long a version that could not start is left alone; 5 s by default. */
   readonly retryMs?: number;
-  readonly onBatch?: (label: string, batch: Parameters<NonNullable<ModelProcessOptions["onBatch"]>>[0]) => void;
+  readonly onBatch?: (
+    label: string,
+    version: ServedVersion,
+    batch: Parameters<NonNullable<ModelProcessOptions["onBatch"]>>[0],
+  ) => void;
   readonly onExit?: (label: string, exit: string) => void;
   readonly process?: Pick<
     ModelProcessOptions,
@@ -53,7 +57,7 @@ export function createVersionPool(options: VersionPoolOptions): VersionPool {
       path,
       digest: version.digest,
       signature: version.signature,
-      onBatch: (batch) => options.onBatch?.(label, batch),
+      onBatch: (batch) => options.onBatch?.(label, version, batch),
       onExit: (exit) => options.onExit?.(label, exit),
     });
     return { version, process };

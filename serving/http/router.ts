@@ -30,7 +30,7 @@ export function matchRoute<Handler>(routes: readonly Route<Handler>[], method: s
     allowed.push(route.method);
   }
   if (allowed.length > 0) throw refuse(405, `${method} ${path}`, `${allowed.join(", ")} ${path}`);
-  throw refuse(404, `no such path: ${path}`, "/v2, /v2/health/..., /v2/models/..., /v2/feedback, /metrics");
+  throw refuse(404, `no such path: ${path}`, "the paths of /v2/openapi.json");
 }
 
 function matchSegments(pattern: readonly string[], segments: readonly string[]): Record<string, string> | null {

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFailure } from "../../contracts/failures.ts";
 import { answerFailure, refuse, type Answer } from "./answer.ts";
+import { compress } from "./compress.ts";
 import { readBody } from "./read-body.ts";
 import { matchRoute, type Route } from "./router.ts";
 
@@ -97,7 +98,7 @@ async function serve(
       memory.heldBytes += bytes;
       if (memory.heldBytes > BODIES_AT_ONCE * options.bodyLimitBytes) throw crowded();
     });
-    answer = await handler({ parameters, headers: request.headers, body });
+    answer = await compress(await handler({ parameters, headers: request.headers, body }), request.headers);
   } catch (thrown) {
     // A client that went away mid-body is no bug and gets no answer.
     if (request.destroyed && !request.complete) return;

@@ -41,17 +41,22 @@ function readStrings(where: string, bytes: Uint8Array, count: number): readonly 
     if (at + length > bytes.length) {
       throw invalid(where, `a BYTES element announces ${length} bytes, ${bytes.length - at} are left`);
     }
-    try {
-      strings.push(utf8.decode(bytes.subarray(at, at + length)));
-    } catch (cause) {
-      throw invalid(where, `BYTES element ${strings.length} is not UTF-8 text`, cause);
-    }
+    strings.push(decodeText(where, bytes.subarray(at, at + length), strings.length));
     at += length;
   }
   if (strings.length !== count) {
     throw invalid(where, `the binary data has ${strings.length} BYTES elements, the shape says ${count}`);
   }
   return strings;
+}
+
+/** @throws INPUT_INVALID when BYTES element `index` is not UTF-8 */
+export function decodeText(where: string, bytes: Uint8Array, index: number): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw invalid(where, `BYTES element ${index} is not UTF-8 text`, cause);
+  }
 }
 
 /** The bytes of a tensor's data for the binary extension; a view where possible. */

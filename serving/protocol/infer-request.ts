@@ -1,7 +1,24 @@
-import { TENSOR_DATATYPES, type TensorDatatype } from "../../contracts/signature.ts";
+import type { Tensor } from "../../contracts/data.ts";
+import type { TensorDatatype } from "../../contracts/signature.ts";
 import { elementCount } from "./datatypes.ts";
 import { invalid, kindOf } from "./json-data.ts";
 import { parseLosslessJson, type Json } from "./lossless-json.ts";
+import {
+  describe,
+  isArray,
+  isCount,
+  object,
+  optionalBoolean,
+  optionalObject,
+  readContentType,
+  readDatatype,
+  readId,
+  readName,
+  readRoutingKey,
+  readShape,
+  WHERE,
+  type JsonObject,
+} from "./request-fields.ts";
 
 /** One input of a request, its data still as it came: what the data means depends on the model. */
 export interface RequestInput {
@@ -11,7 +28,9 @@ export interface RequestInput {
   readonly elementCount: number;
   readonly payload:
     | { readonly kind: "json"; readonly data: Json }
-    | { readonly kind: "binary"; readonly bytes: Uint8Array };
+    | { readonly kind: "binary"; readonly bytes: Uint8Array }
+    /** Typed contents of gRPC: already what the datatype says. */
+    | { readonly kind: "values"; readonly data: Tensor["data"] };
 }
 
 interface RequestedOutput {
@@ -32,13 +51,7 @@ export interface InferRequest {
   readonly routingKey: string | null;
 }
 
-const WHERE = "infer request";
-const MAXIMUM_RANK = 32;
-const MAXIMUM_INPUTS = 10_000;
-/** The log takes 200, and a row's number may follow. */
-const MAXIMUM_ID_LENGTH = 180;
-/** Ids travel in headers and name rows of the prediction log. */
-const HEADER_SAFE = /^[\x20-\x7e]*$/;
+export const MAXIMUM_INPUTS = 10_000;
 
 /**
  * Reads an infer request of the Open Inference Protocol, v2, with the binary tensor extension.
@@ -69,8 +82,6 @@ export function parseInferRequest(body: Uint8Array, headerLength: number | null)
     routingKey: readRoutingKey(parameters["routing_key"]),
   };
 }
-
-type JsonObject = { readonly [key: string]: Json };
 
 function parseRoot(bytes: Uint8Array): JsonObject {
   let text: string;
@@ -141,66 +152,4 @@ function readOutputs(found: Json | undefined, binaryByDefault: boolean): Request
     const binary = optionalBoolean(parameters["binary_data"], `${where}.parameters.binary_data`);
     return { name: readName(output["name"], where), binary: binary ?? binaryByDefault };
   });
-}
-
-function readName(found: Json | undefined, where: string): string {
-  if (typeof found === "string" && found !== "") return found;
-  throw invalid(where, `name is ${describe(found)}, allowed: a string`);
-}
-
-function readDatatype(found: Json | undefined, where: string): TensorDatatype {
-  const datatype = TENSOR_DATATYPES.find((name) => name === found);
-  if (datatype) return datatype;
-  throw invalid(where, `datatype is ${describe(found)}, allowed: ${TENSOR_DATATYPES.join(", ")}`);
-}
-
-function readShape(found: Json | undefined, where: string): number[] {
-  if (isArray(found) && found.length > 0 && found.length <= MAXIMUM_RANK && found.every(isCount)) return [...found];
-  throw invalid(where, `shape is ${describe(found)}, allowed: 1 to ${MAXIMUM_RANK} whole numbers from 0`);
-}
-
-function readId(found: Json | undefined): string | null {
-  if (found === undefined || found === null || found === "") return null;
-  if (typeof found === "string" && found.length <= MAXIMUM_ID_LENGTH && HEADER_SAFE.test(found)) return found;
-  throw invalid(WHERE, `id is ${describe(found)}, allowed: up to ${MAXIMUM_ID_LENGTH} printable ASCII characters`);
-}
-
-function readContentType(found: Json | undefined): "columns" | "tensors" | null {
-  if (found === undefined || found === null) return null;
-  if (found === "columns" || found === "tensors") return found;
-  throw invalid(WHERE, `parameters.content_type is ${describe(found)}, allowed: "columns", "tensors"`);
-}
-
-function readRoutingKey(found: Json | undefined): string | null {
-  if (found === undefined || found === null || found === "") return null;
-  if (typeof found === "string") return found;
-  if (typeof found === "number" || typeof found === "bigint") return String(found);
-  throw invalid(WHERE, `parameters.routing_key is ${describe(found)}, allowed: a string`);
-}
-
-function object(found: Json | undefined, where: string): JsonObject {
-  if (typeof found === "object" && found !== null && !isArray(found)) return found;
-  throw invalid(WHERE, `${where} is ${kindOf(found)}, allowed: an object`);
-}
-
-function optionalObject(found: Json | undefined, where: string): JsonObject {
-  return found === undefined || found === null ? {} : object(found, where);
-}
-
-function optionalBoolean(found: Json | undefined, where: string): boolean | undefined {
-  if (found === undefined || found === null) return undefined;
-  if (typeof found === "boolean") return found;
-  throw invalid(WHERE, `${where} is ${describe(found)}, allowed: true or false`);
-}
-
-const isArray = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
-const isCount = (value: Json): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-
-/** A value for a message, cut short. */
-function describe(found: Json | undefined): string {
-  if (typeof found === "string") return JSON.stringify(found.slice(0, 80));
-  if (isArray(found) && found.length <= 8 && found.every((size) => typeof size === "number"))
-    return `[${found.join(",")}]`;
-  return typeof found === "number" || typeof found === "bigint" ? String(found) : kindOf(found);
 }

@@ -28,15 +28,9 @@ export function writeInferResponse(
   response: InferResponse,
   request: Pick<InferRequest, "outputs" | "binaryByDefault">,
 ): ResponseBody {
-  const asked =
-    request.outputs ?? response.outputs.map((output) => ({ name: output.name, binary: request.binaryByDefault }));
   const parts: Uint8Array[] = [];
-  const outputs = asked.map(({ name, binary }) => {
-    const tensor = response.outputs.find((output) => output.name === name);
-    if (!tensor) {
-      const allowed = response.outputs.map((output) => output.name).join(", ");
-      throw invalid("infer request", `output "${name}" is not one of the model's; allowed: ${allowed}`);
-    }
+  const outputs = askedOutputs(response, request).map(({ tensor, binary }) => {
+    const { name } = tensor;
     const head = `{"name":${JSON.stringify(name)},"shape":[${tensor.shape.join(",")}],"datatype":"${tensor.datatype}"`;
     if (!binary) return `${head},"data":${writeJsonData(response.modelName, tensor)}}`;
     const bytes = writeBinaryData(tensor);
@@ -50,6 +44,24 @@ export function writeInferResponse(
   );
   if (parts.length === 0) return { body: json, headerLength: null };
   return { body: Buffer.concat([json, ...parts]), headerLength: json.length };
+}
+
+/**
+ * The outputs that were asked for, in that order.
+ *
+ * @throws INPUT_INVALID when the request names an output the model does not have
+ */
+export function askedOutputs(
+  response: InferResponse,
+  request: Pick<InferRequest, "outputs" | "binaryByDefault">,
+): readonly { readonly tensor: Tensor; readonly binary: boolean }[] {
+  if (!request.outputs) return response.outputs.map((tensor) => ({ tensor, binary: request.binaryByDefault }));
+  return request.outputs.map(({ name, binary }) => {
+    const tensor = response.outputs.find((output) => output.name === name);
+    if (tensor) return { tensor, binary };
+    const allowed = response.outputs.map((output) => output.name).join(", ");
+    throw invalid("infer request", `output "${name}" is not one of the model's; allowed: ${allowed}`);
+  });
 }
 
 function writeJsonData(model: string, tensor: Tensor): string {

@@ -31,16 +31,24 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-async function startProcess(databaseUrl = database.applicationUrl): Promise<{ child: ChildProcess; url: string }> {
+async function startProcess(
+  databaseUrl = database.applicationUrl,
+): Promise<{ child: ChildProcess; url: string; grpc: string }> {
   const child = fork("serving/main.ts", [], {
     execArgv: ["--import", "tsx"],
-    env: { ...process.env, DATABASE_URL: databaseUrl, MODELWRIGHT_DATA_DIR: dataDir, GATEWAY_PORT: "0" },
+    env: {
+      ...process.env,
+      DATABASE_URL: databaseUrl,
+      MODELWRIGHT_DATA_DIR: dataDir,
+      GATEWAY_PORT: "0",
+      GRPC_PORT: "0",
+    },
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   processes.push(child);
   for await (const line of createInterface({ input: child.stdout! })) {
-    const ready = JSON.parse(line) as { ready: boolean; http: string };
-    if (ready.ready) return { child, url: ready.http };
+    const ready = JSON.parse(line) as { ready: boolean; http: string; grpc: string };
+    if (ready.ready) return { child, url: ready.http, grpc: ready.grpc };
   }
   throw new Error("the gateway ended before it was ready");
 }

@@ -30,8 +30,8 @@ const post = async (
 
 describe("the protocol's questions", () => {
   test.each([
-    ["/v2", { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data"] }],
-    ["/v2/", { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data"] }],
+    ["/v2", { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics"] }],
+    ["/v2/", { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics"] }],
     ["/v2/health/live", { live: true }],
     ["/v2/health/ready", { ready: true, live: true }],
     ["/v2/models/delay/ready", { name: "delay", ready: true }],

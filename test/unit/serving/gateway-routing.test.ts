@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { Agent, request as httpRequest } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ServedVersion } from "../../../contracts/inference.ts";
 import { eventually, runGateway, tensors, type InferAnswer, type RunningGateway } from "./running-gateway.ts";
-import { MemoryRoutes, Models, route } from "./served-model.ts";
+import { expected, MemoryRoutes, modelBytes, Models, route } from "./served-model.ts";
 
 const HALF = 5_000;
 const row = tensors([0, 0, 0]);
@@ -22,13 +24,21 @@ const arm = (answer: InferAnswer) => answer.headers.get("modelwright-arm");
 const epoch = (answer: InferAnswer) => answer.headers.get("modelwright-epoch");
 const keyed = (key: string) => ({ ...row, parameters: { routing_key: key } });
 
+/** Processes this one has started. */
+const childProcesses = (): number[] =>
+  execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .flatMap(([pid, parent, name]) => (Number(parent) === process.pid && name !== "ps" ? [Number(pid)] : []));
+
 async function arms(gateway: RunningGateway, keys: readonly string[]): Promise<(string | null)[]> {
   return await Promise.all(keys.map(async (key) => arm(await gateway.infer(keyed(key)))));
 }
 const keys = Array.from({ length: 100 }, (_, i) => `user-${i}`);
 
 describe("traffic", () => {
-  test("sticks to its arm by routing key, and a larger share only adds keys to the canary", async () => {
+  test("sticks to its arm by routing key, tells which version answered, and a larger share only adds keys", async () => {
     const [champion, canary] = [models.add(1, 0), models.add(2, 1)];
     const source = new MemoryRoutes();
     const lease = () => source.nowMs() + 60_000;
@@ -43,6 +53,13 @@ describe("traffic", () => {
     expect(count).toBeGreaterThan(10);
     expect(count).toBeLessThan(55);
 
+    for (const [i, key] of keys.slice(0, 20).entries()) {
+      const { json } = await gateway.infer(keyed(key));
+      const bias = before[i] === "canary" ? 1 : 0;
+      expect(json.model_version).toBe(String(1 + bias));
+      expect(json.outputs[0]!.data[0]).toBeCloseTo(expected(bias, 0, 0, 0), 6);
+    }
+
     const byHeader = await gateway.infer(row, { "modelwright-routing-key": keys[0]! });
     expect(arm(byHeader)).toBe(before[0]);
 
@@ -52,19 +69,6 @@ describe("traffic", () => {
     expect(after.filter((served, i) => before[i] === "canary" && served !== "canary")).toEqual([]);
     expect(after.filter((served) => served === "canary").length).toBeGreaterThan(count);
     expect(source.confirmed).toEqual(["delay/1", "delay/2"]);
-  });
-
-  test("tells by its answer which version gave it", async () => {
-    const source = new MemoryRoutes();
-    const [champion, canary] = [models.add(1, 0), models.add(2, 5)];
-    source.set(route(champion, { canary, canaryBasisPoints: HALF, leaseUntilMs: source.nowMs() + 60_000 }));
-    running = await runGateway(models, source);
-    for (const key of keys.slice(0, 20)) {
-      const answer = await running.infer(keyed(key));
-      const isCanary = arm(answer) === "canary";
-      expect(answer.json.model_version).toBe(isCanary ? "2" : "1");
-      expect(answer.json.outputs[0]!.data[0]).toBeCloseTo(1 / (1 + Math.exp(-(0.5 + (isCanary ? 5 : 0)))), 6);
-    }
   });
 
   test("leaves the canary when its lease ends, and comes back when it is renewed, whatever this machine's clock says", async () => {
@@ -141,28 +145,99 @@ describe("a canary that", () => {
     expect(new Set(await arms(running, keys))).toEqual(new Set(["champion"]));
     expect(source.confirmed).toEqual([]);
   });
+});
 
-  test("takes less than the champion is harm in the log", async () => {
-    const source = new MemoryRoutes();
-    const [champion, canary] = [models.add(1, 0), models.add(2, 0)];
-    const [origin, numbers] = canary.signature.inputs;
-    const features = origin!.features.map((feature) => ({ ...feature, unknown: "refuse" as const }) as never);
-    const stricter = { ...canary, signature: { ...canary.signature, inputs: [{ ...origin!, features }, numbers!] } };
-    source.set(route(champion, { canary: stricter, canaryBasisPoints: 9_999, leaseUntilMs: source.nowMs() + 60_000 }));
+describe("a canary that fails where the champion would not", () => {
+  const leased = (source: MemoryRoutes, champion: ServedVersion, epoch: number, canary: ServedVersion) =>
+    route(champion, { epoch, canary, canaryBasisPoints: 9_999, leaseUntilMs: source.nowMs() + 60_000 });
+  const served = async (gateway: RunningGateway, id: string) => {
+    await eventually(`rows of ${id}`, () => gateway.rows.some(({ inferenceId }) => inferenceId.split("/")[0] === id));
+    return gateway.rows
+      .filter(({ inferenceId }) => inferenceId.split("/")[0] === id)
+      .map(({ inferenceId, arm, outcome, assigned }) => [inferenceId, arm, outcome, assigned]);
+  };
+
+  test("costs the client nothing: the champion answers once, and the error stays the canary's", async () => {
+    const champion = models.add(1, 0);
+    const source = new MemoryRoutes(route(champion));
     running = await runGateway(models, source);
-    const columns = (fields: object) => ({
-      ...fields,
-      inputs: [
-        { name: "origin", datatype: "BYTES", shape: [1], data: ["XXX"] },
-        { name: "hour", datatype: "FP32", shape: [1], data: [1] },
-        { name: "distance", datatype: "FP32", shape: [1], data: [1] },
-      ],
+    const gateway = running;
+
+    // It refuses what is new, and the champion does not.
+    const stricter = models.add(2, 0);
+    const [origin, numbers] = stricter.signature.inputs;
+    const features = origin!.features.map((feature) => ({ ...feature, unknown: "refuse" as const }) as never);
+    const signature = { ...stricter.signature, inputs: [{ ...origin!, features }, numbers!] };
+    source.set(leased(source, champion, 2, { ...stricter, signature }));
+    await eventually("epoch 2", async () => epoch(await gateway.infer(row)) === "2");
+    const column = (name: string, datatype: string, value: unknown) => ({ name, datatype, shape: [1], data: [value] });
+    const unseen = [column("origin", "BYTES", "XXX"), column("hour", "FP32", 1), column("distance", "FP32", 1)];
+    const refused = await gateway.infer({ id: "refused", inputs: unseen });
+    expect([refused.status, arm(refused), refused.json.model_version, refused.json.id]).toEqual([
+      200,
+      "champion",
+      "1",
+      "refused",
+    ]);
+    expect(await served(gateway, "refused")).toEqual([
+      ["refused/canary", "canary", "error", true],
+      ["refused", "champion", "ok", false],
+    ]);
+    // Whoever asks for the canary by name gets the canary, error and all.
+    const byName = await fetch(`${gateway.url}/v2/models/delay/versions/2/infer`, {
+      method: "POST",
+      body: JSON.stringify({ id: "named", inputs: unseen }),
     });
-    const answer = await running.infer(columns({ id: "refused" }));
-    expect([answer.status, answer.json.error]).toEqual([400, expect.stringContaining("XXX")]);
-    const { rows } = running;
-    await eventually("its row", () => rows.length === 1);
-    expect(rows[0]).toMatchObject({ inferenceId: "refused", arm: "canary", outcome: "error", score: null });
+    expect([byName.status, byName.headers.get("modelwright-arm")]).toEqual([400, "canary"]);
+    expect(await served(gateway, "named")).toEqual([["named", "canary", "error", false]]);
+    // What neither takes is the client's fault, and nobody's harm.
+    expect((await gateway.infer({ id: "wrong", inputs: unseen.slice(1) })).status).toBe(400);
+
+    // Its table is a row short: ONNX Runtime fails on the last category.
+    source.set(leased(source, champion, 3, models.addBytes(3, modelBytes(1, 3))));
+    await eventually("epoch 3", async () => epoch(await gateway.infer(row)) === "3");
+    const ran = await gateway.infer({ ...tensors([3, 0, 0], [0, 0, 0]), id: "ran" });
+    expect([ran.status, arm(ran)]).toEqual([200, "champion"]);
+    expect(ran.json.outputs[0]!.data[0]).toBeCloseTo(expected(0, 3, 0, 0), 6);
+    await eventually("its last row", () => gateway.rows.some(({ inferenceId }) => inferenceId === "ran/1"));
+    expect((await served(gateway, "ran")).map(([id, , outcome]) => [id, outcome])).toEqual([
+      ["ran/canary/0", "error"],
+      ["ran/canary/1", "error"],
+      ["ran/0", "ok"],
+      ["ran/1", "ok"],
+    ]);
+    expect(gateway.rows.some(({ inferenceId }) => inferenceId.startsWith("wrong"))).toBe(false);
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+    expect(metrics).toContain('modelwright_takeovers_total{endpoint="delay"} 2');
+  });
+
+  test("by dying leaves no request unanswered", async () => {
+    const champion = models.add(1, 0);
+    const source = new MemoryRoutes(route(champion));
+    running = await runGateway(models, source);
+    const gateway = running;
+    const before = childProcesses();
+    source.set(leased(source, champion, 2, models.add(2, 1)));
+    await eventually("epoch 2", () => source.confirmed.includes("delay/2"));
+    const [canary] = childProcesses().filter((pid) => !before.includes(pid));
+    // Stopped first, so that it cannot answer before it dies.
+    process.kill(canary!, "SIGSTOP");
+    const asked = keys.slice(0, 20).map((id) => gateway.infer({ ...row, id }));
+    await eventually("their arrival", async () => {
+      const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+      return Number(/^modelwright_waiting_rows\{[^}]*arm="canary"\} (\d+)$/m.exec(metrics)?.[1]) >= 19;
+    });
+    process.kill(canary!, "SIGKILL");
+    const answers = await Promise.all(asked);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    const rescued = answers.filter((answer) => arm(answer) === "champion").map(({ json }) => json.id);
+    expect(rescued.length).toBeGreaterThan(0);
+    for (const id of rescued) {
+      expect(await served(gateway, id)).toEqual([
+        [`${id}/canary`, "canary", "error", true],
+        [id, "champion", "ok", false],
+      ]);
+    }
   });
 });
 

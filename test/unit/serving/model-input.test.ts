@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isFailure } from "../../../contracts/failures.ts";
 import { modelSignatureSchema, TENSOR_DATATYPES } from "../../../contracts/signature.ts";
-import { isClientFault } from "../../../serving/http/answer.ts";
+import { isClientFault } from "../../../serving/failure-status.ts";
 import { readModelInput } from "../../../serving/model-input.ts";
 import { parseInferRequest } from "../../../serving/protocol/infer-request.ts";
 import { SIGNATURE } from "./served-model.ts";

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+
+export interface GrpcServerOptions {
+  readonly service: UntypedServiceImplementation;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Of one request, decompressed; answers have no limit. */
+  readonly messageLimitBytes: number;
+}
+
+export interface GrpcServer {
+  /** Host and port. */
+  readonly address: string;
+  /** Waits for clients to leave, refuses new calls, answers those under way. */
+  readonly stop: (drainMs: number) => Promise<void>;
+}
+
+const CALLS_TIMEOUT_MS = 30_000;
+/** A connection's calls hold a message each: more of them wait at the client. */
+const CALLS_A_CONNECTION = 100;
+
+const PROTOCOL = fileURLToPath(new URL("../protocol/grpc-inference.proto", import.meta.url));
+
+/** The service of the protocol, ready to be served or called. 64-bit integers are decimal text, so that none is rounded. */
+export function loadServiceDefinition(): ServiceDefinition {
+  const loaded = loadSync(PROTOCOL, { keepCase: true, longs: String, defaults: true, arrays: true, oneofs: true });
+  return loaded["inference.GRPCInferenceService"] as ServiceDefinition;
+}
+
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const server = new Server({
+    "grpc.max_receive_message_length": options.messageLimitBytes,
+    "grpc.max_send_message_length": -1,
+    "grpc.max_concurrent_streams": CALLS_A_CONNECTION,
+  });
+  server.addService(loadServiceDefinition(), options.service);
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${host}:${options.port}`, ServerCredentials.createInsecure(), (problem, bound) => {
+      if (problem) reject(problem);
+      else resolve(bound);
+    });
+  });
+  return {
+    address: `${host}:${port}`,
+    stop: async (drainMs) => {
+      await sleep(drainMs);
+      const timer = setTimeout(() => server.forceShutdown(), CALLS_TIMEOUT_MS);
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      clearTimeout(timer);
+    },
+  };
+}
