@@ -1,0 +1,229 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PredictionExplanation, StoredAuditEvent } from "../../../client/index.ts";
+import { anchorLog, loadAuditLog, sha256, type AuditLog } from "../../../cli/evidence/anchored-log.ts";
+import { buildBundle, subjectsOf } from "../../../cli/evidence/build-bundle.ts";
+import { loadNotes, writeCheckpoint } from "../../../cli/evidence/checkpoint-file.ts";
+import { createNoteKey, formatPublicKey, loadPrivateKey } from "../../../cli/evidence/note-key.ts";
+import type { ExplainedPrediction } from "../../../cli/load-prediction.ts";
+import { auditEventSchema, type AuditBody } from "../../../contracts/audit.ts";
+import type { EvidenceBundle } from "../../../contracts/evidence.ts";
+import { canonicalBytes, digestOf } from "../../../db/canonical.ts";
+
+const hex = (text: string) => Buffer.from(sha256(Buffer.from(text))).toString("hex");
+
+export const sourceText = "the source";
+export const reportText = "the report";
+const trainedId = "019aa000-0000-7000-8000-000000000001";
+const optimizedId = "019aa000-0000-7000-8000-000000000002";
+const evaluationId = "019aa000-0000-7000-8000-000000000003";
+const gates = [{ metric: "roc-auc", verdict: "pass", reason: "0.68 is at least 0.6" }] as const;
+
+interface Told {
+  readonly actor: string;
+  readonly subject: string;
+  readonly body: AuditBody;
+}
+
+/** What a lifecycle tells on its way to production. */
+function story(): Told[] {
+  const lifecycle = "lifecycle/lc-1";
+  const version = { kind: "version-registered", lifecycle: "lc-1" } as const;
+  const routed = { kind: "routing-advanced", endpoint: "live", reason: "rollout promoted" } as const;
+  const alone = { championVersionId: optimizedId, canaryVersionId: null, canaryShare: 0 };
+  return [
+    {
+      actor: "ada",
+      subject: lifecycle,
+      body: { kind: "lifecycle-started", model: "flights", specDigest: hex("spec"), reason: "", causedBy: null },
+    },
+    {
+      actor: "ada",
+      subject: `artifact/${hex("training")}`,
+      body: { kind: "snapshot-recorded", digest: hex("training"), sourceDigest: hex(sourceText) },
+    },
+    {
+      actor: "ada",
+      subject: "model/flights@1",
+      body: {
+        ...version,
+        versionId: trainedId,
+        digest: hex("fp32"),
+        origin: "trained",
+        parentVersionId: null,
+        trainingData: hex("training"),
+      },
+    },
+    {
+      actor: "ada",
+      subject: "model/flights@2",
+      body: {
+        ...version,
+        versionId: optimizedId,
+        digest: hex("int8"),
+        origin: "optimized",
+        parentVersionId: trainedId,
+        trainingData: null,
+      },
+    },
+    {
+      actor: "ada",
+      subject: `evaluation/${evaluationId}`,
+      body: {
+        kind: "evaluation-recorded",
+        versionId: optimizedId,
+        modelDigest: hex("int8"),
+        dataDigest: hex("evaluation"),
+        reportDigest: hex(reportText),
+        verdict: "pass",
+        gatesDigest: digestOf(gates),
+      },
+    },
+    {
+      actor: "grace",
+      subject: lifecycle,
+      body: { kind: "approval-decided", decision: "approve", reason: "sound", evidenceDigest: hex(reportText) },
+    },
+    {
+      actor: "ada",
+      subject: "endpoint/live",
+      body: { ...routed, ...alone, epoch: 4, evaluations: [{ versionId: optimizedId, evaluationId }] },
+    },
+    {
+      actor: "ada",
+      subject: "endpoint/live",
+      body: { ...routed, ...alone, epoch: 5, evaluations: [{ versionId: optimizedId, evaluationId }] },
+    },
+  ];
+}
+
+const noise = (index: number): Told => ({
+  actor: "modelwright/scheduler",
+  subject: `lifecycle/other-${index}`,
+  body: { kind: "lifecycle-status", status: "completed", outcome: null, failureCode: null },
+});
+
+/** Events as the database stores them; `others` before and after the story. */
+export function storedEvents(others = 40): StoredAuditEvent[] {
+  const around = Array.from({ length: others }, (_, index) => noise(index));
+  const told = [...around.slice(0, others / 2), ...story(), ...around.slice(others / 2)];
+  return told.map(({ actor, subject, body }, index) => {
+    const seq = index + 1;
+    const at = `2026-01-01T00:00:${String(Math.min(59, seq)).padStart(2, "0")}.000000Z`;
+    const event = auditEventSchema.parse({ stream: "modelwright", seq, at, actor, subject, body });
+    return { seq, subject, kind: body.kind, body: canonicalBytes(event) };
+  });
+}
+
+/** The log as a pass over a database with these events finds it. */
+export const logOf = (events: readonly StoredAuditEvent[]): Promise<AuditLog> =>
+  loadAuditLog({
+    verifyAudit: async ({ onEvent } = {}) => {
+      for (const { seq, body } of events) onEvent?.({ stream: "modelwright", seq, body });
+      return { ok: true, events: events.length };
+    },
+  });
+
+/** The rows beside those events. */
+export function explained(): ExplainedPrediction {
+  const at = new Date("2026-01-02T00:00:00Z");
+  const version = { model: "flights", lifecycle: "lc-1", round: 1, createdBy: "ada", createdAt: at };
+  const explanation = {
+    prediction: {
+      inferenceId: "p-1",
+      endpoint: "live",
+      epoch: 4,
+      arm: "champion",
+      modelVersion: optimizedId,
+      at,
+      outcome: "ok",
+      score: 0.25,
+      decision: 0,
+    },
+    epoch: {
+      endpoint: "live",
+      epoch: 4,
+      championVersion: optimizedId,
+      canaryVersion: null,
+      canaryShare: 0,
+      rollout: null,
+      createdBy: "ada",
+    },
+    version: {
+      ...version,
+      id: optimizedId,
+      number: 2,
+      artifact: hex("int8"),
+      origin: "optimized",
+      parentVersion: trainedId,
+    },
+    parentVersion: {
+      ...version,
+      id: trainedId,
+      number: 1,
+      artifact: hex("fp32"),
+      origin: "trained",
+      parentVersion: null,
+    },
+    evaluation: {
+      id: evaluationId,
+      modelVersion: optimizedId,
+      modelDigest: hex("int8"),
+      dataDigest: hex("evaluation"),
+      reportDigest: hex(reportText),
+      verdict: "pass",
+    },
+    gates,
+    approval: {
+      lifecycle: "lc-1",
+      decision: "approve",
+      decidedBy: "grace",
+      reason: "sound",
+      evidenceDigest: hex(reportText),
+    },
+    lifecycle: { id: "lc-1", model: "flights", specDigest: hex("spec"), startedBy: "ada", reason: "", causedBy: null },
+    snapshots: [
+      { digest: hex("training"), sourceDigest: hex(sourceText) },
+      { digest: hex("somebody else's"), sourceDigest: null },
+    ],
+  } as unknown as PredictionExplanation;
+  return { explanation, trainingData: [hex("training")] };
+}
+
+export interface Signed {
+  readonly directory: string;
+  readonly keyPath: string;
+  readonly publicKeyPath: string;
+  readonly checkpointsPath: string;
+  readonly bundle: EvidenceBundle;
+}
+
+/** A directory with keys, a file of checkpoints made while the log grew, and a bundle of the story. */
+export async function signSample(events = storedEvents()): Promise<Signed> {
+  const directory = await mkdtemp(join(tmpdir(), "modelwright-evidence-"));
+  const paths = {
+    keyPath: join(directory, "audit.key"),
+    publicKeyPath: join(directory, "audit.pub"),
+    checkpointsPath: join(directory, "checkpoints.txt"),
+  };
+  const publicKey = formatPublicKey(await createNoteKey(paths.keyPath, "example.org/log"));
+  await writeFile(paths.publicKeyPath, `${publicKey}\n`);
+  const key = await loadPrivateKey(paths.keyPath);
+  for (const size of [7, 16, events.length]) {
+    const log = await logOf(events.slice(0, size));
+    await writeCheckpoint(log, { path: paths.checkpointsPath, key, formerKeys: [] });
+  }
+  const { tree } = await logOf(events);
+  const notes = await loadNotes(paths.checkpointsPath);
+  const subjects = subjectsOf(explained());
+  const bundle = buildBundle({
+    explained: explained(),
+    events: events.filter(({ subject }) => subjects.includes(subject)),
+    tree,
+    checkpoints: anchorLog(tree, notes, [key]).checkpoints,
+    notes,
+    publicKey,
+  });
+  return { directory, ...paths, bundle };
+}
