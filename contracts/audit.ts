@@ -2,6 +2,9 @@ import { z } from "zod";
 import { LIFECYCLE_STATUSES, ROLLOUT_STATUSES, STAGE_STATUSES, STAGES, VERDICTS, type Verdict } from "./names.ts";
 import { actorSchema, digestSchema } from "./primitives.ts";
 
+/** The stream that everything the product does is recorded in. */
+export const AUDIT_STREAM = "modelwright";
+
 const versionId = z.string();
 
 /**

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AuditProblem, AuditVerification, Modelwright } from "../../client/index.ts";
+import { AUDIT_STREAM } from "../../contracts/audit.ts";
 import { parseCheckpoint, type SignedCheckpoint } from "../../core/audit/checkpoint.ts";
 import { hashLeaf, sameBytes, type Hash } from "../../core/audit/merkle-hash.ts";
 import { createMerkleTree, type MerkleTree } from "../../core/audit/merkle-tree.ts";
@@ -10,9 +11,6 @@ export const sha256: Hash = (...parts) => {
   for (const part of parts) hash.update(part);
   return hash.digest();
 };
-
-/** Where everything the product does is recorded; the stream that checkpoints are made of. */
-const STREAM = "modelwright";
 
 /** The log as one pass over the database found it: its chain, and the tree over the stored bytes. */
 export interface AuditLog {
@@ -25,7 +23,7 @@ export async function loadAuditLog(modelwright: Pick<Modelwright, "verifyAudit">
   const tree = createMerkleTree(sha256);
   const verification = await modelwright.verifyAudit({
     onEvent: ({ stream, body }) => {
-      if (stream === STREAM) tree.append(hashLeaf(sha256, body));
+      if (stream === AUDIT_STREAM) tree.append(hashLeaf(sha256, body));
     },
   });
   return { verification, tree };

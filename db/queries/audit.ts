@@ -1,12 +1,9 @@
 import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
 
-import { auditEventSchema, type AuditBody } from "../../contracts/audit.ts";
+import { AUDIT_STREAM, auditEventSchema, type AuditBody } from "../../contracts/audit.ts";
 import { canonicalBytes, sha256 } from "../canonical.ts";
 import type { Database, Queryable, Transaction } from "../client.ts";
 import { auditEvent, auditHead } from "../schema/evidence.ts";
-
-/** Where everything the product does is recorded. */
-export const DEFAULT_STREAM = "modelwright";
 
 export interface AuditRequest {
   readonly stream?: string;
@@ -22,7 +19,7 @@ export interface AuditRequest {
  * Returns the event's number. The database refuses an event that does not follow the head.
  */
 export async function recordAudit(tx: Transaction, request: AuditRequest): Promise<number> {
-  const stream = request.stream ?? DEFAULT_STREAM;
+  const stream = request.stream ?? AUDIT_STREAM;
   const { rows } = await tx.execute<{ seq: string; hash: Buffer; at: string }>(
     sql`SELECT seq, hash, at FROM lock_audit_head(${stream})`,
   );
@@ -155,7 +152,7 @@ export interface StoredAuditEvent {
 /** Events about any of the subjects, in the order of the stream. */
 export async function listAuditEvents(
   db: Queryable,
-  { subjects, stream = DEFAULT_STREAM }: { readonly subjects: readonly string[]; readonly stream?: string },
+  { subjects, stream = AUDIT_STREAM }: { readonly subjects: readonly string[]; readonly stream?: string },
 ): Promise<StoredAuditEvent[]> {
   const { seq, kind, subject, body } = auditEvent;
   return await db

@@ -126,7 +126,7 @@ export const logOf = (events: readonly StoredAuditEvent[]): Promise<AuditLog> =>
   });
 
 /** The rows beside those events. */
-export function explained(): ExplainedPrediction {
+function explained(): ExplainedPrediction {
   const at = new Date("2026-01-02T00:00:00Z");
   const version = { model: "flights", lifecycle: "lc-1", round: 1, createdBy: "ada", createdAt: at };
   const explanation = {
