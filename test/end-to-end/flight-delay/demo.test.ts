@@ -19,7 +19,8 @@ beforeAll(async () => {
   });
   for (const stream of [demo.stdout, demo.stderr]) stream.on("data", (chunk: Buffer) => (told += chunk.toString()));
   exitCode = await new Promise((resolve) => demo.on("exit", resolve));
-});
+  // A minute and a half on two quiet cores; other tests run beside it.
+}, 600_000);
 
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
