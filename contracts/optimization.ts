@@ -2,6 +2,18 @@ import { z } from "zod";
 import { QUANTIZATION_PASSES } from "./names.ts";
 import { digestSchema, shareSchema } from "./primitives.ts";
 
+/** How the ranges of activations are learned, by the passes that need them. */
+export const calibrationSettingsSchema = z.strictObject({
+  /** The smallest and largest value seen, or the range that holds the given percentage of values. */
+  method: z.enum(["min-max", "percentile"]).default("min-max"),
+  /** Percentage of values inside the range, half of the rest on each side; of `percentile` only. */
+  percentile: z.number().gt(50).max(100).default(99.999),
+  /** Rows drawn at random from the evaluation data. */
+  rows: z.int().min(1).max(100_000).default(1000),
+  seed: z.int().min(0).default(1),
+});
+export type CalibrationSettings = z.output<typeof calibrationSettingsSchema>;
+
 export const optimizationSettingsSchema = z.strictObject({
   /** Candidates beside fp32, which always is one. */
   passes: z.array(z.enum(QUANTIZATION_PASSES)).default(["dynamic-int8"]),
@@ -10,6 +22,9 @@ export const optimizationSettingsSchema = z.strictObject({
   maximumDisagreementShare: shareSchema.default(0.01),
   /** Rows of the evaluation data used to measure agreement. */
   sampleRows: z.int().min(100).default(5000),
+  calibration: calibrationSettingsSchema.prefault({}),
+  /** Weights of static-int8 within 7 bits: for processors without VNNI, where 8 bits overflow. */
+  reduceRange: z.boolean().default(false),
 });
 export type OptimizationSettings = z.output<typeof optimizationSettingsSchema>;
 
@@ -31,6 +46,16 @@ export const agreementSchema = z.strictObject({
 });
 export type Agreement = z.output<typeof agreementSchema>;
 
+export const batchInvarianceSchema = z.strictObject({
+  /** False when the pass itself makes a row's result depend on its batch; true leaves float rounding. */
+  byDesign: z.boolean(),
+  /** Rows that were run alone and together. */
+  rowCount: z.int(),
+  /** Largest absolute difference of a row's prediction between the two. */
+  maximumDifference: z.number(),
+});
+export type BatchInvariance = z.output<typeof batchInvarianceSchema>;
+
 export const candidateSchema = z.strictObject({
   /** `fp32` or the pass's name. */
   name: z.string(),
@@ -38,17 +63,36 @@ export const candidateSchema = z.strictObject({
   sizeBytes: z.int(),
   latency: z.array(latencySchema),
   agreement: agreementSchema,
+  batchInvariance: batchInvarianceSchema,
   /** Why it was left out, or null when it was eligible. */
   refused: z.string().nullable(),
 });
 export type Candidate = z.output<typeof candidateSchema>;
 
+/** The ranges a pass was given: with them its candidate can be made again, byte for byte, without the data. */
+export const calibrationRecordSchema = z.strictObject({
+  method: calibrationSettingsSchema.shape.method.unwrap(),
+  /** Null for a method without one. */
+  percentile: z.number().nullable(),
+  rowCount: z.int(),
+  seed: z.int(),
+  /** Lowest and highest value by the name of the activation. */
+  ranges: z.record(z.string(), z.tuple([z.number(), z.number()])),
+  /** SHA-256 of the ranges as JSON, sorted by name. */
+  rangesDigest: digestSchema,
+});
+export type CalibrationRecord = z.output<typeof calibrationRecordSchema>;
+
 export const optimizationReportSchema = z.strictObject({
   source: digestSchema,
   settings: optimizationSettingsSchema,
   candidates: z.array(candidateSchema),
+  /** Passes that gave no candidate to measure, and why. */
+  unmade: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
   chosen: z.string(),
   reason: z.string(),
+  /** By pass, of those that need one. */
+  calibrations: z.record(z.string(), calibrationRecordSchema),
   /** What each pass did to each node, by pass. */
   nodes: z.record(
     z.string(),
@@ -56,7 +100,8 @@ export const optimizationReportSchema = z.strictObject({
       z.strictObject({
         name: z.string(),
         operator: z.string(),
-        action: z.enum(["quantized", "left"]),
+        /** `stored`: only its constants changed, it computes in float. */
+        action: z.enum(["quantized", "stored", "left"]),
         reason: z.string(),
       }),
     ),

@@ -4,22 +4,27 @@ import { join } from "node:path";
 import type { DataSource } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
-import type { OptimizationReport, OptimizationSettings } from "../../contracts/optimization.ts";
+import type { CalibrationRecord, OptimizationReport, OptimizationSettings } from "../../contracts/optimization.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import { featureColumns } from "../../core/data/feature-columns.ts";
 import { chooseCandidate, ORIGINAL } from "../../core/quantization/choose.ts";
-import { quantizeModel } from "../../core/quantization/quantize.ts";
+import type { ActivationRange } from "../../core/quantization/pass.ts";
+import { quantizeModel, valuesToCalibrate } from "../../core/quantization/quantize.ts";
+import { quantizationPass } from "../../core/quantization/registry.ts";
 import { digestOf, loadModel, type LoadedModel } from "../inference/load-model.ts";
 import { measureCandidates, type NamedModel } from "../inference/measure-candidates.ts";
+import { measureRanges } from "../inference/measure-ranges.ts";
+import { drawRows } from "../inference/measure-sample.ts";
 import { sampleRows } from "../inference/sample-rows.ts";
 import { openSession, RUNTIME_VERSION } from "../inference/session.ts";
+import { readBatches } from "../tables/read-batches.ts";
 import type { JobContext } from "./job.ts";
 
 export interface OptimizeInput {
   readonly model: { readonly path: string; readonly digest: Digest };
   readonly signature: ModelSignature;
-  /** Rows that candidates must agree on and are timed with. */
+  /** Rows that candidates are calibrated with, must agree on and are timed with. */
   readonly data: DataSource;
   readonly settings: OptimizationSettings;
   /** Every candidate is left here as `<name>.onnx`. */
@@ -35,26 +40,35 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
   progress(0.2, "rows sampled");
 
   const nodes: OptimizationReport["nodes"] = {};
-  const models: [NamedModel, ...NamedModel[]] = [{ name: ORIGINAL, model: original }];
-  const unmade: string[] = [];
-  for (const pass of settings.passes) {
-    const made = await makeCandidate(original, pass, input.model.path);
-    if (typeof made === "string") unmade.push(`${pass}: ${made}`);
-    else models.push({ name: pass, model: made.model });
-    nodes[pass] = typeof made === "string" ? [] : made.nodes;
+  const calibrations: OptimizationReport["calibrations"] = {};
+  const models: [NamedModel, ...NamedModel[]] = [{ name: ORIGINAL, model: original, batchInvariant: true }];
+  const unmade: OptimizationReport["unmade"] = [];
+  for (const pass of new Set(settings.passes)) {
+    const made = await makeCandidate(original, pass, input);
+    nodes[pass] = "refused" in made ? [] : made.nodes;
+    if ("refused" in made) {
+      unmade.push({ name: pass, reason: made.refused });
+      continue;
+    }
+    if (made.calibration !== null) calibrations[pass] = made.calibration;
+    models.push({ name: pass, model: made.model, batchInvariant: quantizationPass(pass).batchInvariant });
+    progress(0.2 + (0.2 * (models.length - 1)) / settings.passes.length, `${pass} made`);
   }
   await mkdir(outputDirectory, { recursive: true });
   for (const { name, model } of models) await writeFile(join(outputDirectory, `${name}.onnx`), model.bytes);
   progress(0.4, `${models.length} candidates made`);
 
-  const candidates = await measureCandidates(models, { rows, where: data.path });
+  const { candidates, failed } = await measureCandidates(models, { rows, where: data.path });
+  unmade.push(...failed);
   const { chosen, reason, refused } = chooseCandidate(candidates, settings);
   return {
     source: original.digest,
     settings,
     candidates: candidates.map((candidate) => ({ ...candidate, refused: refused.get(candidate.name) ?? null })),
+    unmade,
     chosen,
-    reason: [reason, ...unmade].join("; "),
+    reason: [reason, ...unmade.map((pass) => `${pass.name}: ${pass.reason}`)].join("; "),
+    calibrations,
     nodes,
     runtime: {
       "onnxruntime-node": RUNTIME_VERSION,
@@ -66,14 +80,47 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
 }
 
 /** The candidate and what became of each node, or why there is none: a model without anything to quantize is no error. */
-async function makeCandidate(original: LoadedModel, pass: QuantizationPassName, where: string) {
+async function makeCandidate(original: LoadedModel, pass: QuantizationPassName, input: OptimizeInput) {
+  const where = input.model.path;
   try {
-    const { model: bytes, nodes } = quantizeModel(original.bytes, pass, where);
+    const values = valuesToCalibrate(original.bytes, pass, where);
+    const calibration = values.length === 0 ? null : await calibrate(original, values, input);
+    const { model: bytes, nodes } = quantizeModel(original.bytes, pass, where, {
+      ranges: calibration?.ranges ?? new Map(),
+      reduceRange: input.settings.reduceRange,
+    });
     const digest = digestOf(bytes);
     const session = await openSession({ model: bytes, digest });
-    return { model: { ...original, session, digest, bytes }, nodes: [...nodes] };
+    const model = { ...original, session, digest, bytes };
+    return { model, nodes: [...nodes], calibration: calibration?.record ?? null };
   } catch (thrown) {
-    if (isFailure(thrown) && thrown.code === "QUANTIZATION_UNSUPPORTED") return thrown.message;
+    // A candidate that cannot be calibrated or opened is out; the original was opened before.
+    const isAnswer =
+      isFailure(thrown) && (thrown.code === "QUANTIZATION_UNSUPPORTED" || thrown.code === "INFERENCE_FAILED");
+    if (isAnswer) return { refused: thrown.message };
     throw thrown;
   }
+}
+
+/** Learns the ranges of values inside the model on rows drawn at random. */
+async function calibrate(
+  model: LoadedModel,
+  values: readonly string[],
+  { data, settings: { calibration: settings } }: OptimizeInput,
+): Promise<{ readonly ranges: ReadonlyMap<string, ActivationRange>; readonly record: CalibrationRecord }> {
+  const { rows: rowCount, seed, method, percentile } = settings;
+  const batches = readBatches(data, { columns: featureColumns(model.signature) });
+  const rows = await drawRows(batches, { rowCount, seed });
+  const ranges = await measureRanges({ model, values, rows, where: data.path, settings });
+  const sorted = [...ranges].toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const bounds = sorted.map(([value, { low, high }]): [string, [number, number]] => [value, [low, high]]);
+  const record: CalibrationRecord = {
+    method,
+    percentile: method === "percentile" ? percentile : null,
+    rowCount: rows.reduce((sum, batch) => sum + batch.rowCount, 0),
+    seed,
+    ranges: Object.fromEntries(bounds),
+    rangesDigest: digestOf(new TextEncoder().encode(JSON.stringify(bounds))),
+  };
+  return { ranges, record };
 }

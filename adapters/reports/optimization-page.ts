@@ -1,5 +1,5 @@
 import * as Plot from "@observablehq/plot";
-import type { Candidate, OptimizationReport } from "../../contracts/optimization.ts";
+import type { BatchInvariance, Candidate, OptimizationReport } from "../../contracts/optimization.ts";
 import { formatBytes, formatNumber, formatShare } from "./numbers.ts";
 import { html, renderPage, table } from "./page.ts";
 import { COLORS, draw, figure } from "./plots.ts";
@@ -15,7 +15,11 @@ export function renderOptimization(report: OptimizationReport, subject: string):
     sections: [
       {
         title: "Candidates",
-        note: `Agreement is with fp32 on the same rows. Measured on ${Object.entries(report.runtime)
+        note: `Agreement is with fp32 on the same rows; what a row's answer owes to its batch is the largest difference of ${
+          report.candidates[0]?.batchInvariance.rowCount ?? 0
+        } rows run alone and together. Objective: ${report.settings.objective}. Measured on ${Object.entries(
+          report.runtime,
+        )
           .map(([name, value]) => `${name} ${value}`)
           .join(", ")}.`,
         body: html`${table(
@@ -25,6 +29,7 @@ export function renderOptimization(report: OptimizationReport, subject: string):
               ...latencyHeads(report),
               "same decision",
               "largest difference",
+              "alone or in a batch",
               ...(isRefused ? ["left out because"] : []),
             ],
             report.candidates.map((candidate) => [
@@ -35,6 +40,7 @@ export function renderOptimization(report: OptimizationReport, subject: string):
               ),
               formatShare(candidate.agreement.sameDecisionShare),
               formatNumber(candidate.agreement.maximumDifference),
+              describeBatch(candidate.batchInvariance),
               ...(isRefused ? [candidate.refused ?? ""] : []),
             ]),
           )}
@@ -42,16 +48,46 @@ export function renderOptimization(report: OptimizationReport, subject: string):
             ${figure("Size and latency", sizeLatencyPlot(report), "p50 at the smallest batch; nearer to the origin is better.")}
           </div>`,
       },
-      ...Object.entries(report.nodes).map(([pass, nodes]) => ({
-        title: `What ${pass} did`,
+      ...(report.unmade.length === 0
+        ? []
+        : [
+            {
+              title: "Passes without a candidate",
+              body: table(
+                ["pass", "why"],
+                report.unmade.map(({ name, reason }) => [name, reason]),
+              ),
+            },
+          ]),
+      ...Object.entries(report.calibrations).map(([pass, calibration]) => ({
+        title: `Ranges ${pass} was given`,
+        note: `${calibration.method}${
+          calibration.percentile === null ? "" : ` ${calibration.percentile}`
+        } over ${calibration.rowCount} rows drawn with seed ${calibration.seed}; digest ${calibration.rangesDigest}.`,
         body: table(
-          ["node", "operator", "action", "why"],
-          nodes.map((node) => [node.name, node.operator, node.action, node.reason]),
+          ["value", "lowest", "highest"],
+          Object.entries(calibration.ranges).map(([value, [low, high]]) => [
+            value,
+            formatNumber(low),
+            formatNumber(high),
+          ]),
         ),
       })),
+      ...Object.entries(report.nodes)
+        .filter(([, nodes]) => nodes.length > 0)
+        .map(([pass, nodes]) => ({
+          title: `What ${pass} did`,
+          body: table(
+            ["node", "operator", "action", "why"],
+            nodes.map((node) => [node.name, node.operator, node.action, node.reason]),
+          ),
+        })),
     ],
   });
 }
+
+const describeBatch = ({ byDesign, maximumDifference }: BatchInvariance): string =>
+  byDesign ? formatNumber(maximumDifference) : `${formatNumber(maximumDifference)}, depends on the batch by design`;
 
 const latencyHeads = (report: OptimizationReport) =>
   (report.candidates[0]?.latency ?? []).map((latency) => `p50 / p95 at batch ${latency.batch}`);

@@ -19,3 +19,20 @@ export function halfToNumber(bits: number): number {
   if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
+
+const float = new Float32Array(1);
+const floatBits = new Uint32Array(float.buffer);
+
+/** A float32 number to IEEE 754 binary16, given as its 16 bits: rounded half to even, infinite from 65 520 on, NaN stays NaN. */
+export function numberToHalf(value: number): number {
+  float[0] = value;
+  const bits = floatBits[0]!;
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = Math.abs(Math.fround(value));
+  if (Number.isNaN(magnitude)) return 0x7e00;
+  if (magnitude >= 65_520) return sign | 0x7c00;
+  // A carry out of the fraction is the next exponent, also from the subnormal numbers to the first normal one.
+  if (magnitude < 2 ** -14) return sign | roundHalfToEven(magnitude * 2 ** 24);
+  const exponent = ((bits >>> 23) & 0xff) - 127;
+  return sign | (((exponent + 15) << 10) + roundHalfToEven(magnitude * 2 ** (10 - exponent)) - 1024);
+}

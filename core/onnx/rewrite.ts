@@ -35,6 +35,11 @@ export interface OpenGraph {
   addConstant(tensor: Tensor): string;
   /** Puts nodes in the place of one, so that order stays topological. They must make its outputs. */
   replace(node: Node, replacements: readonly Node[]): void;
+  /**
+   * Lets nodes make a constant from then on, under its own name, so that whoever reads it, in subgraphs too, is left alone.
+   * They stand in the place of its Constant node, or before all others.
+   */
+  compute(constant: string, nodes: readonly Node[]): void;
   /** Lets every top-level node that reads `from` read `to`. Outputs of the graph keep their names. */
   rewire(from: string, to: string): void;
   /** Drops initializers and Constant nodes that nobody reads. */
@@ -81,6 +86,14 @@ export function openGraph(model: OnnxModel): OpenGraph {
       const missing = node.outputs.find((output) => output !== "" && !made.has(output));
       if (missing !== undefined) throw new TypeError(`nothing makes "${missing}" in the place of "${node.name}"`);
       graph.nodes.splice(place, 1, ...replacements);
+      index = undefined;
+    },
+    compute: (constant, nodes) => {
+      if (!constants.delete(constant)) throw new TypeError(`"${constant}" is no constant`);
+      if (!nodes.some((node) => node.outputs.includes(constant))) throw new TypeError(`nothing makes "${constant}"`);
+      const place = graph.nodes.findIndex((node) => node.outputs.includes(constant));
+      if (place < 0) graph.initializers = graph.initializers.filter(({ name }) => name !== constant);
+      graph.nodes.splice(Math.max(place, 0), place < 0 ? 0 : 1, ...nodes);
       index = undefined;
     },
     rewire: (from, to) => {

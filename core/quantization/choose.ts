@@ -19,7 +19,7 @@ export interface CandidateChoice {
 /**
  * Chooses among measured candidates, fp32 among them. A candidate is out when more decisions differ from fp32 than allowed,
  * or when it is not better than fp32 in the objective: smaller, or at least 5 % faster (p50, geometric mean over the batch
- * sizes measured for both). The best of the rest wins; ties go to the smaller file, then to the name that sorts first.
+ * sizes measured for both) and slower at none of them. The best of the rest wins; ties go to the smaller file, then to the name that sorts first.
  */
 export function chooseCandidate(
   candidates: readonly MeasuredCandidate[],
@@ -34,7 +34,8 @@ export function chooseCandidate(
   for (const candidate of candidates) {
     if (candidate === original) continue;
     const ratio = cost(candidate, original);
-    const against = reasonAgainst(candidate, ratio, settings);
+    const slower = settings.objective === "latency" ? slowestBatch(candidate, original) : undefined;
+    const against = reasonAgainst(candidate, { ratio, slower }, settings);
     if (against === undefined) eligible.push({ candidate, ratio: ratio! });
     else refused.set(candidate.name, against);
   }
@@ -56,7 +57,7 @@ export function chooseCandidate(
 
 function reasonAgainst(
   candidate: MeasuredCandidate,
-  ratio: number | undefined,
+  { ratio, slower }: { readonly ratio: number | undefined; readonly slower: BatchRatio | undefined },
   { objective, maximumDisagreementShare }: Pick<OptimizationSettings, "objective" | "maximumDisagreementShare">,
 ): string | undefined {
   const { rowCount, sameDecisionShare } = candidate.agreement;
@@ -66,6 +67,9 @@ function reasonAgainst(
   }
   if (ratio === undefined) return `no batch size was measured for both it and ${ORIGINAL}`;
   if (objective === "size") return ratio < 1 ? undefined : `it is not smaller than ${ORIGINAL}`;
+  if (slower !== undefined) {
+    return `it is ${percent(slower.ratio - 1)} slower than ${ORIGINAL} at p50 and batch ${slower.batch}`;
+  }
   if (ratio <= 1 - LATENCY_NOISE_SHARE) return undefined;
   const change = ratio > 1 ? `${percent(ratio - 1)} slower` : `only ${percent(1 - ratio)} faster`;
   return `it is ${change} than ${ORIGINAL} at p50, ${percent(LATENCY_NOISE_SHARE)} faster is asked for`;
@@ -81,12 +85,29 @@ function sizeRatio(candidate: MeasuredCandidate, original: MeasuredCandidate): n
   return candidate.sizeBytes / original.sizeBytes;
 }
 
+interface BatchRatio {
+  readonly batch: number;
+  /** p50 of the candidate over that of the original. */
+  readonly ratio: number;
+}
+
+/** The batch sizes measured for both. */
+function batchRatios(candidate: MeasuredCandidate, original: MeasuredCandidate): BatchRatio[] {
+  return candidate.latency.flatMap(({ batch, p50Ms }) => {
+    const other = original.latency.find((latency) => latency.batch === batch);
+    return other !== undefined && p50Ms > 0 && other.p50Ms > 0 ? [{ batch, ratio: p50Ms / other.p50Ms }] : [];
+  });
+}
+
+/** The batch size at which the candidate loses most to the original, if it loses at any. */
+function slowestBatch(candidate: MeasuredCandidate, original: MeasuredCandidate): BatchRatio | undefined {
+  const [slowest] = batchRatios(candidate, original).toSorted((a, b) => b.ratio - a.ratio);
+  return slowest !== undefined && slowest.ratio > 1 ? slowest : undefined;
+}
+
 /** Geometric mean of the p50 ratios over common batch sizes: no batch size outweighs another by its length. */
 function latencyRatio(candidate: MeasuredCandidate, original: MeasuredCandidate): number | undefined {
-  const logarithms = candidate.latency.flatMap(({ batch, p50Ms }) => {
-    const other = original.latency.find((latency) => latency.batch === batch);
-    return other !== undefined && p50Ms > 0 && other.p50Ms > 0 ? [Math.log(p50Ms / other.p50Ms)] : [];
-  });
+  const logarithms = batchRatios(candidate, original).map(({ ratio }) => Math.log(ratio));
   if (logarithms.length === 0) return undefined;
   return Math.exp(logarithms.reduce((sum, value) => sum + value, 0) / logarithms.length);
 }

@@ -44,9 +44,75 @@ export function quantizeColumns(
   return { values, scales };
 }
 
-function symmetricScale(largest: number): number {
-  const scale = Math.fround(largest + largest) / 254;
+/** The float64 scale of values up to `largest` in magnitude over `steps` integers around 0. */
+function symmetricScale(largest: number, steps = 254): number {
+  const scale = Math.fround(largest + largest) / steps;
   return scale < SMALLEST_SCALE ? 1 : scale;
+}
+
+/** A tensor seen as [outer, channels, inner], row-major, with one scale a channel. */
+export interface ChannelLayout {
+  readonly outer: number;
+  readonly channels: number;
+  readonly inner: number;
+}
+
+/** The layout in which the axes from `first` up to, not including, `end` are the channels. */
+export function channelsOf(dims: readonly number[], first: number, end: number): ChannelLayout {
+  const size = (from: number, to: number) => dims.slice(from, to).reduce((product, dim) => product * dim, 1);
+  return { outer: size(0, first), channels: size(first, end), inner: size(end, dims.length) };
+}
+
+/**
+ * Symmetric int8 scales, one a channel: -127 to 127, or -64 to 64 with `reduceRange`. An all-zero channel has scale 1.
+ *
+ * @param values finite
+ */
+export function channelScales(
+  values: Float32Array,
+  { outer, channels, inner }: ChannelLayout,
+  { reduceRange }: { readonly reduceRange: boolean },
+): Float32Array {
+  const scales = new Float32Array(channels);
+  for (let row = 0, at = 0; row < outer; row++) {
+    for (let channel = 0; channel < channels; channel++) {
+      for (const end = at + inner; at < end; at++) {
+        const magnitude = Math.abs(values[at]!);
+        if (magnitude > scales[channel]!) scales[channel] = magnitude;
+      }
+    }
+  }
+  return scales.map((largest) => symmetricScale(largest, reduceRange ? 128 : 254));
+}
+
+/** Quantizes to int8 by the given scales, one a channel, zero points 0; in the order of `values`. */
+export function quantizeChannels(
+  values: Float32Array,
+  { outer, channels, inner }: ChannelLayout,
+  scales: Float32Array,
+): Int8Array {
+  const quantized = new Int8Array(values.length);
+  for (let row = 0, at = 0; row < outer; row++) {
+    for (let channel = 0; channel < channels; channel++) {
+      const scale = scales[channel]!;
+      for (const end = at + inner; at < end; at++) {
+        quantized[at] = clamp(roundHalfToEven(Math.fround(values[at]! / scale)), -128, 127);
+      }
+    }
+  }
+  return quantized;
+}
+
+/**
+ * The uint8 scale and zero point of a range of float32 values, widened to hold 0, so that 0 is exact. A range too narrow for a
+ * normal float32 scale, and the empty one, have scale 1 and zero point 0.
+ */
+export function affineParameters(low: number, high: number): { readonly scale: number; readonly zeroPoint: number } {
+  const [smallest, largest] = [Math.min(Math.fround(low), 0), Math.max(Math.fround(high), 0)];
+  const exactScale = Math.fround(largest - smallest) / 255;
+  if (!(exactScale >= SMALLEST_SCALE)) return { scale: 1, zeroPoint: 0 };
+  // The zero point comes from the float64 scale, values are divided by the float32 one.
+  return { scale: Math.fround(exactScale), zeroPoint: roundHalfToEven(0 - smallest / exactScale) };
 }
 
 export interface QuantizedTable {
@@ -67,11 +133,7 @@ export function quantizeTable(table: Float32Array): QuantizedTable {
     if (value < smallest) smallest = value;
     if (value > largest) largest = value;
   }
-  const exactScale = Math.fround(largest - smallest) / 255;
-  const usable = exactScale >= SMALLEST_SCALE;
-  // The zero point comes from the float64 scale, the values from the float32 one.
-  const zeroPoint = usable ? roundHalfToEven(0 - smallest / exactScale) : 0;
-  const scale = usable ? Math.fround(exactScale) : 1;
+  const { scale, zeroPoint } = affineParameters(smallest, largest);
   const values = Uint8Array.from(table, (value) =>
     clamp(Math.fround(roundHalfToEven(Math.fround(value / scale)) + zeroPoint), 0, 255),
   );

@@ -1,4 +1,7 @@
+import { datatypeOf } from "../onnx/datatypes.ts";
 import type { Node, Tensor } from "../onnx/model.ts";
+import { floatAttribute, intAttribute, type OpenGraph } from "../onnx/rewrite.ts";
+import { floatValues } from "../onnx/tensor.ts";
 
 /** A node that can be quantized and the constant it reads. */
 export interface Plan {
@@ -7,5 +10,57 @@ export interface Plan {
   readonly weight: Tensor;
   readonly values: Float32Array;
   /** Nodes sharing a weight must agree in this, as it decides the quantized form. */
-  readonly form: "columns" | "transposed-columns" | "table";
+  readonly form: "columns" | "transposed-columns" | "table" | "filters";
+}
+
+/** The finite FP32 constant behind an operand, or why there is none. */
+export function constantWeight(
+  graph: OpenGraph,
+  name: string,
+  operand: string,
+): { readonly weight: Tensor; readonly values: Float32Array } | string {
+  const weight = graph.constant(name);
+  if (weight === undefined) return `its ${operand} is no constant`;
+  const datatype = datatypeOf(weight.dataType);
+  if (datatype !== "FP32") return `its constant is ${datatype ?? `of type ${weight.dataType}`}, not FP32`;
+  const values = floatValues(weight);
+  if (values === undefined) return "its constant is in another file";
+  return values.every(Number.isFinite) ? { weight, values } : "its constant holds NaN or infinity";
+}
+
+/** The plan for a MatMul or Gemm whose second operand is a constant matrix, or why there is none. */
+export function planMatrix(graph: OpenGraph, node: Node): Plan | string {
+  const weightName = node.inputs[1] ?? "";
+  const found = constantWeight(graph, weightName, "second operand");
+  if (typeof found === "string") return found;
+  const axisCount = found.weight.dims.length;
+  if (axisCount !== 2) return `its weights have ${axisCount} axes, not 2`;
+  if (node.opType === "Gemm") {
+    const [alpha, beta] = [floatAttribute(node, "alpha", 1), floatAttribute(node, "beta", 1)];
+    if (alpha !== 1 || beta !== 1) return `alpha is ${alpha} and beta is ${beta}, both must be 1`;
+    if (intAttribute(node, "transA", 0) !== 0) return "its first operand is transposed";
+  }
+  const isTransposed = node.opType === "Gemm" && intAttribute(node, "transB", 0) !== 0;
+  return { node, weightName, ...found, form: isTransposed ? "transposed-columns" : "columns" };
+}
+
+/** Why a weight cannot leave float though its node could be quantized: it would then be stored twice. */
+export function reasonToShareInFloat(
+  graph: OpenGraph,
+  { weightName, form }: Plan,
+  plans: ReadonlyMap<Node, Plan>,
+): string | undefined {
+  if (graph.isOutput(weightName)) return "its weights are an output of the graph";
+  const other = graph.readers(weightName).find((reader) => {
+    const theirs = plans.get(reader);
+    const uses = reader.inputs.filter((input) => input === weightName).length;
+    return theirs?.weightName !== weightName || theirs.form !== form || uses !== 1;
+  });
+  return other && `its weights are also read in float by ${other.opType} "${other.name}"`;
+}
+
+/** The reason to leave a weight that int8 would make larger; undefined when bytes are saved. */
+export function reasonTooFew(elementCount: number, savedBytes: number): string | undefined {
+  if (savedBytes > 0) return undefined;
+  return `${elementCount} weights are too few: int8 would make the file ${-savedBytes} bytes larger`;
 }

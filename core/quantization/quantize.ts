@@ -3,7 +3,7 @@ import type { QuantizationPassName } from "../../contracts/names.ts";
 import { parseModel, serializeModel, type OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain } from "../onnx/rewrite.ts";
 import { allNodes } from "../onnx/walk.ts";
-import type { NodeAction } from "./pass.ts";
+import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
 import { quantizationPass } from "./registry.ts";
 
 export interface QuantizationResult {
@@ -16,43 +16,74 @@ export interface QuantizationResult {
   readonly sizeBytes: number;
 }
 
-/** Operators that only a quantized model has. */
+/** Operators that only a quantized model has, beside those that begin with QLinear. */
 const QUANTIZED_OPERATORS: readonly string[] = [
   "QuantizeLinear",
   "DequantizeLinear",
   "DynamicQuantizeLinear",
   "MatMulInteger",
   "ConvInteger",
-  "QLinearMatMul",
-  "QLinearConv",
-  "com.microsoft:MatMulNBits",
-  "com.microsoft:DynamicQuantizeMatMul",
+  "com.microsoft:DequantizeLinear",
   "com.microsoft:DynamicQuantizeLSTM",
+  "com.microsoft:DynamicQuantizeMatMul",
+  "com.microsoft:MatMulBnb4",
+  "com.microsoft:MatMulIntegerToFloat",
+  "com.microsoft:MatMulNBits",
+  "com.microsoft:QAttention",
+  "com.microsoft:QEmbedLayerNormalization",
   "com.microsoft:QGemm",
+  "com.microsoft:QuantizeLinear",
 ];
+
+const UNCALIBRATED: PassSettings = { ranges: new Map(), reduceRange: false };
 
 /**
  * Quantizes a model by one pass.
  *
  * @param bytes an admitted fp32 model; not changed
  * @param where the file or artifact, for failures
+ * @param settings ranges for every one of `valuesToCalibrate`; a missing one is a bug
  * @throws Failure MODEL_NOT_ONNX; QUANTIZATION_UNSUPPORTED when the model is quantized already, is too old for the pass, or
  *   has no node worth quantizing, with the reasons
  */
-export function quantizeModel(bytes: Uint8Array, passName: QuantizationPassName, where: string): QuantizationResult {
-  const refuse = (found: string) => new Failure("QUANTIZATION_UNSUPPORTED", { where, found });
+export function quantizeModel(
+  bytes: Uint8Array,
+  passName: QuantizationPassName,
+  where: string,
+  settings: PassSettings = UNCALIBRATED,
+): QuantizationResult {
   const pass = quantizationPass(passName);
-  const model = parseModel(bytes, where);
-  const quantized = operatorsOf(model).find((operator) => QUANTIZED_OPERATORS.includes(operator));
-  if (quantized !== undefined) throw refuse(`it is quantized already, it has ${quantized} nodes`);
-  const opset = model.opsetImports.find(({ domain }) => domain === "" || domain === "ai.onnx")?.version ?? 0;
-  if (opset < pass.minimumOpset) {
-    throw refuse(`operator set ${opset}, ${pass.name} needs ${pass.minimumOpset} or newer`);
-  }
-  const nodes = pass.rewrite(model);
-  if (!nodes.some(({ action }) => action === "quantized")) throw refuse(summarize(nodes, pass.operators));
+  const model = parseForPass(bytes, pass, where);
+  const nodes = pass.rewrite(model, settings);
+  if (nodes.every(({ action }) => action === "left")) throw refusal(where, summarize(nodes, pass.operators));
   const result = serializeModel(model);
   return { pass: passName, model: result, nodes, sourceBytes: bytes.length, sizeBytes: result.length };
+}
+
+/**
+ * The values of a model whose ranges a pass must be given, in the order of the graph; none for a pass that needs no data.
+ *
+ * @throws Failure as `quantizeModel`, but for a model without a node worth quantizing, which has no values
+ */
+export function valuesToCalibrate(bytes: Uint8Array, passName: QuantizationPassName, where: string): readonly string[] {
+  const pass = quantizationPass(passName);
+  const model = parseForPass(bytes, pass, where);
+  return pass.calibrated === null ? [] : pass.calibrated(model);
+}
+
+const refusal = (where: string, found: string) => new Failure("QUANTIZATION_UNSUPPORTED", { where, found });
+
+function parseForPass(bytes: Uint8Array, pass: QuantizationPass, where: string): OnnxModel {
+  const model = parseModel(bytes, where);
+  const quantized = operatorsOf(model).find(
+    (operator) => QUANTIZED_OPERATORS.includes(operator) || /^(com\.microsoft:)?QLinear/.test(operator),
+  );
+  if (quantized !== undefined) throw refusal(where, `it is quantized already, it has ${quantized} nodes`);
+  const opset = model.opsetImports.find(({ domain }) => domain === "" || domain === "ai.onnx")?.version ?? 0;
+  if (opset < pass.minimumOpset) {
+    throw refusal(where, `operator set ${opset}, ${pass.name} needs ${pass.minimumOpset} or newer`);
+  }
+  return model;
 }
 
 function operatorsOf(model: OnnxModel): string[] {
@@ -61,8 +92,8 @@ function operatorsOf(model: OnnxModel): string[] {
 }
 
 /** The reasons, each once with the number of nodes it held for, the most frequent first. */
-function summarize(nodes: readonly NodeAction[], operators: readonly string[]): string {
-  if (nodes.length === 0) return `no ${operators.join(", ")} node`;
+function summarize(nodes: readonly NodeAction[], operators: QuantizationPass["operators"]): string {
+  if (nodes.length === 0) return operators === null ? "no node reads a constant" : `no ${operators.join(", ")} node`;
   const counts = new Map<string, number>();
   for (const { operator, reason } of nodes) {
     const line = `${operator}: ${reason}`;

@@ -1,9 +1,15 @@
 import { QUANTIZATION_PASSES, type QuantizationPassName } from "../../contracts/names.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import type { QuantizationPass } from "./pass.ts";
+import { staticInt8 } from "./static-int8.ts";
+import { storeF16 } from "./store-f16.ts";
+import { storeInt8 } from "./store-int8.ts";
 
 const PASSES: Record<QuantizationPassName, QuantizationPass> = {
+  "store-f16": storeF16,
+  "store-int8": storeInt8,
   "dynamic-int8": dynamicInt8,
+  "static-int8": staticInt8,
 };
 
 /** Every pass, in the order of their names' declaration. */

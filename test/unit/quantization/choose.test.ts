@@ -44,6 +44,14 @@ describe("chooseCandidate", () => {
     expect(choice.reason).toContain("fp32 stays, no other candidate may replace it for latency (a: it is");
   });
 
+  it("never takes one for latency that is slower at any batch size, however much faster elsewhere", () => {
+    const choice = chooseCandidate([fp32, candidate("a", 300, { 1: 0.1, 32: 4.1 })], latency);
+    expect(choice.chosen).toBe("fp32");
+    expect(choice.refused.get("a")).toBe("it is 2.5 % slower than fp32 at p50 and batch 32");
+    expect(chooseCandidate([fp32, candidate("a", 300, { 1: 0.1, 32: 4.1 })], size).chosen).toBe("a");
+    expect(chooseCandidate([fp32, candidate("a", 300, { 1: 0.1, 32: 4 })], latency).chosen).toBe("a");
+  });
+
   it("keeps fp32 for a gain within noise, and takes one just outside", () => {
     const near = chooseCandidate([fp32, candidate("a", 300, { 1: 0.96, 32: 3.84 })], latency);
     expect(near.chosen).toBe("fp32");

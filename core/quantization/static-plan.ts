@@ -1,0 +1,194 @@
+/**
+ * Which values static int8 keeps in 8 bits. ONNX Runtime's quantizer quantizes every output of the operators it knows; here a
+ * value is quantized only where integers are computed with on the other side, so that a score before a Sigmoid stays float.
+ * A Conv is the exception: ONNX Runtime computes it in integers only when its output is quantized too.
+ */
+import type { Node } from "../onnx/model.ts";
+import { isDefaultDomain, type OpenGraph } from "../onnx/rewrite.ts";
+import { floatValues } from "../onnx/tensor.ts";
+import { allNodes, allSubgraphs } from "../onnx/walk.ts";
+import { planWeighted, type WeightedPlan } from "./static-weights.ts";
+import { reasonToShareInFloat } from "./plan.ts";
+
+export const WEIGHTED_OPERATORS = ["MatMul", "Gemm", "Conv"];
+/** Its clipping at 0 is done by quantizing to a range that begins there, so the node goes. */
+const FOLDED_OPERATORS = ["Relu", "Clip"];
+/** Moves or picks values: its output has the scale of its input. */
+const SHARED_OPERATORS = ["Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool", "AveragePool"];
+/** Makes new values from quantized ones: its output has a range of its own. */
+const OWN_OPERATORS = ["Concat", "Add", "GlobalAveragePool"];
+export const FOLLOWING_OPERATORS = [...FOLDED_OPERATORS, ...SHARED_OPERATORS, ...OWN_OPERATORS];
+
+export type Role = "folded" | "shared" | "own";
+
+export interface StaticPlan {
+  readonly weighted: ReadonlyMap<Node, WeightedPlan>;
+  /** Nodes without weights that stand between quantized values. */
+  readonly followers: ReadonlyMap<Node, Role>;
+  /** Every quantized value, and the one whose range gives its scale: itself, or the input of a node that only moves values. */
+  readonly scaleOf: ReadonlyMap<string, string>;
+  /** Of the quantized values, those made by a quantized node; the others are quantized for the weighted nodes that read them. */
+  readonly made: ReadonlySet<string>;
+  /** The value a folded node clipped, and the one it gave, whose name its maker takes over. */
+  readonly folded: ReadonlyMap<string, string>;
+  /** Why a node was left. */
+  readonly reasons: ReadonlyMap<Node, string>;
+}
+
+export const outputOf = (node: Node): string => node.outputs[0] ?? "";
+
+/** Decides for every node; changes nothing. */
+export function planStatic(graph: OpenGraph): StaticPlan {
+  const { nodes } = graph.graph;
+  const reasons = new Map<Node, string>();
+  const weighted = planAllWeighted(graph, reasons);
+  const followers = findFollowers(graph, weighted, reasons);
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const isMade = outputTest(graph, { weighted, followers, producers });
+  pruneFollowers(nodes, followers, { producers, isMade, reasons });
+
+  const folded = new Map(
+    [...followers].flatMap(([node, role]) => (role === "folded" ? [[node.inputs[0]!, outputOf(node)] as const] : [])),
+  );
+  const scaleOf = new Map<string, string>();
+  const made = new Set<string>();
+  for (const node of nodes) {
+    const plan = weighted.get(node);
+    const role = followers.get(node);
+    if (plan === undefined && role === undefined) continue;
+    const input = node.inputs[0]!;
+    if (plan !== undefined && !scaleOf.has(input)) scaleOf.set(input, input);
+    const output = outputOf(node);
+    if (folded.has(output) || !isMade(node)) continue;
+    made.add(output);
+    scaleOf.set(output, role === "shared" ? scaleOf.get(input)! : output);
+  }
+  return { weighted, followers, scaleOf, made, folded, reasons };
+}
+
+function planAllWeighted(graph: OpenGraph, reasons: Map<Node, string>): Map<Node, WeightedPlan> {
+  const plans = new Map<Node, WeightedPlan>();
+  for (const node of graph.graph.nodes) {
+    if (!isDefaultDomain(node) || !WEIGHTED_OPERATORS.includes(node.opType)) continue;
+    const plan = planWeighted(graph, node);
+    if (typeof plan === "string") reasons.set(node, plan);
+    else plans.set(node, plan);
+  }
+  const shared = [...plans].flatMap(([node, plan]) => {
+    const reason = reasonToShareInFloat(graph, plan, plans);
+    return reason === undefined ? [] : [[node, reason] as const];
+  });
+  for (const [node, reason] of shared) {
+    plans.delete(node);
+    reasons.set(node, reason);
+  }
+  return plans;
+}
+
+/** The nodes that could work on quantized values, if their readers want them so. */
+function findFollowers(
+  graph: OpenGraph,
+  weighted: ReadonlyMap<Node, unknown>,
+  reasons: Map<Node, string>,
+): Map<Node, Role> {
+  const followers = new Map<Node, Role>();
+  // By the value, the role of the node that made it.
+  const region = new Map<string, Role | "weighted">();
+  const hidden = readInSubgraphs(graph);
+  const roleOf = (node: Node): Role | { readonly reason: string } => {
+    const data = SHARED_OPERATORS.includes(node.opType) ? node.inputs.slice(0, 1) : node.inputs.filter(Boolean);
+    const [first = ""] = data;
+    if (FOLDED_OPERATORS.includes(node.opType)) {
+      const from = region.get(first);
+      if (from === undefined) return { reason: "its input is not quantized" };
+      if (from !== "weighted" && from !== "own") return { reason: "its input shares the scale of another value" };
+      if (graph.readers(first).length !== 1 || graph.isOutput(first))
+        return { reason: "its input is also read without it" };
+      if (hidden.has(first) || hidden.has(outputOf(node))) return { reason: "its value is read inside a subgraph" };
+      if (node.opType === "Clip" && !clipsAtZero(graph, node)) return { reason: "its lower bound is not 0" };
+      return "folded";
+    }
+    const made = data.filter((input) => region.has(input)).length;
+    if (data.length === 0 || made !== data.length) {
+      return { reason: made === 0 ? "its input is not quantized" : "not all of its inputs are quantized" };
+    }
+    if (node.outputs.length !== 1) return { reason: "it has a second output" };
+    if (hidden.has(outputOf(node))) return { reason: "its value is read inside a subgraph" };
+    return OWN_OPERATORS.includes(node.opType) ? "own" : "shared";
+  };
+  for (const node of graph.graph.nodes) {
+    if (weighted.has(node)) region.set(outputOf(node), "weighted");
+    if (!isDefaultDomain(node) || !FOLLOWING_OPERATORS.includes(node.opType)) continue;
+    const role = roleOf(node);
+    if (typeof role === "object") {
+      reasons.set(node, role.reason);
+      continue;
+    }
+    followers.set(node, role);
+    region.set(outputOf(node), role);
+  }
+  return followers;
+}
+
+interface Found {
+  readonly weighted: ReadonlyMap<Node, WeightedPlan>;
+  readonly followers: ReadonlyMap<Node, Role>;
+  readonly producers: ReadonlyMap<string, Node>;
+}
+
+/** Tells whether the output of a weighted node or follower is quantized, as the followers stand when it is asked. */
+function outputTest(graph: OpenGraph, { weighted, followers, producers }: Found): (node: Node) => boolean {
+  const hidden = readInSubgraphs(graph);
+  return (node) => {
+    const output = outputOf(node);
+    const maker = followers.get(node) === "folded" ? producers.get(node.inputs[0]!)! : node;
+    if (maker.opType === "Conv" && weighted.has(maker)) return true;
+    const readers = graph.readers(output);
+    if (readers.length === 0 || graph.isOutput(output) || hidden.has(output)) return false;
+    return readers.every((reader) => weighted.has(reader) || followers.has(reader));
+  };
+}
+
+/** Takes out, until nothing changes, followers whose inputs are not quantized or whose output is wanted in float. */
+function pruneFollowers(
+  nodes: readonly Node[],
+  followers: Map<Node, Role>,
+  found: {
+    readonly producers: ReadonlyMap<string, Node>;
+    readonly isMade: (node: Node) => boolean;
+    readonly reasons: Map<Node, string>;
+  },
+): void {
+  const { producers, isMade, reasons } = found;
+  const check = (node: Node): boolean => {
+    const role = followers.get(node);
+    if (role === undefined) return false;
+    const data = role === "own" ? node.inputs.filter(Boolean) : node.inputs.slice(0, 1);
+    const isFed = data.every((input) => isMade(producers.get(input)!));
+    if (isFed && isMade(node)) return false;
+    followers.delete(node);
+    reasons.set(node, isFed ? "its output is read in float" : "its input is not quantized");
+    return true;
+  };
+  // What is wanted runs against the order of the nodes, what is fed along it: a sweep each way settles whole chains.
+  for (let changed = true; changed;) {
+    const sweep = [...nodes.toReversed(), ...nodes];
+    changed = sweep.map(check).some(Boolean);
+  }
+}
+
+function clipsAtZero(graph: OpenGraph, node: Node): boolean {
+  const bound = graph.constant(node.inputs[1] ?? "");
+  const values = bound && floatValues(bound);
+  return values?.length === 1 && values[0] === 0;
+}
+
+/** Values of the main graph that nodes inside subgraphs read: they must go on existing as they are. */
+function readInSubgraphs({ graph }: OpenGraph): Set<string> {
+  const names = new Set<string>();
+  for (const inner of allSubgraphs(graph.nodes)) {
+    for (const node of allNodes(inner.nodes)) for (const input of node.inputs) names.add(input);
+    for (const { name } of inner.outputs) names.add(name);
+  }
+  return names;
+}

@@ -1,0 +1,140 @@
+import { createNode, createTensor } from "../onnx/create.ts";
+import { roundHalfToEven } from "../onnx/half.ts";
+import type { Node } from "../onnx/model.ts";
+import type { OpenGraph } from "../onnx/rewrite.ts";
+import { channelScales, channelsOf, quantizeChannels, type ChannelLayout } from "./linear.ts";
+import { constantWeight, planMatrix, reasonTooFew, type Plan } from "./plan.ts";
+
+/** Bytes in the file of the nodes and constants around a quantized MatMul or Gemm, names included. */
+const NODE_BYTES = 900;
+
+const INT32 = { lowest: -(2 ** 31), highest: 2 ** 31 - 1 };
+
+export interface WeightedPlan extends Plan {
+  /** The axis with one scale a channel. */
+  readonly axis: number;
+  readonly layout: ChannelLayout;
+  /** The constant bias, one value a channel. */
+  readonly bias: { readonly name: string; readonly values: Float32Array } | null;
+}
+
+/** The plan for a MatMul, Gemm or Conv with constant weights, or why there is none. */
+export function planWeighted(graph: OpenGraph, node: Node): WeightedPlan | string {
+  const plan = node.opType === "Conv" ? planConvolution(graph, node) : planMatrix(graph, node);
+  if (typeof plan === "string") return plan;
+  if (graph.constant(node.inputs[0] ?? "") !== undefined) return "its first operand is a constant too";
+  const axis = plan.form === "columns" ? 1 : 0;
+  const { dims } = plan.weight;
+  const layout = channelsOf(dims, axis, axis + 1);
+  const saved = 3 * plan.values.length - 5 * layout.channels - NODE_BYTES * graph.readers(plan.weightName).length;
+  // A Conv is worth it whatever its size: its time is not in its weights, and those around it stay in integers.
+  const tooFew = node.opType === "Conv" ? undefined : reasonTooFew(plan.values.length, saved);
+  if (tooFew !== undefined) return tooFew;
+  const biasName = node.opType === "MatMul" ? "" : (node.inputs[2] ?? "");
+  if (biasName === "") return { ...plan, axis, layout, bias: null };
+  const bias = constantWeight(graph, biasName, "bias");
+  if (typeof bias === "string") return bias.replace("its constant", "its bias");
+  const [size, ...others] = bias.weight.dims;
+  if (size !== layout.channels || others.length > 0) {
+    return `its bias has the shape [${bias.weight.dims.join(", ")}], not [${layout.channels}]`;
+  }
+  return { ...plan, axis, layout, bias: { name: biasName, values: bias.values } };
+}
+
+function planConvolution(graph: OpenGraph, node: Node): Plan | string {
+  const weightName = node.inputs[1] ?? "";
+  const found = constantWeight(graph, weightName, "filter");
+  if (typeof found === "string") return found;
+  return found.weight.dims.length < 3
+    ? "its filter has no spatial axis"
+    : { node, weightName, ...found, form: "filters" };
+}
+
+/**
+ * The scales of every weight. A bias is stored as int32 with the product of input and weight scale, so where a bias would not fit, the
+ * weight's scale grows until it does. Arithmetic as in qdq_quantizer.py, which mixes float32 and float64.
+ *
+ * @param inputScale of a node's first operand
+ * @returns scales by the weight's name
+ */
+export function weightScales(
+  plans: readonly WeightedPlan[],
+  inputScale: (plan: WeightedPlan) => number,
+  settings: { readonly reduceRange: boolean },
+): Map<string, Float32Array> {
+  const scales = new Map<string, Float32Array>();
+  for (const { weightName, values, layout } of plans) {
+    if (!scales.has(weightName)) scales.set(weightName, channelScales(values, layout, settings));
+  }
+  for (const plan of plans) {
+    if (plan.bias === null) continue;
+    const channelScale = scales.get(plan.weightName)!;
+    const input = inputScale(plan);
+    for (const [channel, bias] of plan.bias.values.entries()) {
+      const doubled = Math.fround(2 * Math.abs(bias));
+      const smallest = Math.fround(Math.fround(1.0001) * doubled) / (2 * INT32.highest);
+      const candidate = input * channelScale[channel]!;
+      if (candidate < smallest && candidate > 0) channelScale[channel]! *= smallest / candidate;
+    }
+  }
+  return scales;
+}
+
+/** A bias as int32 with one scale a channel; a value beyond int32 is clipped. */
+export function quantizeBias(
+  values: Float32Array,
+  inputScale: number,
+  channelScale: Float32Array,
+): { readonly values: Int32Array; readonly scales: Float32Array } {
+  const scales = channelScale.map((scale) => inputScale * scale);
+  const quantized = Int32Array.from(values, (value, channel) => {
+    const rounded = roundHalfToEven(value / scales[channel]!);
+    return Math.min(Math.max(rounded, INT32.lowest), INT32.highest);
+  });
+  return { values: quantized, scales };
+}
+
+/** Adds the integers, scales and zero points of a weight and the DequantizeLinear that reads them; returns it. */
+export function addWeight(graph: OpenGraph, plan: WeightedPlan, scales: Float32Array): Node {
+  const { weightName, weight, values, layout, axis } = plan;
+  const integers = createTensor(
+    `${weightName}_quantized`,
+    "INT8",
+    weight.dims,
+    quantizeChannels(values, layout, scales),
+  );
+  const zeroPoints = createTensor(`${weightName}_zero_point`, "INT8", [scales.length], new Int8Array(scales.length));
+  const scale = createTensor(`${weightName}_scale`, "FP32", [scales.length], scales);
+  return dequantize(graph, { of: weightName, axis, constants: [integers, scale, zeroPoints] });
+}
+
+/** As `addWeight`, for the int32 bias. */
+export function addBias(
+  graph: OpenGraph,
+  name: string,
+  { values, scales }: { readonly values: Int32Array; readonly scales: Float32Array },
+): Node {
+  const count = scales.length;
+  const integers = createTensor(`${name}_quantized`, "INT32", [count], values);
+  const zeroPoints = createTensor(`${name}_quantized_zero_point`, "INT32", [count], new Int32Array(count));
+  const scale = createTensor(`${name}_quantized_scale`, "FP32", [count], scales);
+  return dequantize(graph, { of: name, axis: 0, constants: [integers, scale, zeroPoints] });
+}
+
+function dequantize(
+  graph: OpenGraph,
+  {
+    of,
+    axis,
+    constants,
+  }: {
+    readonly of: string;
+    readonly axis: number;
+    readonly constants: readonly Parameters<OpenGraph["addConstant"]>[0][];
+  },
+): Node {
+  const inputs = constants.map((tensor) => graph.addConstant(tensor));
+  const output = graph.uniqueName(`${of}_DequantizeLinear_Output`);
+  const name = graph.uniqueName(`${of}_DequantizeLinear`);
+  return createNode("DequantizeLinear", inputs, [output], { axis }, { name });
+}

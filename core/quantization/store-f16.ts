@@ -1,0 +1,43 @@
+import { createNode, createTensor } from "../onnx/create.ts";
+import { datatypeCode } from "../onnx/datatypes.ts";
+import { numberToHalf } from "../onnx/half.ts";
+import type { QuantizationPass } from "./pass.ts";
+import { reasonTooFew } from "./plan.ts";
+import { storeConstants, type Store } from "./store-constants.ts";
+
+/** Largest number of half precision, and its smallest with all 11 bits. */
+const LARGEST_HALF = 65_504;
+const SMALLEST_NORMAL_HALF = 2 ** -14;
+
+/** Bytes in the file of the Cast, names included. */
+const NODE_BYTES = 150;
+
+const storeHalf: Store = ({ graph, name, dims, values }) => {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  if (largest > LARGEST_HALF) return { reason: `its largest value ${largest} is beyond half precision` };
+  if (largest > 0 && largest < SMALLEST_NORMAL_HALF) {
+    return { reason: `its largest value ${largest} is too small for half precision` };
+  }
+  const tooFew = reasonTooFew(values.length, 2 * values.length - NODE_BYTES);
+  if (tooFew !== undefined) return { reason: tooFew.replace("int8", "float16") };
+  const halves = graph.addConstant(createTensor(`${name}_half`, "FP16", dims, Uint16Array.from(values, numberToHalf)));
+  const cast = graph.uniqueName(`${name}_Cast`);
+  return {
+    nodes: [createNode("Cast", [halves], [name], { to: datatypeCode("FP32") }, { name: cast })],
+    as: "float16",
+  };
+};
+
+/**
+ * Half the file at fp32's speed and with nearly its numbers: what computes stays float32, since half precision is slow on a CPU.
+ */
+export const storeF16: QuantizationPass = {
+  name: "store-f16",
+  description: "constants stored as 16-bit floats and widened when the model is loaded; computes in fp32",
+  operators: null,
+  minimumOpset: 9,
+  batchInvariant: true,
+  calibrated: null,
+  rewrite: (model) => storeConstants(model, storeHalf),
+};
