@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const executable = fileURLToPath(new URL("../../../cli/modelwright.mjs", import.meta.url));
+export const executable = fileURLToPath(new URL("../../../cli/modelwright.mjs", import.meta.url));
 
 export interface Ended {
   readonly exitCode: number | null;
@@ -9,18 +9,33 @@ export interface Ended {
   readonly errors: string;
 }
 
-/** Runs the command line as people do, in a folder of its own, without any stack in the environment. */
+const named = [
+  "DATABASE_URL",
+  "DATABASE_ADMIN_URL",
+  "TEMPORAL_ADDRESS",
+  "TEMPORAL_NAMESPACE",
+  "GATEWAY_URL",
+  "GATEWAY_PORT",
+  "NO_COLOR",
+  "FORCE_COLOR",
+  "MODELWRIGHT_ACTOR",
+];
+
+/** This process's environment without any stack, user or colour of its own, and with the directory as the data directory. */
+export function environmentFor(directory: string): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !named.includes(name));
+  return { ...Object.fromEntries(inherited), MODELWRIGHT_DATA_DIR: directory };
+}
+
+/** Runs the command line as people do, in a folder of its own. */
 export function runCli(
   words: readonly string[],
   directory: string,
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Ended> {
-  const named = ["DATABASE_URL", "TEMPORAL_ADDRESS", "GATEWAY_URL", "NO_COLOR", "FORCE_COLOR", "MODELWRIGHT_ACTOR"];
-  const inherited = Object.entries(process.env).filter(([name]) => !named.includes(name));
-  const env = { ...Object.fromEntries(inherited), MODELWRIGHT_DATA_DIR: directory, ...environment };
   const child = spawn(process.execPath, [executable, ...words], {
     cwd: directory,
-    env,
+    env: { ...environmentFor(directory), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

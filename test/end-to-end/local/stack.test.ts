@@ -10,6 +10,9 @@ import { exitOf, ownServersEnv, processesOf, startProgram } from "./run-program.
 
 const newFolder = async (): Promise<string> => await mkdtemp(join(tmpdir(), "modelwright-stack-"));
 
+const isLive = async ({ addresses }: Stack): Promise<boolean> =>
+  (await fetch(`${addresses.gateway}/v2/health/live`)).ok;
+
 describe("a running stack", () => {
   let dataDir: string;
   let stack: Stack;
@@ -38,6 +41,20 @@ describe("a running stack", () => {
     expect([owned.rowCount, role.rows]).toEqual([0, [{ rolsuper: false }]]);
   });
 
+  it("is not disturbed by another one beside it, which answers at its own addresses again when it is started again", async () => {
+    const folder = await newFolder();
+    const other = await startStack({ dataDir: folder, env: ownServersEnv });
+    const { gateway, temporal, temporalUi, database } = other.addresses;
+    await other.stop();
+    expect(await processesOf(folder)).toEqual([]);
+    const again = await startStack({ dataDir: folder, env: ownServersEnv });
+    expect(again.addresses).toMatchObject({ gateway, temporal, temporalUi, database });
+    expect(await Promise.all([again, stack].map(async (one) => await isLive(one)))).toEqual([true, true]);
+    await again.stop();
+    expect([await isLive(again).catch(() => false), await isLive(stack)]).toEqual([false, true]);
+    await rm(folder, { recursive: true, force: true });
+  });
+
   it("brings a killed process back, the gateway at its old address", async () => {
     const before = new Map([...stack.children].map(([name, { pid }]) => [name, pid]));
     expect([...before.keys()].toSorted()).toEqual(["compute", "control", "gateway"]);
@@ -46,7 +63,7 @@ describe("a running stack", () => {
       async () => {
         for (const [name, child] of stack.children)
           expect([name, before.get(name), undefined]).not.toContain(child.pid);
-        expect((await fetch(`${stack.addresses.gateway}/v2/health/live`)).status).toBe(200);
+        expect(await isLive(stack)).toBe(true);
       },
       { timeout: 60_000, interval: 100 },
     );

@@ -1,0 +1,232 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { LifecycleSpecInput } from "../../../client/index.ts";
+import {
+  createTinyProject,
+  tinyModel,
+  type TinyProject,
+  type TrainerParameters,
+} from "../../fixtures/lifecycle/tiny-project.ts";
+import { quickRollout, sendTraffic } from "../lifecycle/running-stack.ts";
+import { processesOf } from "../local/run-program.ts";
+import { runCli } from "./run-cli.ts";
+import { runUp, type Up } from "./run-up.ts";
+
+/** What a verb answered: its exit code and its one JSON document. */
+interface Answered {
+  readonly exitCode: number | null;
+  readonly document: Record<string, unknown>;
+}
+
+let directory: string;
+let project: TinyProject;
+let up: Up;
+let addresses: { readonly gateway: string };
+
+/** Runs a verb with `--json`; fails when its standard output is anything but one JSON document. */
+async function run(...words: string[]): Promise<Answered> {
+  const { exitCode, output } = await runCli([...words, "--json"], directory);
+  return { exitCode, document: JSON.parse(output) as Record<string, unknown> };
+}
+const as = (who: string, why: string): string[] => ["--as", who, "--reason", why];
+const refusal = (code: string, exitCode = 1) => ({ exitCode, document: { error: { code } } });
+
+/** Starts a lifecycle of the tiny project; its id is the name of its spec's file. */
+async function start(
+  id: string,
+  changes: Partial<LifecycleSpecInput>,
+  parameters: TrainerParameters = {},
+  words: readonly string[] = ["--wait"],
+): Promise<Answered> {
+  await writeFile(join(directory, `${id}.json`), JSON.stringify(project.spec(changes, parameters)));
+  return await run("start", `${id}.json`, "--id", id, "--as", "ada", ...words);
+}
+
+const signature = {
+  inputs: [
+    {
+      name: "numbers",
+      datatype: "FP32",
+      shape: [-1, 2],
+      features: [
+        { kind: "number", column: "hour", mean: 12, deviation: 4 },
+        { kind: "number", column: "distance", mean: 700, deviation: 300 },
+      ],
+    },
+  ],
+  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
+  label: "late",
+  prediction: { kind: "binary", output: "probability" },
+};
+
+/** Asks an endpoint once; the id by which the answer can be asked about. */
+async function ask(endpoint: string): Promise<string> {
+  const body = { inputs: [{ name: "numbers", datatype: "FP32", shape: [1, 2], data: [0.5, 0.1] }] };
+  const answer = await fetch(`${addresses.gateway}/v2/models/${endpoint}/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  expect(answer.status).toBe(200);
+  return answer.headers.get("modelwright-inference-id") ?? "";
+}
+
+const approval = { required: true };
+const unreachable = { gates: [{ metric: "roc-auc", atLeast: 0.999 } as const] };
+let started: Record<"first" | "turned" | "unfit" | "broken" | "held", Answered>;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "modelwright-verbs-"));
+  [up, project] = await Promise.all([runUp(directory), createTinyProject(join(directory, "project"))]);
+  addresses = JSON.parse(up.line) as typeof addresses;
+  const mendedBy = join(directory, "mended");
+  const [first, turned, unfit, broken, held] = await Promise.all([
+    start("first", { approval, deployment: { endpoint: "tiny" } }),
+    start("turned", { model: { name: "turned" }, approval }),
+    start("unfit", { model: { name: "unfit" }, evaluation: unreachable }),
+    start("broken", { model: { name: "broken" } }, { behaviour: "fails until mended", mendedBy }),
+    start("held", { model: { name: "held" } }, { durationMs: 600_000 }, []),
+  ]);
+  started = { first, turned, unfit, broken, held };
+});
+
+afterAll(async () => {
+  await up?.interrupt();
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe("the verbs that need a stack, with --json", () => {
+  it("up says in one line where everything answers", async () => {
+    expect(JSON.parse(up.line)).toMatchObject({
+      ready: true,
+      gateway: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string,
+      temporal: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
+      temporalUi: expect.stringMatching(/^http:/) as string,
+      database: expect.stringMatching(/^postgres:/) as string,
+      dataDir: directory,
+    });
+    expect((await fetch(`${addresses.gateway}/v2/health/ready`)).status).toBe(200);
+  });
+
+  it("start exits with 3 where somebody has to approve, 2 when a gate failed, 1 when a stage broke", () => {
+    expect(started.first).toMatchObject({ exitCode: 3, document: { id: "first", status: "waiting" } });
+    expect(started.turned).toMatchObject({ exitCode: 3, document: { id: "turned", status: "waiting" } });
+    expect(started.unfit).toMatchObject({ exitCode: 2, document: { status: "failed", failureCode: null } });
+    expect(started.broken).toMatchObject({ exitCode: 1, document: { failureCode: "TRAINER_EXITED" } });
+    expect(started.held).toMatchObject({ exitCode: 0, document: { lifecycleId: "held" } });
+  });
+
+  // The next four are about a lifecycle each and need not wait for each other.
+  it.concurrent("approve is refused to the author and taken from somebody else; watch follows to the end", async () => {
+    expect(await run("approve", "first", ...as("ada", "mine"))).toMatchObject(refusal("APPROVAL_BY_AUTHOR"));
+    expect(await run("approve", "first", ...as("grace", "good gates"))).toMatchObject({
+      exitCode: 0,
+      document: { lifecycleId: "first", approve: { by: "grace", reason: "good gates" } },
+    });
+    const watched = await run("watch", "first", "--through-waits");
+    expect(watched).toMatchObject({ exitCode: 0, document: { id: "first", status: "completed" } });
+    expect(await run("approve", "first", ...as("grace", "again"))).toMatchObject(refusal("APPROVAL_NOT_WAITING"));
+  });
+
+  it.concurrent("reject ends a lifecycle, whose status then exits with 2", async () => {
+    expect(await run("reject", "turned", ...as("grace", "not calibrated"))).toMatchObject({ exitCode: 0 });
+    expect(await run("watch", "turned")).toMatchObject({ exitCode: 2, document: { status: "rejected" } });
+  });
+
+  it.concurrent("pause, resume and abort reach a running lifecycle", async () => {
+    for (const verb of ["pause", "resume", "abort"]) {
+      const answered = await run(verb, "held", ...as("grace", `to ${verb}`));
+      expect(answered).toMatchObject({ exitCode: 0, document: { [verb]: { by: "grace", reason: `to ${verb}` } } });
+    }
+    expect(await run("watch", "held")).toMatchObject({ exitCode: 1, document: { status: "aborted" } });
+    expect(await run("abort", "held", ...as("grace", "again"))).toMatchObject(refusal("INPUT_INVALID"));
+  });
+
+  it.concurrent("retry runs a failed lifecycle again from where it broke", async () => {
+    await writeFile(join(directory, "mended"), "");
+    const retried = await run("retry", "broken", "--as", "grace");
+    expect(retried).toEqual({ exitCode: 0, document: { lifecycleId: "broken", round: 2 } });
+    expect(await run("watch", "broken")).toMatchObject({ exitCode: 0, document: { status: "completed" } });
+  });
+
+  it("register makes the next version, which deploy refuses for want of evidence (exit 2)", async () => {
+    await writeFile(join(directory, "own.onnx"), tinyModel(0.9));
+    await writeFile(join(directory, "signature.json"), JSON.stringify(signature));
+    const registered = await run("register", "own.onnx", "--model", "tiny", "--as", "ada");
+    expect(registered).toMatchObject({ exitCode: 0, document: { model: "tiny", number: 2 } });
+    const words = ["deploy", "tiny@2", "--endpoint", "tiny", "--environment", "production", "--as", "ada"];
+    expect(await run(...words)).toMatchObject(refusal("ENVIRONMENT_NEEDS_EVIDENCE", 2));
+  });
+
+  it("deploy --wait follows a rollout until it is promoted, and rollback brings the former champion back", async () => {
+    const model = join(project.directory, "second.onnx");
+    await writeFile(model, tinyModel(1.1));
+    await writeFile(join(directory, "plan.json"), JSON.stringify(quickRollout));
+    expect(await start("second", {}, { model })).toMatchObject({ exitCode: 0, document: { status: "completed" } });
+    const traffic = sendTraffic(addresses.gateway, "tiny");
+    const where = ["--endpoint", "tiny", "--environment", "production", "--plan", "plan.json"];
+    const deployed = await run("deploy", "tiny@3", ...where, "--as", "ada", "--wait");
+    await traffic.stop();
+    expect(deployed).toMatchObject({ exitCode: 0, document: { status: "promoted" } });
+    expect(await run("rollback", "tiny", ...as("grace", "complaints"))).toMatchObject({
+      exitCode: 0,
+      document: { endpoint: "tiny", champion: "tiny@1" },
+    });
+  });
+
+  it("status, models and audit verify tell what there is", async () => {
+    const [status, models, versions, audit] = await Promise.all([
+      run("status"),
+      run("models"),
+      run("models", "tiny"),
+      run("audit", "verify"),
+    ]);
+    const { lifecycles, endpoints } = status.document as Record<string, { id: string }[]>;
+    const ids = ["broken", "first", "held", "second", "turned", "unfit"];
+    expect(lifecycles?.map(({ id }) => id).toSorted()).toEqual(ids);
+    expect(endpoints).toMatchObject([{ endpoint: "tiny", champion: { model: "tiny", number: 1 }, canary: null }]);
+    expect((models.document["models"] as { name: string }[]).map(({ name }) => name)).toContain("tiny");
+    expect(versions.document["versions"]).toHaveLength(3);
+    expect(audit).toMatchObject({ exitCode: 0, document: { ok: true } });
+    expect([status, models, versions].map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+  });
+
+  it("lineage and explain lead from one prediction to its version, approval and data", async () => {
+    const answer = await ask("tiny");
+    let explained = await run("explain", `prediction/${answer}`);
+    // The log is written in batches, a moment later.
+    while (explained.exitCode !== 0) explained = await run("explain", `prediction/${answer}`);
+    expect(explained.document).toMatchObject({ version: { model: "tiny", number: 1 } });
+    expect(JSON.stringify(explained.document)).toContain("grace");
+    const { exitCode, document } = await run("lineage", `prediction/${answer}`);
+    expect(exitCode).toBe(0);
+    for (const ref of ["model/tiny@1", "lifecycle/first", "source/", "routing-epoch/tiny/"])
+      expect(JSON.stringify(document)).toContain(ref);
+  });
+
+  it("what is not there is said by its code, with exit code 1", async () => {
+    const wrong = [
+      ["REFERENCE_UNKNOWN", "lineage", "model/nobody@9"],
+      ["REFERENCE_UNKNOWN", "explain", "prediction/nobody"],
+      ["REFERENCE_UNKNOWN", "deploy", "nobody@1", "--endpoint", "tiny", "--environment", "production"],
+      ["REFERENCE_UNKNOWN", "rollback", "nobody", "--reason", "why not"],
+      ["LIFECYCLE_UNKNOWN", "watch", "nobody"],
+      ["LIFECYCLE_UNKNOWN", "approve", "nobody", ...as("grace", "why not")],
+      ["MODEL_UNKNOWN", "models", "nobody"],
+    ];
+    const answers = await Promise.all(wrong.map(async ([, ...words]) => await run(...words)));
+    expect(answers).toMatchObject(wrong.map(([code = ""]) => refusal(code)));
+  });
+});
+
+describe.runIf(process.platform === "linux")("Ctrl-C in the terminal of up", () => {
+  it("ends it with 130 and one line said, leaves no process, and other verbs then say that no stack runs", async () => {
+    expect(await up.interrupt()).toEqual({ exitCode: 130, after: [] });
+    expect(await processesOf(directory)).toEqual([]);
+    expect(await run("status")).toMatchObject(refusal("STACK_UNREACHABLE"));
+  });
+});
