@@ -4,3 +4,6 @@ import { customType, timestamp } from "drizzle-orm/pg-core";
 export const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
 
 export const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
+
+/** A whole transaction's number, which never comes again. */
+export const transactionId = customType<{ data: string }>({ dataType: () => "xid8" });

@@ -1,7 +1,7 @@
 import { bigint, integer, pgTable, text } from "drizzle-orm/pg-core";
 
 import { jsonColumn, unparsed } from "../json.ts";
-import { bytes, instant } from "./columns.ts";
+import { bytes, instant, transactionId } from "./columns.ts";
 
 /** Points downstream: what was used, for what came of it. */
 export const lineageEdge = pgTable("lineage_edge", {
@@ -16,6 +16,8 @@ export const auditHead = pgTable("audit_head", {
   stream: text("stream").primaryKey(),
   seq: bigint("seq", { mode: "number" }).notNull(),
   hash: bytes("hash").notNull(),
+  /** Transaction that wrote the newest event; the database alone writes and reads it. */
+  writtenIn: transactionId("written_in"),
 });
 
 export const auditEvent = pgTable("audit_event", {

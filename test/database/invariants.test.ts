@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 
-import { Client } from "pg";
+import { Client, type QueryResult, type QueryResultRow } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { ensureEndpoint } from "../../db/queries/endpoint.ts";
 import { advanceEpoch } from "../../db/queries/advance-epoch.ts";
 import { startRollout } from "../../db/queries/rollout.ts";
 import type { ModelVersion } from "../../db/queries/model.ts";
+import { audited, recordFixtureEvent } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { APPEND_ONLY, PERMISSION_DENIED, refusalOf } from "./refusal.ts";
 import {
@@ -44,12 +45,26 @@ afterAll(async () => {
   await test.close();
 });
 
+/** One governed write with its audit event, which must be accepted. */
+async function write<Row extends QueryResultRow>(statement: string, values: unknown[] = []): Promise<QueryResult<Row>> {
+  await app.query("BEGIN");
+  try {
+    const result = await app.query<Row>(statement, values);
+    await recordFixtureEvent(app);
+    return result;
+  } finally {
+    // Takes a failed transaction back.
+    await app.query("COMMIT");
+  }
+}
+
 async function inTransaction(...statements: [string, unknown[]?][]): Promise<string> {
   await app.query("BEGIN");
   try {
     return await refusalOf(
       (async () => {
         for (const [statement, values] of statements) await app.query(statement, values);
+        await recordFixtureEvent(app);
         await app.query("COMMIT");
       })(),
     );
@@ -107,7 +122,7 @@ describe("artifacts and versions", () => {
   it("take their number from the database, whatever the INSERT says, and leave no gap on conflicts", async () => {
     const insert = `INSERT INTO model_version (id, model, number, artifact, signature, origin, facts, lifecycle, round, name, created_by)
       VALUES ($1, 'flights', 900, $2, '{}', 'registered', '{}', 'lc-1', 1, 'numbered', 'eve') ON CONFLICT DO NOTHING RETURNING number`;
-    const first = await app.query<{ number: number }>(insert, [randomUUID(), proven.artifact]);
+    const first = await write<{ number: number }>(insert, [randomUUID(), proven.artifact]);
     expect(first.rows).toEqual([{ number: 3 }]);
     expect((await app.query(insert, [randomUUID(), proven.artifact])).rowCount).toBe(0);
     const next = await addVersion(test.database, "flights", "after the conflict");
@@ -134,7 +149,7 @@ describe("a lifecycle", () => {
   });
 
   it("starts running and now, whatever the INSERT says", async () => {
-    await app.query(
+    await write(
       `INSERT INTO lifecycle (id, model, spec, spec_digest, started_by, status, finished_at, started_at)
        VALUES ('lc-forged', 'flights', '{}', $1, 'eve', 'completed', '2001-01-01', '2001-01-01')`,
       [digest("spec")],
@@ -147,7 +162,7 @@ describe("a lifecycle", () => {
 
   it("does not leave a final status", async () => {
     await addLifecycle(test.database, "lc-final", "flights");
-    await app.query("UPDATE lifecycle SET status = 'completed' WHERE id = 'lc-final'");
+    await write("UPDATE lifecycle SET status = 'completed' WHERE id = 'lc-final'");
     for (const status of ["running", "failed", "rejected"]) {
       expect(await refusalOf(app.query(`UPDATE lifecycle SET status = '${status}' WHERE id = 'lc-final'`))).toBe(
         "lifecycle_status_order",
@@ -171,7 +186,7 @@ describe("a lifecycle", () => {
     expect(await refusalOf(app.query(insert, [randomUUID(), 1, "approve", "ada", "somebody else", evidence]))).toBe(
       "approval_lifecycle_started_by_fkey",
     );
-    await app.query(insert, [randomUUID(), 1, "approve", "grace", "ada", evidence]);
+    await write(insert, [randomUUID(), 1, "approve", "grace", "ada", evidence]);
     expect(await refusalOf(app.query(insert, [randomUUID(), 1, "reject", "grace", "ada", evidence]))).toBe(
       "approval_lifecycle_round_key",
     );
@@ -328,7 +343,7 @@ describe("routing", () => {
   it("has epochs without a hole, and none that is written twice or changed", async () => {
     const values = (epoch: number) => ["flights-staging", epoch, proven.id, null, 10_000, 0, null];
     expect(await refusalOf(app.query(insertEpoch, values(2)))).toBe("routing_epoch_order");
-    await app.query(insertEpoch, values(1));
+    await write(insertEpoch, values(1));
     expect(await refusalOf(app.query(insertEpoch, values(1)))).toBe("routing_epoch_order");
     expect(await refusalOf(app.query("UPDATE routing_epoch SET reason = 'other'"))).toBe(PERMISSION_DENIED);
   });
@@ -344,28 +359,28 @@ describe("routing", () => {
       latencyThresholdMs: null,
       startedBy: "ada",
     });
-    await test.database.transaction((tx) => startRollout(tx, rolloutOf("ro-1")));
+    await audited(test.database).transaction((tx) => startRollout(tx, rolloutOf("ro-1")));
     const insert = `INSERT INTO rollout (id, endpoint, model, plan, plan_digest, canary_version, started_by)
       VALUES ('ro-2', 'flights-staging', 'flights', '{}', $1, $2, 'eve')`;
     expect(await refusalOf(app.query(insert, [digest("plan"), unproven.id]))).toBe("rollout_one_writer");
     expect(await refusalOf(app.query(insertEpoch, ["flights-staging", 2, unproven.id, null, 10_000, 0, null]))).toBe(
       "routing_epoch_one_writer",
     );
-    await app.query("UPDATE rollout SET status = 'aborted' WHERE id = 'ro-1'");
+    await write("UPDATE rollout SET status = 'aborted' WHERE id = 'ro-1'");
     expect(await refusalOf(app.query("UPDATE rollout SET status = 'promoted' WHERE id = 'ro-1'"))).toBe(
       "rollout_final",
     );
   });
 
   it("has one current version even when many advance it at once", async () => {
-    await test.database.transaction((tx) =>
+    await audited(test.database).transaction((tx) =>
       ensureEndpoint(tx, { name: "raced", environment: "canteen", model: "hotels" }),
     );
     await test.admin.query("UPDATE environment SET requires_evidence = false WHERE name = 'canteen'");
     const hotel = await addVersion(test.database, "hotels", "raced bytes");
     const attempts = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
-        test.database.transaction((tx) =>
+        audited(test.database).transaction((tx) =>
           advanceEpoch(tx, {
             endpoint: "raced",
             expectedEpoch: 0,
@@ -402,8 +417,8 @@ describe("metric values", () => {
 
 describe("drift and retraining", () => {
   it("have one check a scheduled time, one decision a check and one retraining in flight", async () => {
-    const profile = await test.database.transaction((tx) => addArtifact(tx, "profile"));
-    await app.query(
+    const profile = await audited(test.database).transaction((tx) => addArtifact(tx, "profile"));
+    await write(
       `INSERT INTO monitor (id, model, model_version, spec, schedule, baseline_profile)
        VALUES ('m-1', 'flights', $1, '{}', '0 3 * * *', $2)`,
       [proven.id, profile],
@@ -411,32 +426,32 @@ describe("drift and retraining", () => {
     const insertCheck = `INSERT INTO drift_check (id, monitor, scheduled_at, time_window, verdict, drifted_columns, harm)
       VALUES ($1, 'm-1', $2, '{}', $3, $4, true)`;
     const [first, second] = [randomUUID(), randomUUID()];
-    await app.query(insertCheck, [first, "2001-06-01Z", "drifted", ["distance"]]);
+    await write(insertCheck, [first, "2001-06-01Z", "drifted", ["distance"]]);
     expect(await refusalOf(app.query(insertCheck, [randomUUID(), "2001-06-01Z", "stable", []]))).toBe(
       "drift_check_monitor_scheduled_at_key",
     );
     expect(await refusalOf(app.query(insertCheck, [randomUUID(), "2001-06-02Z", "drifted", []]))).toBe(
       "drift_check_check",
     );
-    await app.query(insertCheck, [second, "2001-06-02Z", "drifted", ["distance"]]);
+    await write(insertCheck, [second, "2001-06-02Z", "drifted", ["distance"]]);
 
     const insertDecision = `INSERT INTO retrain_decision (id, monitor, model, drift_check, decision, reason, lifecycle)
       VALUES ($1, 'm-1', 'flights', $2, $3, '', $4)`;
     const [cause, otherCause] = [randomUUID(), randomUUID()];
     expect(await refusalOf(app.query(insertDecision, [cause, first, "start", null]))).toBe("retrain_decision_check");
-    await app.query(insertDecision, [cause, first, "start", "lc-re-1"]);
+    await write(insertDecision, [cause, first, "start", "lc-re-1"]);
     expect(await refusalOf(app.query(insertDecision, [otherCause, first, "start", "lc-re-2"]))).toBe(
       "retrain_decision_drift_check_key",
     );
-    await app.query(insertDecision, [otherCause, second, "start", "lc-re-2"]);
+    await write(insertDecision, [otherCause, second, "start", "lc-re-2"]);
 
     const insertLifecycle = `INSERT INTO lifecycle (id, model, spec, spec_digest, started_by, caused_by)
       VALUES ($1, 'flights', '{}', $2, 'scheduler', $3)`;
-    await app.query(insertLifecycle, ["lc-re-1", digest("spec"), cause]);
+    await write(insertLifecycle, ["lc-re-1", digest("spec"), cause]);
     expect(await refusalOf(app.query(insertLifecycle, ["lc-re-2", digest("spec"), otherCause]))).toBe(
       "lifecycle_one_retraining",
     );
-    await app.query("UPDATE lifecycle SET status = 'completed' WHERE id = 'lc-re-1'");
-    await app.query(insertLifecycle, ["lc-re-2", digest("spec"), otherCause]);
+    await write("UPDATE lifecycle SET status = 'completed' WHERE id = 'lc-re-1'");
+    await write(insertLifecycle, ["lc-re-2", digest("spec"), otherCause]);
   });
 });

@@ -11,6 +11,7 @@ import { loadGraph, recordEdges } from "../../db/queries/lineage.ts";
 import { registerVersion } from "../../db/queries/model.ts";
 import { insertPredictions } from "../../db/queries/prediction.ts";
 import { startStageRun } from "../../db/queries/stage-run.ts";
+import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addArtifact, addEndpoint, addLifecycle, digest, facts, reportFor, signature } from "./sample.ts";
 
@@ -23,7 +24,7 @@ afterAll(async () => {
 });
 
 const connect = (...pairs: [string, string][]) =>
-  test.database.transaction((tx) =>
+  audited(test.database).transaction((tx) =>
     recordEdges(
       tx,
       pairs.map(([from, to]) => ({ from, to, role: "used", lifecycle: null })),
@@ -73,7 +74,7 @@ describe("explaining a prediction", () => {
   it("gives the whole chain from the prediction to the source of the training data", async () => {
     const { database } = test;
     await addLifecycle(database, "lc-1", "flights", "ada");
-    const chain = await database.transaction(async (tx) => {
+    const chain = await audited(database).transaction(async (tx) => {
       const data = await addArtifact(tx, "training rows");
       await recordSnapshot(tx, {
         digest: data,
@@ -124,7 +125,7 @@ describe("explaining a prediction", () => {
       return { data, trained, optimized, evaluation, approval };
     });
     await addEndpoint(database, "live", "flights", "production");
-    await database.transaction((tx) =>
+    await audited(database).transaction((tx) =>
       advanceEpoch(tx, {
         endpoint: "live",
         expectedEpoch: 0,
@@ -154,7 +155,7 @@ describe("explaining a prediction", () => {
       features: null,
     } as const;
     await insertPredictions(database, [prediction]);
-    await database.transaction((tx) =>
+    await audited(database).transaction((tx) =>
       recordFeedback(tx, [{ inferenceId: prediction.inferenceId, label: 0, at: null }]),
     );
 

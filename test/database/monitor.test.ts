@@ -11,6 +11,7 @@ import {
   setMonitorActive,
 } from "../../db/queries/monitor.ts";
 import { decideRetrain, findRetrainDecision } from "../../db/queries/retrain.ts";
+import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addArtifact, addLifecycle, addVersion, specFor } from "./sample.ts";
 
@@ -27,7 +28,7 @@ const policy = (values: Partial<RetrainPolicy> = {}) => retrainPolicySchema.pars
 
 async function addMonitor(id: string, model: string) {
   const version = await addVersion(test.database, model, `${model} bytes`);
-  return await test.database.transaction(async (tx) =>
+  return await audited(test.database).transaction(async (tx) =>
     createMonitor(tx, {
       id,
       model,
@@ -43,7 +44,7 @@ async function addMonitor(id: string, model: string) {
 let nights = 0;
 async function addHarm(monitor: string) {
   nights += 1;
-  return await test.database.transaction((tx) =>
+  return await audited(test.database).transaction((tx) =>
     recordDriftCheck(tx, {
       monitor,
       scheduledAt: new Date(Date.UTC(2001, 5, nights)),
@@ -58,13 +59,13 @@ async function addHarm(monitor: string) {
 }
 
 const decide = (driftCheckId: string, values: Partial<RetrainPolicy> = {}) =>
-  test.database.transaction((tx) =>
+  audited(test.database).transaction((tx) =>
     decideRetrain(tx, { driftCheckId, policy: policy(values), lifecycleId: `retrain-${driftCheckId}` }),
   );
 
 /** The lifecycle a decision asked for comes, and ends. */
 async function live(decision: { id: string; lifecycle: string | null }, model: string): Promise<void> {
-  await test.database.transaction(async (tx) => {
+  await audited(test.database).transaction(async (tx) => {
     const id = decision.lifecycle ?? "";
     await createLifecycle(tx, {
       id,
@@ -76,21 +77,21 @@ async function live(decision: { id: string; lifecycle: string | null }, model: s
   });
 }
 const end = (id: string | null) =>
-  test.database.transaction((tx) => setLifecycleStatus(tx, { id: id ?? "", status: "completed" }));
+  audited(test.database).transaction((tx) => setLifecycleStatus(tx, { id: id ?? "", status: "completed" }));
 
 describe("monitors", () => {
   it("are one monitor under one id, and listed while active", async () => {
     const made = await addMonitor("m-list", "listed");
     expect(await findMonitor(test.database, "m-list")).toEqual(made);
     expect(await listMonitors(test.database, { model: "listed" })).toEqual([made]);
-    await test.database.transaction((tx) => setMonitorActive(tx, { id: "m-list", active: false }));
+    await audited(test.database).transaction((tx) => setMonitorActive(tx, { id: "m-list", active: false }));
     expect(await listMonitors(test.database, { model: "listed" })).toEqual([]);
   });
 
   it("have one check a scheduled time: the first record stays", async () => {
     await addMonitor("m-once", "checked");
     const record = (verdict: "stable" | "insufficient") =>
-      test.database.transaction((tx) =>
+      audited(test.database).transaction((tx) =>
         recordDriftCheck(tx, {
           monitor: "m-once",
           scheduledAt: new Date("2001-06-03T03:00:00Z"),

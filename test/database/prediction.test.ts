@@ -15,6 +15,7 @@ import {
   type Prediction,
 } from "../../db/queries/prediction.ts";
 import { startRollout } from "../../db/queries/rollout.ts";
+import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addEndpoint, addVersion, plan } from "./sample.ts";
 
@@ -49,7 +50,7 @@ const predicted = (values: Partial<Prediction> = {}): Prediction => ({
   ...values,
 });
 
-const label = (items: FeedbackItem[]) => test.database.transaction((tx) => recordFeedback(tx, items));
+const label = (items: FeedbackItem[]) => audited(test.database).transaction((tx) => recordFeedback(tx, items));
 
 describe("the prediction log", () => {
   it("takes a batch once, however often it is sent", async () => {
@@ -102,13 +103,13 @@ describe("the prediction log", () => {
     const inTenDays = new Date(Date.now() + 10 * 24 * 3600 * 1000);
     const early = predicted({ at: inTenDays, inferenceId: "early" });
     await insertPredictions(test.database, [early]);
-    const ensure = () => test.database.transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: 12 }));
+    const ensure = () => audited(test.database).transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: 12 }));
     const made = await Promise.all([ensure(), ensure(), ensure()]);
     // Days 8 to 12 were missing; day 10 has a row in the default partition already.
     expect(made.sort((a, b) => a - b)).toEqual([0, 0, 4]);
     expect(await findPrediction(test.database, "early")).toEqual(early);
     await expect(
-      test.database.transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: 1000 })),
+      audited(test.database).transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: 1000 })),
     ).rejects.toMatchObject({ cause: { code: "22023" } });
   });
 });
@@ -142,7 +143,7 @@ describe("feedback", () => {
 describe("counts of a rollout", () => {
   it("are per epoch and arm, cumulative, without requests of other epochs or outside the shares", async () => {
     const advance = (expectedEpoch: number, canaryShare: number) =>
-      test.database.transaction((tx) =>
+      audited(test.database).transaction((tx) =>
         advanceEpoch(tx, {
           endpoint: "live",
           expectedEpoch,
@@ -157,7 +158,7 @@ describe("counts of a rollout", () => {
         }),
       );
     await advance(0, 0);
-    await test.database.transaction((tx) =>
+    await audited(test.database).transaction((tx) =>
       startRollout(tx, {
         id: "ro",
         endpoint: "live",

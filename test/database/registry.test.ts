@@ -13,6 +13,7 @@ import {
   registerVersion,
 } from "../../db/queries/model.ts";
 import { findPassedStageRun, finishStageRun, startStageRun } from "../../db/queries/stage-run.ts";
+import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addArtifact,
@@ -36,9 +37,9 @@ afterAll(async () => {
 
 describe("model versions", () => {
   it("have numbers without a gap after 50 registrations at once, some of which fail", async () => {
-    await test.database.transaction((tx) => ensureModel(tx, { name: "crowded", purpose: "" }));
+    await audited(test.database).transaction((tx) => ensureModel(tx, { name: "crowded", purpose: "" }));
     const register = (index: number) =>
-      test.database.transaction(async (tx) => {
+      audited(test.database).transaction(async (tx) => {
         const version = await registerVersion(tx, {
           model: "crowded",
           artifact: await addArtifact(tx, `crowded ${index}`),
@@ -60,7 +61,7 @@ describe("model versions", () => {
   it("are found again by what made them, and refuse other bytes under the same key", async () => {
     await addLifecycle(test.database, "lc-key", "keyed");
     const register = (bytes: string) =>
-      test.database.transaction(async (tx) =>
+      audited(test.database).transaction(async (tx) =>
         registerVersion(tx, {
           model: "keyed",
           artifact: await addArtifact(tx, bytes),
@@ -88,7 +89,7 @@ describe("model versions", () => {
   });
 
   it("are counted by model, and a model without one has none", async () => {
-    await test.database.transaction((tx) => ensureModel(tx, { name: "empty", purpose: "nothing yet" }));
+    await audited(test.database).transaction((tx) => ensureModel(tx, { name: "empty", purpose: "nothing yet" }));
     const models = await listModels(test.database);
     expect(models).toContainEqual({ name: "empty", purpose: "nothing yet", versionCount: 0, latestNumber: null });
     expect(models).toContainEqual({ name: "crowded", purpose: "", versionCount: 45, latestNumber: 45 });
@@ -96,10 +97,10 @@ describe("model versions", () => {
 
   it("whose stored signature does not match the contract are refused on reading, not misread", async () => {
     const version = await addVersion(test.database, "misread", "bytes");
-    await test.admin.query("ALTER TABLE model_version DISABLE TRIGGER append_only");
+    await test.admin.query("ALTER TABLE model_version DISABLE TRIGGER USER");
     await test.admin.query(`UPDATE model_version SET signature = '{"inputs": []}' WHERE id = $1`, [version.id]);
     await expect(findVersionById(test.database, version.id)).rejects.toThrow(/inputs/);
-    await test.admin.query("ALTER TABLE model_version ENABLE TRIGGER append_only");
+    await test.admin.query("ALTER TABLE model_version ENABLE TRIGGER USER");
   });
 });
 
@@ -113,7 +114,7 @@ describe("dataset snapshots", () => {
       selectExpressions: { late: "delay > 15" },
       window: { from: "2001-01-01", to: "2001-04-01" },
     } as const;
-    await test.database.transaction(async (tx) => {
+    await audited(test.database).transaction(async (tx) => {
       await addArtifact(tx, "rows");
       const { columns } = values.description;
       await recordSnapshot(tx, { ...values, description: { ...values.description, columns: [...columns] } });
@@ -128,7 +129,7 @@ describe("lifecycles", () => {
     const first = await addLifecycle(test.database, "lc-same", "same");
     expect(await addLifecycle(test.database, "lc-same", "same")).toEqual(first);
     const other = { ...specFor("same"), approval: { required: false } };
-    const create = test.database.transaction((tx) =>
+    const create = audited(test.database).transaction((tx) =>
       createLifecycle(tx, { id: "lc-same", spec: other, startedBy: "ada", reason: "", causedBy: null }),
     );
     await expect(create).rejects.toMatchObject({ code: "OPERATION_CONFLICT" });
@@ -137,7 +138,7 @@ describe("lifecycles", () => {
   it("move through their statuses, fail with a code and may be retried", async () => {
     await addLifecycle(test.database, "lc-moves", "moves");
     const to = (change: Omit<Parameters<typeof setLifecycleStatus>[1], "id">) =>
-      test.database.transaction((tx) => setLifecycleStatus(tx, { id: "lc-moves", ...change }));
+      audited(test.database).transaction((tx) => setLifecycleStatus(tx, { id: "lc-moves", ...change }));
     expect(await to({ status: "waiting" })).toMatchObject({ status: "waiting", finishedAt: null });
     expect(await to({ status: "failed", failureCode: "DATA_EMPTY", outcome: "no rows" })).toMatchObject({
       failureCode: "DATA_EMPTY",
@@ -147,7 +148,7 @@ describe("lifecycles", () => {
     expect(await to({ status: "running" })).toMatchObject({ failureCode: null, finishedAt: null });
     expect(await to({ status: "completed" })).toMatchObject({ status: "completed" });
     await expect(
-      test.database.transaction((tx) => setLifecycleStatus(tx, { id: "nobody", status: "failed" })),
+      audited(test.database).transaction((tx) => setLifecycleStatus(tx, { id: "nobody", status: "failed" })),
     ).rejects.toMatchObject({ code: "LIFECYCLE_UNKNOWN" });
   });
 
@@ -165,7 +166,7 @@ describe("lifecycles", () => {
 
   it("are loaded with their stages and approvals", async () => {
     await addLifecycle(test.database, "lc-load", "loaded");
-    await test.database.transaction(async (tx) => {
+    await audited(test.database).transaction(async (tx) => {
       await startStageRun(tx, { lifecycle: "lc-load", stage: "accept", round: 1 });
       await startStageRun(tx, { lifecycle: "lc-load", stage: "snapshot", round: 1, config: { rows: 3 } });
     });
@@ -182,9 +183,9 @@ describe("lifecycles", () => {
 
 describe("stage runs", () => {
   const key = { lifecycle: "lc-stages", stage: "train", round: 1 } as const;
-  const start = () => test.database.transaction((tx) => startStageRun(tx, key));
+  const start = () => audited(test.database).transaction((tx) => startStageRun(tx, key));
   const finish = (end: Parameters<typeof finishStageRun>[1]) =>
-    test.database.transaction((tx) => finishStageRun(tx, end));
+    audited(test.database).transaction((tx) => finishStageRun(tx, end));
 
   it("are finished by the newest attempt alone, and a stale one records nothing", async () => {
     await addLifecycle(test.database, "lc-stages", "staged");
@@ -192,7 +193,7 @@ describe("stage runs", () => {
     const alive = await start();
     expect([dead.attempt, alive.attempt, alive.id]).toEqual([1, 2, dead.id]);
     const artifact = digest("written by the dead");
-    const stale = test.database.transaction(async (tx) => {
+    const stale = audited(test.database).transaction(async (tx) => {
       await addArtifact(tx, "written by the dead");
       await finishStageRun(tx, { id: dead.id, attempt: dead.attempt, status: "passed" });
     });
@@ -212,15 +213,15 @@ describe("stage runs", () => {
 
   it("that failed start again with a clean slate", async () => {
     const again = { ...key, stage: "evaluate" } as const;
-    const first = await test.database.transaction((tx) => startStageRun(tx, again));
+    const first = await audited(test.database).transaction((tx) => startStageRun(tx, again));
     await finish({ id: first.id, attempt: 1, status: "failed", failure: { code: "DATA_EMPTY" } });
-    const second = await test.database.transaction((tx) => startStageRun(tx, again));
+    const second = await audited(test.database).transaction((tx) => startStageRun(tx, again));
     expect(second).toMatchObject({ id: first.id, attempt: 2, status: "running", failure: null, finishedAt: null });
     expect(await findPassedStageRun(test.database, again)).toBeNull();
   });
 
   it("may wait and be finished by the same attempt", async () => {
-    const waiting = await test.database.transaction((tx) => startStageRun(tx, { ...key, stage: "approve" }));
+    const waiting = await audited(test.database).transaction((tx) => startStageRun(tx, { ...key, stage: "approve" }));
     expect(await finish({ id: waiting.id, attempt: 1, status: "waiting" })).toMatchObject({ finishedAt: null });
     expect(await finish({ id: waiting.id, attempt: 1, status: "passed" })).toMatchObject({ status: "passed" });
   });
@@ -230,7 +231,7 @@ describe("approvals", () => {
   it("are refused to the author, taken from somebody else, and decided once", async () => {
     await addLifecycle(test.database, "lc-approve", "approved", "ada");
     const decide = (decidedBy: string, decision: "approve" | "reject") =>
-      test.database.transaction((tx) =>
+      audited(test.database).transaction((tx) =>
         recordApproval(tx, {
           lifecycle: "lc-approve",
           round: 1,
@@ -272,7 +273,7 @@ describe("evaluations", () => {
     await addLifecycle(test.database, "lc-eval", "evaluated");
     const version = await addVersion(test.database, "evaluated", "bytes");
     const record = () =>
-      test.database.transaction(async (tx) => {
+      audited(test.database).transaction(async (tx) => {
         const run = await startStageRun(tx, { lifecycle: "lc-eval", stage: "evaluate", round: 1 });
         const report = reportFor(version, await addArtifact(tx, "data"));
         return await recordEvaluation(tx, {

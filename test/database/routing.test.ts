@@ -8,6 +8,7 @@ import { confirmRoute, liveGateways, recordGatewaySeen, removeGateway } from "..
 import type { ModelVersion } from "../../db/queries/model.ts";
 import { endRollout, findRunningRollout, listLooks, recordLook, startRollout } from "../../db/queries/rollout.ts";
 import { championOf, loadRouting } from "../../db/queries/routing.ts";
+import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addEndpoint, addEvaluation, addVersion, plan } from "./sample.ts";
 
@@ -26,7 +27,7 @@ afterAll(async () => {
 });
 
 const advance = (request: Partial<EpochRequest>) =>
-  test.database.transaction((tx) =>
+  audited(test.database).transaction((tx) =>
     advanceEpoch(tx, {
       endpoint: "live",
       expectedEpoch: 0,
@@ -43,7 +44,7 @@ const advance = (request: Partial<EpochRequest>) =>
   );
 
 const start = (id: string, endpoint = "live") =>
-  test.database.transaction((tx) =>
+  audited(test.database).transaction((tx) =>
     startRollout(tx, {
       id,
       endpoint,
@@ -59,7 +60,7 @@ const start = (id: string, endpoint = "live") =>
 describe("endpoints", () => {
   it("stay with their model and environment", async () => {
     const ensure = (name: string, environment: string, model: string) =>
-      test.database.transaction((tx) => ensureEndpoint(tx, { name, environment, model }));
+      audited(test.database).transaction((tx) => ensureEndpoint(tx, { name, environment, model }));
     expect(await ensure("live", "staging", "flights")).toMatchObject({ currentEpoch: 0, leaseUntil: null });
     await expect(ensure("live", "production", "flights")).rejects.toMatchObject({ code: "INPUT_INVALID" });
     await expect(ensure("twin", "staging", "flights")).rejects.toMatchObject({ code: "INPUT_INVALID" });
@@ -105,7 +106,7 @@ describe("routing epochs", () => {
 
   it("keep their canary only while the writer of this epoch renews the lease", async () => {
     const renew = (epoch: number) =>
-      test.database.transaction((tx) => renewLease(tx, { endpoint: "live", epoch, leaseMs: 120_000 }));
+      audited(test.database).transaction((tx) => renewLease(tx, { endpoint: "live", epoch, leaseMs: 120_000 }));
     expect(await renew(1)).toBeNull();
     const [before] = await loadRouting(test.database);
     expect(Number(await renew(2))).toBeGreaterThan(Number(before?.leaseUntil));
@@ -117,12 +118,12 @@ describe("routing epochs", () => {
     expect((await start("ro-1")).id).toBe("ro-1");
     await advance({ expectedEpoch: 2, championVersion: second.id, rollout: "ro-1" });
     const end = { id: "ro-1", status: "promoted", outcome: "good" } as const;
-    const ended = await test.database.transaction((tx) => endRollout(tx, end));
+    const ended = await audited(test.database).transaction((tx) => endRollout(tx, end));
     expect(ended).toMatchObject({ status: "promoted", endedAt: expect.any(Date) });
-    expect(await test.database.transaction((tx) => endRollout(tx, end))).toEqual(ended);
+    expect(await audited(test.database).transaction((tx) => endRollout(tx, end))).toEqual(ended);
     expect(await findRunningRollout(test.database, "live")).toBeNull();
     expect((await start("ro-2")).status).toBe("running");
-    await test.database.transaction((tx) => endRollout(tx, { ...end, id: "ro-2", status: "aborted" }));
+    await audited(test.database).transaction((tx) => endRollout(tx, { ...end, id: "ro-2", status: "aborted" }));
   });
 
   it("can be asked for as of a past moment", async () => {
@@ -228,7 +229,9 @@ describe("looks", () => {
       [2, "promote"],
       [2, "hold"],
     ] as const) {
-      await test.database.transaction((tx) => recordLook(tx, { rollout: "ro-looks", number, look: look(verdict) }));
+      await audited(test.database).transaction((tx) =>
+        recordLook(tx, { rollout: "ro-looks", number, look: look(verdict) }),
+      );
     }
     const looks = await listLooks(test.database, "ro-looks");
     expect(looks.map(({ number, verdict }) => [number, verdict])).toEqual([

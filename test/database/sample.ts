@@ -11,6 +11,7 @@ import { recordEvaluation, type Evaluation } from "../../db/queries/evaluation.t
 import { createLifecycle, type Lifecycle } from "../../db/queries/lifecycle.ts";
 import { ensureModel, registerVersion, type ModelVersion } from "../../db/queries/model.ts";
 import { startStageRun } from "../../db/queries/stage-run.ts";
+import { audited } from "../support/audited.ts";
 
 export const signature = modelSignatureSchema.parse({
   inputs: [{ name: "x", datatype: "FP32", shape: [-1, 1], features: [{ kind: "number", column: "distance" }] }],
@@ -60,7 +61,7 @@ export async function addArtifact(tx: Transaction, text: string): Promise<string
 
 /** A model with one version of its own bytes, outside any lifecycle. */
 export async function addVersion(db: Database, model: string, bytes: string): Promise<ModelVersion> {
-  return await db.transaction(async (tx) => {
+  return await audited(db).transaction(async (tx) => {
     await ensureModel(tx, { name: model, purpose: "" });
     return await registerVersion(tx, {
       model,
@@ -76,7 +77,7 @@ export async function addVersion(db: Database, model: string, bytes: string): Pr
 }
 
 export async function addLifecycle(db: Database, id: string, model: string, startedBy = "ada"): Promise<Lifecycle> {
-  return await db.transaction(async (tx) => {
+  return await audited(db).transaction(async (tx) => {
     await ensureModel(tx, { name: model, purpose: "" });
     return await createLifecycle(tx, { id, spec: specFor(model), startedBy, reason: "", causedBy: null });
   });
@@ -132,7 +133,7 @@ export async function addEvaluation(
   version: ModelVersion,
   verdict: Verdict = "pass",
 ): Promise<Evaluation> {
-  return await db.transaction(async (tx) =>
+  return await audited(db).transaction(async (tx) =>
     recordEvaluation(tx, {
       stageRun: null,
       modelVersion: version.id,
@@ -145,10 +146,10 @@ export async function addEvaluation(
 
 /** A lifecycle whose evaluation stage has started. */
 export async function addEvaluationStage(db: Database, lifecycle: string): Promise<string> {
-  const run = await db.transaction((tx) => startStageRun(tx, { lifecycle, stage: "evaluate", round: 1 }));
+  const run = await audited(db).transaction((tx) => startStageRun(tx, { lifecycle, stage: "evaluate", round: 1 }));
   return run.id;
 }
 
 export async function addEndpoint(db: Database, name: string, model: string, environment: string): Promise<void> {
-  await db.transaction((tx) => ensureEndpoint(tx, { name, environment, model }));
+  await audited(db).transaction((tx) => ensureEndpoint(tx, { name, environment, model }));
 }

@@ -10,6 +10,7 @@ import { insertPredictions, type Prediction } from "../../../db/queries/predicti
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
 import { addArtifact, addEvaluation, addLifecycle, addVersion } from "../../database/sample.ts";
+import { audited } from "../../support/audited.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
 
 let stage: ActivityStage;
@@ -213,7 +214,7 @@ describe("a rollout's activities", () => {
 describe("the retrain policy", () => {
   async function harmfulCheck(model: string, scheduledAt: string): Promise<string> {
     const { database } = stage.test;
-    const check = await database.transaction((tx) =>
+    const check = await audited(database).transaction((tx) =>
       recordDriftCheck(tx, {
         monitor: `${model}.v1`,
         scheduledAt: new Date(scheduledAt),
@@ -232,7 +233,7 @@ describe("the retrain policy", () => {
     const { database } = stage.test;
     const version = await addVersion(database, model, `${model} watched`);
     const lifecycle = await addLifecycle(database, `${model}-lifecycle`, model);
-    await database.transaction(async (tx) => {
+    await audited(database).transaction(async (tx) => {
       await createMonitor(tx, {
         id: `${model}.v1`,
         model,

@@ -13,6 +13,7 @@ import { ensureEndpoint } from "../../../db/queries/endpoint.ts";
 import { liveGateways } from "../../../db/queries/gateway.ts";
 import { ensureModel, registerVersion } from "../../../db/queries/model.ts";
 import { findPrediction } from "../../../db/queries/prediction.ts";
+import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { eventually, tensors } from "../../unit/serving/running-gateway.ts";
 import { modelBytes, SIGNATURE } from "../../unit/serving/served-model.ts";
@@ -57,7 +58,7 @@ async function addVersion(bias: number): Promise<string> {
   const bytes = modelBytes(bias);
   const { digest, sizeBytes } = await createFileStore(join(dataDir, "artifacts")).put(bytes);
   const facts = inspectModel(bytes, "test");
-  return await database.database.transaction(async (tx) => {
+  return await audited(database.database).transaction(async (tx) => {
     await ensureModel(tx, { name: "delay", purpose: "" });
     await registerArtifact(tx, { digest, kind: "model", sizeBytes, mediaType: "application/onnx" });
     const version = await registerVersion(tx, {
@@ -80,7 +81,7 @@ const advance = (
   canaryVersion: string | null,
   canaryShare: number,
 ) =>
-  database.database.transaction((tx) =>
+  audited(database.database).transaction((tx) =>
     advanceEpoch(tx, {
       endpoint: "delay",
       expectedEpoch,
@@ -97,7 +98,7 @@ const advance = (
 
 test("a gateway follows Postgres, confirms, logs, takes labels, and starts without it", async () => {
   const [first, second] = [await addVersion(0), await addVersion(1)];
-  await database.database.transaction((tx) =>
+  await audited(database.database).transaction((tx) =>
     ensureEndpoint(tx, { name: "delay", environment: "staging", model: "delay" }),
   );
   await advance(0, first, null, 0);
