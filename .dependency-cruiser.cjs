@@ -22,7 +22,7 @@ const folders = {
     packages: ["@temporalio/activity", "@temporalio/common"],
   },
   workflows: { ours: ["contracts", "activities"], packages: ["@temporalio/workflow"] },
-  serving: { ours: ["contracts", "core", "db", "adapters"], packages: [] },
+  serving: { ours: ["contracts", "core", "db", "adapters"], packages: ["@grpc/grpc-js", "@grpc/proto-loader", "zod"] },
   client: {
     ours: ["contracts", "workflows", "db"],
     packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"],
