@@ -150,11 +150,10 @@ describe("a canary that", () => {
 describe("a canary that fails where the champion would not", () => {
   const leased = (source: MemoryRoutes, champion: ServedVersion, epoch: number, canary: ServedVersion) =>
     route(champion, { epoch, canary, canaryBasisPoints: 9_999, leaseUntilMs: source.nowMs() + 60_000 });
-  const served = async (gateway: RunningGateway, id: string) => {
-    await eventually(`rows of ${id}`, () => gateway.rows.some(({ inferenceId }) => inferenceId.split("/")[0] === id));
-    return gateway.rows
-      .filter(({ inferenceId }) => inferenceId.split("/")[0] === id)
-      .map(({ inferenceId, arm, outcome, assigned }) => [inferenceId, arm, outcome, assigned]);
+  const served = async (gateway: RunningGateway, id: string, rowCount: number) => {
+    const found = () => gateway.rows.filter(({ inferenceId }) => inferenceId.split("/")[0] === id);
+    await eventually(`${rowCount} rows of ${id}`, () => found().length >= rowCount);
+    return found().map(({ inferenceId, arm, outcome, assigned }) => [inferenceId, arm, outcome, assigned]);
   };
 
   test("costs the client nothing: the champion answers once, and the error stays the canary's", async () => {
@@ -179,7 +178,7 @@ describe("a canary that fails where the champion would not", () => {
       "1",
       "refused",
     ]);
-    expect(await served(gateway, "refused")).toEqual([
+    expect(await served(gateway, "refused", 2)).toEqual([
       ["refused/canary", "canary", "error", true],
       ["refused", "champion", "ok", false],
     ]);
@@ -189,7 +188,7 @@ describe("a canary that fails where the champion would not", () => {
       body: JSON.stringify({ id: "named", inputs: unseen }),
     });
     expect([byName.status, byName.headers.get("modelwright-arm")]).toEqual([400, "canary"]);
-    expect(await served(gateway, "named")).toEqual([["named", "canary", "error", false]]);
+    expect(await served(gateway, "named", 1)).toEqual([["named", "canary", "error", false]]);
     // What neither takes is the client's fault, and nobody's harm.
     expect((await gateway.infer({ id: "wrong", inputs: unseen.slice(1) })).status).toBe(400);
 
@@ -199,8 +198,7 @@ describe("a canary that fails where the champion would not", () => {
     const ran = await gateway.infer({ ...tensors([3, 0, 0], [0, 0, 0]), id: "ran" });
     expect([ran.status, arm(ran)]).toEqual([200, "champion"]);
     expect(ran.json.outputs[0]!.data[0]).toBeCloseTo(expected(0, 3, 0, 0), 6);
-    await eventually("its last row", () => gateway.rows.some(({ inferenceId }) => inferenceId === "ran/1"));
-    expect((await served(gateway, "ran")).map(([id, , outcome]) => [id, outcome])).toEqual([
+    expect((await served(gateway, "ran", 4)).map(([id, , outcome]) => [id, outcome])).toEqual([
       ["ran/canary/0", "error"],
       ["ran/canary/1", "error"],
       ["ran/0", "ok"],
@@ -233,7 +231,7 @@ describe("a canary that fails where the champion would not", () => {
     const rescued = answers.filter((answer) => arm(answer) === "champion").map(({ json }) => json.id);
     expect(rescued.length).toBeGreaterThan(0);
     for (const id of rescued) {
-      expect(await served(gateway, id)).toEqual([
+      expect(await served(gateway, id, 2)).toEqual([
         [`${id}/canary`, "canary", "error", true],
         [id, "champion", "ok", false],
       ]);
