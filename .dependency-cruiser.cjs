@@ -27,6 +27,7 @@ const folders = {
     ours: ["contracts", "workflows", "db"],
     packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"],
   },
+  verifier: { ours: [], packages: [] },
   cli: { ours: ["contracts", "core", "adapters", "client", "local"], packages: ["commander", "tsx"] },
 };
 
