@@ -89,8 +89,9 @@ export function openGraph(model: OnnxModel): OpenGraph {
       index = undefined;
     },
     compute: (constant, nodes) => {
-      if (!constants.delete(constant)) throw new TypeError(`"${constant}" is no constant`);
+      if (!constants.has(constant)) throw new TypeError(`"${constant}" is no constant`);
       if (!nodes.some((node) => node.outputs.includes(constant))) throw new TypeError(`nothing makes "${constant}"`);
+      constants.delete(constant);
       const place = graph.nodes.findIndex((node) => node.outputs.includes(constant));
       if (place < 0) graph.initializers = graph.initializers.filter(({ name }) => name !== constant);
       graph.nodes.splice(Math.max(place, 0), place < 0 ? 0 : 1, ...nodes);

@@ -50,8 +50,8 @@ function describe({ weighted, followers, made, folded }: StaticPlan, node: Node)
     return node.opType === "Conv" ? whole : `${whole}, output in ${output}`;
   }
   const role = followers.get(node);
-  if (role === "folded") return "done by quantizing to a range that begins at 0";
-  return role === "shared"
+  if (role === "folded") return "done by quantizing to the range it leaves";
+  return role === "shared" && !folded.has(outputOf(node))
     ? "works on uint8, with the scale of its input"
     : "works on uint8, its output has a range of its own";
 }

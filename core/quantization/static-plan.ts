@@ -11,9 +11,12 @@ import { planWeighted, type WeightedPlan } from "./static-weights.ts";
 import { reasonToShareInFloat } from "./plan.ts";
 
 export const WEIGHTED_OPERATORS = ["MatMul", "Gemm", "Conv"];
-/** Its clipping at 0 is done by quantizing to a range that begins there, so the node goes. */
+/**
+ * Its clipping is done by quantizing to the range it leaves, so the node goes. Not a matter of speed alone: a float Relu or Clip left
+ * between an integer MatMul and a QuantizeLinear makes ONNX Runtime 1.30 fuse the MatMul twice and refuse the model it made.
+ */
 const FOLDED_OPERATORS = ["Relu", "Clip"];
-/** Moves or picks values: its output has the scale of its input. */
+/** Moves or picks values: its output has the scale of its input, unless a folded node follows. */
 const SHARED_OPERATORS = ["Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool", "AveragePool"];
 /** Makes new values from quantized ones: its output has a range of its own. */
 const OWN_OPERATORS = ["Concat", "Add", "GlobalAveragePool"];
@@ -29,7 +32,7 @@ export interface StaticPlan {
   readonly scaleOf: ReadonlyMap<string, string>;
   /** Of the quantized values, those made by a quantized node; the others are quantized for the weighted nodes that read them. */
   readonly made: ReadonlySet<string>;
-  /** The value a folded node clipped, and the one it gave, whose name its maker takes over. */
+  /** The value a folded node clipped, and the one the last of a chain of them gave, whose name its maker takes over. */
   readonly folded: ReadonlyMap<string, string>;
   /** Why a node was left. */
   readonly reasons: ReadonlyMap<Node, string>;
@@ -47,9 +50,11 @@ export function planStatic(graph: OpenGraph): StaticPlan {
   const isMade = outputTest(graph, { weighted, followers, producers });
   pruneFollowers(nodes, followers, { producers, isMade, reasons });
 
-  const folded = new Map(
-    [...followers].flatMap(([node, role]) => (role === "folded" ? [[node.inputs[0]!, outputOf(node)] as const] : [])),
-  );
+  const folded = new Map<string, string>();
+  for (const node of nodes.toReversed()) {
+    const output = outputOf(node);
+    if (followers.get(node) === "folded") folded.set(node.inputs[0]!, folded.get(output) ?? output);
+  }
   const scaleOf = new Map<string, string>();
   const made = new Set<string>();
   for (const node of nodes) {
@@ -101,11 +106,10 @@ function findFollowers(
     if (FOLDED_OPERATORS.includes(node.opType)) {
       const from = region.get(first);
       if (from === undefined) return { reason: "its input is not quantized" };
-      if (from !== "weighted" && from !== "own") return { reason: "its input shares the scale of another value" };
       if (graph.readers(first).length !== 1 || graph.isOutput(first))
         return { reason: "its input is also read without it" };
       if (hidden.has(first) || hidden.has(outputOf(node))) return { reason: "its value is read inside a subgraph" };
-      if (node.opType === "Clip" && !clipsAtZero(graph, node)) return { reason: "its lower bound is not 0" };
+      if (node.opType === "Clip" && !clipsAroundZero(graph, node)) return { reason: "its bounds leave out 0" };
       return "folded";
     }
     const made = data.filter((input) => region.has(input)).length;
@@ -140,8 +144,10 @@ interface Found {
 function outputTest(graph: OpenGraph, { weighted, followers, producers }: Found): (node: Node) => boolean {
   const hidden = readInSubgraphs(graph);
   return (node) => {
+    if (!weighted.has(node) && !followers.has(node)) return false;
     const output = outputOf(node);
-    const maker = followers.get(node) === "folded" ? producers.get(node.inputs[0]!)! : node;
+    let maker = node;
+    while (followers.get(maker) === "folded") maker = producers.get(maker.inputs[0]!)!;
     if (maker.opType === "Conv" && weighted.has(maker)) return true;
     const readers = graph.readers(output);
     if (readers.length === 0 || graph.isOutput(output) || hidden.has(output)) return false;
@@ -177,10 +183,16 @@ function pruneFollowers(
   }
 }
 
-function clipsAtZero(graph: OpenGraph, node: Node): boolean {
-  const bound = graph.constant(node.inputs[1] ?? "");
-  const values = bound && floatValues(bound);
-  return values?.length === 1 && values[0] === 0;
+/** A range is widened to hold 0: only a Clip that lets 0 through never gives a value outside the widened range. */
+function clipsAroundZero(graph: OpenGraph, node: Node): boolean {
+  const [, low = "", high = ""] = node.inputs;
+  const isOn = (side: 1 | -1) => (bound: string) => {
+    if (bound === "") return true;
+    const constant = graph.constant(bound);
+    const values = constant && floatValues(constant);
+    return values?.length === 1 && values[0]! * side >= 0;
+  };
+  return isOn(-1)(low) && isOn(1)(high);
 }
 
 /** Values of the main graph that nodes inside subgraphs read: they must go on existing as they are. */

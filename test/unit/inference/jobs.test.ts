@@ -6,6 +6,9 @@ import { admit } from "../../../adapters/compute/admit.ts";
 import { evaluate } from "../../../adapters/compute/evaluate.ts";
 import { optimize } from "../../../adapters/compute/optimize.ts";
 import { score } from "../../../adapters/compute/score.ts";
+import { renderOptimization } from "../../../adapters/reports/optimization-page.ts";
+import { QUANTIZATION_PASSES } from "../../../contracts/names.ts";
+import { quantizeModel } from "../../../core/quantization/quantize.ts";
 import { evaluationReportSchema, evaluationSettingsSchema } from "../../../contracts/evaluation.ts";
 import { optimizationReportSchema, optimizationSettingsSchema } from "../../../contracts/optimization.ts";
 import type { ModelSignature } from "../../../contracts/signature.ts";
@@ -181,11 +184,55 @@ describe("job optimize", () => {
     expect(quantized!.sizeBytes / original!.sizeBytes).toBeLessThan(0.35);
     expect(report.nodes["dynamic-int8"]!.some((node) => node.action === "quantized")).toBe(true);
   });
+  it("compares every pass: ranges recorded, a row's debt to its batch measured, the smallest that agrees chosen", async () => {
+    const wide = await writeModel(directory, "wide.onnx", { width: 256 });
+    const settings = optimizationSettingsSchema.parse({
+      passes: QUANTIZATION_PASSES,
+      objective: "size",
+      sampleRows: 1000,
+      calibration: { method: "percentile", percentile: 99.9, rows: 300, seed: 7 },
+    });
+    const outputDirectory = join(directory, "every-pass");
+    const report = await optimize({ model: wide, signature, data, settings, outputDirectory }, context);
+    expect(optimizationReportSchema.parse(structuredClone(report))).toEqual(report);
+    expect(report.candidates.map(({ name }) => name)).toEqual(["fp32", ...QUANTIZATION_PASSES]);
+    expect(report.unmade).toEqual([]);
+    const smallest = report.candidates
+      .filter(({ refused }) => refused === null)
+      .toSorted((one, other) => one.sizeBytes - other.sizeBytes)[0]!;
+    expect(report.chosen).toBe(smallest.name);
+    expect(smallest.sizeBytes / report.candidates[0]!.sizeBytes).toBeLessThan(0.3);
+
+    const calibration = report.calibrations["static-int8"]!;
+    expect(calibration).toMatchObject({ method: "percentile", percentile: 99.9, rowCount: 300, seed: 7 });
+    expect(Object.keys(report.calibrations)).toEqual(["static-int8"]);
+    const ranges = new Map(Object.entries(calibration.ranges).map(([value, [low, high]]) => [value, { low, high }]));
+    const again = quantizeModel(await readFile(wide.path), "static-int8", "m", { ranges, reduceRange: false });
+    const made = report.candidates.find(({ name }) => name === "static-int8")!;
+    expect(digestOf(again.model)).toBe(made.digest);
+
+    const difference = Object.fromEntries(
+      report.candidates.map(({ name, batchInvariance }) => [name, batchInvariance.maximumDifference]),
+    );
+    expect(difference["dynamic-int8"]).toBeGreaterThan(1e-5);
+    expect(difference["static-int8"]).toBeLessThan(1e-6);
+    expect(
+      report.candidates.filter(({ batchInvariance }) => !batchInvariance.byDesign).map(({ name }) => name),
+    ).toEqual(["dynamic-int8"]);
+    const page = renderOptimization(report, "wide");
+    for (const text of [...QUANTIZATION_PASSES, calibration.rangesDigest, "depends on the batch by design"]) {
+      expect(page).toContain(text);
+    }
+  });
   it("keeps fp32 and says why when a model has nothing to quantize", async () => {
     const outputDirectory = join(directory, "kept");
     const report = await optimize({ model, signature, data, settings: optimization, outputDirectory }, context);
     expect(report.candidates.map((candidate) => candidate.name)).toEqual(["fp32"]);
     expect(report.chosen).toBe("fp32");
     expect(report.reason).toContain("nothing to quantize");
+    expect(report.unmade).toEqual([
+      { name: "dynamic-int8", reason: expect.stringContaining("nothing to quantize") as string },
+    ]);
+    expect(renderOptimization(report, "small")).toContain("Passes without a candidate");
   });
 });

@@ -39,6 +39,32 @@ describe("rewriting a graph", () => {
     expect(() => graph.replace(createNode("Relu", [], []), [])).toThrow("is not in the graph");
   });
 
+  it("lets nodes make a constant under its name, before the others or in the place of its Constant node", async () => {
+    const model = gemm();
+    const before = await runModel(serializeModel(model), feed);
+    const graph = openGraph(model);
+    const [w, b] = ["w", "b"].map((name) => graph.addConstant({ ...graph.constant(name)!, name: `${name}_stored` }));
+    graph.compute("w", [createNode("Identity", [w!], ["w"])]);
+    expect(graph.constant("w")).toBeUndefined();
+    expect(model.graph!.nodes.map(({ opType }) => opType)).toEqual(["Identity", "Gemm", "Relu"]);
+    graph.compute("b", [createNode("Neg", [b!], ["minus"]), createNode("Neg", ["minus"], ["b"])]);
+    expect(model.graph!.initializers.map(({ name }) => name)).toEqual(["w_stored", "b_stored"]);
+    expect(await runModel(serializeModel(model), feed)).toEqual(before);
+
+    const tensor = createTensor("", "FP32", [1], Float32Array.of(3));
+    const nodes = [createNode("Relu", ["x"], ["r"]), createNode("Constant", [], ["c"], { value: { tensor } })];
+    const other = createModel({ nodes });
+    openGraph(other).compute("c", [createNode("Neg", ["r"], ["c"])]);
+    expect(other.graph!.nodes.map(({ opType }) => opType)).toEqual(["Relu", "Neg"]);
+  });
+
+  it("refuses to compute what is no constant, or by nodes that do not make it", () => {
+    const graph = openGraph(gemm());
+    expect(() => graph.compute("x", [createNode("Neg", ["y"], ["x"])])).toThrow('"x" is no constant');
+    expect(() => graph.compute("w", [createNode("Neg", ["b"], ["v"])])).toThrow('nothing makes "w"');
+    expect(graph.constant("w")).toBeDefined();
+  });
+
   it("rewires readers and drops constants nobody reads any more", async () => {
     const model = gemm();
     const graph = openGraph(model);

@@ -119,7 +119,7 @@ describe("static int8 beside onnxruntime.quantization", () => {
     expect(said).toEqual(
       expect.arrayContaining([
         "stem: quantized, weights [8, 1, 3, 3] as int8, one scale a channel, bias as int32",
-        "relu6: quantized, done by quantizing to a range that begins at 0",
+        "relu6: quantized, done by quantizing to the range it leaves",
         "pool: quantized, works on uint8, with the scale of its input",
         "concat: quantized, works on uint8, its output has a range of its own",
         "dense1: quantized, weights [16, 32] as int8, one scale a channel, bias as int32, output in uint8",
@@ -233,13 +233,13 @@ describe("what static int8 leaves in float", () => {
     expect(await signalToNoise(last)).toBeGreaterThan(28);
   });
 
-  it("a Clip whose lower bound is not 0: a range always holds 0, so it would not clip there", async () => {
+  it("a Clip whose bounds leave out 0: a range always holds 0, so it would not clip there", async () => {
     const low = createTensor("low", "FP32", [], Float32Array.of(0.2));
     const bytes = modelOf(
       [node("MatMul", ["x", "w"], "a"), node("Clip", ["a", "low"], "c"), node("MatMul", ["c", "v"], "y")],
       [matrix("w"), matrix("v", [64, 64], 2), low],
     );
-    expect(quantize(bytes).nodes[1]).toMatchObject({ action: "left", reason: "its lower bound is not 0" });
+    expect(quantize(bytes).nodes[1]).toMatchObject({ action: "left", reason: "its bounds leave out 0" });
     expect(await signalToNoise(bytes)).toBeGreaterThan(28);
   });
 
@@ -264,6 +264,24 @@ describe("what static int8 leaves in float", () => {
 });
 
 describe("static int8 of unusual graphs", () => {
+  it("folds a chain of clipping nodes, also behind one that moves values, and clips as they did", async () => {
+    const bound = (name: string, value: number) => createTensor(name, "FP32", [], Float32Array.of(value));
+    const bytes = modelOf(
+      [
+        node("MatMul", ["x", "w"], "a"),
+        node("Flatten", ["a"], "f"),
+        node("Clip", ["f", "low", "high"], "c"),
+        node("Relu", ["c"], "r"),
+        node("MatMul", ["r", "v"], "y"),
+      ],
+      [matrix("w"), matrix("v", [64, 64], 2), bound("low", -0.3), bound("high", 0.5)],
+    );
+    const known: Record<string, [number, number]> = { x: [-4, 4], r: [0, 0.5] };
+    expect(operatorsOf(quantize(bytes, { known }).model)).not.toContain("Relu");
+    expect(operatorsOf(quantize(bytes, { known }).model)).not.toContain("Clip");
+    expect(await signalToNoise(bytes, known)).toBeGreaterThan(28);
+  });
+
   it("quantizes a weight shared by two nodes once, and a value read in float too for its integer readers alone", async () => {
     const bytes = modelOf(
       [
