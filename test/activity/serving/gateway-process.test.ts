@@ -15,6 +15,7 @@ import { ensureModel, registerVersion } from "../../../db/queries/model.ts";
 import { findPrediction } from "../../../db/queries/prediction.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { createGrpcClient } from "../../unit/serving/grpc-client.ts";
 import { eventually, tensors } from "../../unit/serving/running-gateway.ts";
 import { modelBytes, SIGNATURE } from "../../unit/serving/served-model.ts";
 
@@ -103,7 +104,7 @@ test("a gateway follows Postgres, confirms, logs, takes labels, and starts witho
   );
   await advance(0, first, null, 0);
 
-  const { child, url } = await startProcess();
+  const { child, url, grpc } = await startProcess();
   const infer = async (at: string, fields: object = {}) => {
     const response = await fetch(`${at}/v2/models/delay/infer`, {
       method: "POST",
@@ -120,6 +121,11 @@ test("a gateway follows Postgres, confirms, logs, takes labels, and starts witho
   const before = await infer(url);
   expect([before.status, before.epoch, before.json.model_version]).toEqual([200, "1", "1"]);
   expect(await applied()).toEqual([1]);
+
+  const client = createGrpcClient(grpc);
+  const asked = await client.call("ModelReady", { name: "delay", version: "1" });
+  expect([grpc, asked.message]).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/), { ready: true }]);
+  client.close();
 
   await advance(1, first, second, 9_999);
   await eventually("epoch 2 confirmed", async () => (await applied())[0] === 2);

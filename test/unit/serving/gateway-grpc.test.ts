@@ -234,12 +234,18 @@ describe("over gRPC", () => {
   });
 
   test("a gateway that stops says it is not ready, and answers what has come", async () => {
-    const other = await runGateway(models, new MemoryRoutes(), { drainMs: 400 });
+    const other = await runGateway(models, new MemoryRoutes(route(models.add(3, 0.1))), { drainMs: 200 });
     const leaving = createGrpcClient(other.gateway.grpcAddress);
     expect((await leaving.call("ServerReady")).message).toEqual({ ready: true });
+    const ask = () => leaving.call("ModelInfer", { model_name: "delay", inputs: typed });
+    const before = Array.from({ length: 50 }, ask);
     const stopped = other.gateway.stop();
     expect((await leaving.call("ServerReady")).message).toEqual({ ready: false });
+    const during = Array.from({ length: 50 }, ask);
+    const codes = (await Promise.all([...before, ...during])).map(({ code }) => code);
+    expect(new Set(codes)).toEqual(new Set([0]));
     await stopped;
+    expect(other.rows.length).toBe(2 * codes.length);
     expect((await leaving.call("ServerLive")).code).toBe(status.UNAVAILABLE);
     leaving.close();
   });
