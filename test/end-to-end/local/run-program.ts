@@ -4,6 +4,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+import { onTestFinished } from "vitest";
+
 import { isAlive } from "../../../local/processes.ts";
 import { tsxLoader } from "../../../local/reaper.ts";
 
@@ -26,7 +28,7 @@ export const ownServersEnv: NodeJS.ProcessEnv = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !namesOfOthersServers.has(name)),
 );
 
-/** Starts a program of `programs/` in a process group of its own. */
+/** Starts a program of `programs/` in a process group of its own; a test that fails does not leave it running. */
 export function startProgram(name: string, args: readonly string[]): Program {
   const path = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url));
   const child = spawn(process.execPath, ["--import", tsxLoader(), path, ...args], {
@@ -34,6 +36,7 @@ export function startProgram(name: string, args: readonly string[]): Program {
     env: ownServersEnv,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  onTestFinished(() => void child.kill("SIGKILL"));
   let complaint = "";
   child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
   const lines = createInterface({ input: child.stdout });
