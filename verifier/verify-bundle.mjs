@@ -146,16 +146,16 @@ function checkGrowth(bundle, checkpoint, keys, pinned) {
       `your checkpoint has ${own.size} events, the bundle's only ${checkpoint.size}: ask for a newer bundle`,
     );
   }
-  const known = pinned.map((mine) => ({
-    mine,
-    theirs: [checkpoint, ...earlier].find(({ size }) => size === mine.size),
-  }));
-  for (const { mine, theirs } of known) {
-    if (theirs && !theirs.root.equals(mine.root))
-      fail("forked", `at ${mine.size} events your checkpoint has another root`);
-  }
-  if (known.every(({ theirs }) => !theirs)) {
-    fail("unanchored", "the bundle leads to none of your checkpoints: ask for one made with your file (--checkpoint)");
+  for (const { size, root } of pinned) {
+    const theirs = [checkpoint, ...earlier].find((one) => one.size === size);
+    if (theirs && !theirs.root.equals(root)) fail("forked", `at ${size} events your checkpoint has another root`);
+    // A smaller one may be unknown: that the log goes on from your largest is what counts.
+    if (!theirs && size === own.size) {
+      fail(
+        "unanchored",
+        `no proof leads to your checkpoint of ${size} events: ask for a bundle made with it in --checkpoint`,
+      );
+    }
   }
 }
 
