@@ -22,7 +22,9 @@ export interface WeightedPlan extends Plan {
 export function planWeighted(graph: OpenGraph, node: Node): WeightedPlan | string {
   const plan = node.opType === "Conv" ? planConvolution(graph, node) : planMatrix(graph, node);
   if (typeof plan === "string") return plan;
-  if (graph.constant(node.inputs[0] ?? "") !== undefined) return "its first operand is a constant too";
+  const input = node.inputs[0] ?? "";
+  if (input === "") return "it has no first operand";
+  if (graph.constant(input) !== undefined) return "its first operand is a constant too";
   const axis = plan.form === "columns" ? 1 : 0;
   const { dims } = plan.weight;
   const layout = channelsOf(dims, axis, axis + 1);

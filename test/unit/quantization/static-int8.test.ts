@@ -209,6 +209,7 @@ describe("what static int8 leaves in float", () => {
       modelOf([node("MatMul", ["v", "w"], "y")], [matrix("v"), matrix("w")]),
       /its first operand is a constant/,
     ],
+    ["a missing operand", modelOf([node("MatMul", ["", "w"], "y")], [matrix("w")]), /it has no first operand/],
     ["a Relu alone", modelOf([node("Relu", ["x"], "y")], []), /its input is not quantized/],
   ])("refuses, with the reason: %s", (_, bytes, wording) => {
     expect(() => quantize(bytes)).toThrow(wording);
