@@ -33,5 +33,7 @@ export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions):
   });
   // An idle connection that the server ends reports here; unheard it would end the process. The pool opens another.
   pool.on("error", () => undefined);
+  // So does one that is lost between two statements of a transaction: the pool takes its own listener off while it is in use.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return Object.assign(drizzle(pool), { close: () => pool.end() });
 }

@@ -31,10 +31,11 @@ async function listen(
 ): Promise<void> {
   while (!signal.aborted) {
     const client = new Client({ connectionString: url, application_name: "modelwright routing", keepAlive: true });
+    const lost = new AbortController();
     const ended = new Promise<void>((resolve) => {
       client.once("end", resolve);
-      client.once("error", () => resolve());
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      client.on("error", () => resolve());
+      signal.addEventListener("abort", () => resolve(), { once: true, signal: lost.signal });
     });
     client.on("notification", ({ payload }) => onChange(payload ?? ""));
     try {
@@ -44,6 +45,7 @@ async function listen(
     } catch {
       // Postgres is away; polling says so where it matters, here the next turn tries again.
     }
+    lost.abort();
     await client.end().catch(() => undefined);
     await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import "./without-telemetry.ts";
 import * as ort from "onnxruntime-node";
 import type { Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";

@@ -21,6 +21,19 @@ async function artifactCount(): Promise<number> {
   return Number(rows[0]?.count);
 }
 
+describe("a database connection", () => {
+  it("that is lost between two statements of a transaction fails the transaction and not the process", async () => {
+    const lost = test.database.transaction(async (tx) => {
+      const { rows } = await tx.execute<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+      await test.admin.query("SELECT pg_terminate_backend($1)", [rows[0]?.pid]);
+      await sleep(100);
+      await tx.execute("SELECT 1");
+    });
+    await expect(lost).rejects.toThrow();
+    await expect(test.database.execute("SELECT 1")).resolves.toBeDefined();
+  });
+});
+
 describe("the operation ledger", () => {
   it("does the work of a key once, however many ask at the same moment, and gives everybody its result", async () => {
     let worked = 0;
