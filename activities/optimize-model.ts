@@ -17,13 +17,14 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
     async ({ spec, lifecycle, stageRun, directory, result, signal, progress }) => {
       const { version: trained } = await result("admit");
       const { signature } = await result("train");
-      const { evaluation } = await result("snapshot");
+      const { training, evaluation } = await result("snapshot");
       const report = await runJob(
         "optimize",
         {
           model: { path: await dependencies.artifacts.localPath(trained.digest), digest: trained.digest },
           signature,
           data: { path: await dependencies.artifacts.localPath(evaluation.digest), format: "parquet" },
+          calibrationData: { path: await dependencies.artifacts.localPath(training.digest), format: "parquet" },
           settings: spec.optimization,
           outputDirectory: directory,
         },

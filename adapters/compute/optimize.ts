@@ -24,8 +24,10 @@ import type { JobContext } from "./job.ts";
 export interface OptimizeInput {
   readonly model: { readonly path: string; readonly digest: Digest };
   readonly signature: ModelSignature;
-  /** Rows that candidates are calibrated with, must agree on and are timed with. */
+  /** Rows that candidates must agree on and are timed with. */
   readonly data: DataSource;
+  /** Rows that ranges are taken from: other rows than those of the agreement, or the candidate would be judged by what it was fitted to. */
+  readonly calibrationData: DataSource;
   readonly settings: OptimizationSettings;
   /** Every candidate is left here as `<name>.onnx`. */
   readonly outputDirectory: string;
@@ -106,7 +108,7 @@ async function makeCandidate(original: LoadedModel, pass: QuantizationPassName, 
 async function calibrate(
   model: LoadedModel,
   values: readonly string[],
-  { data, settings: { calibration: settings } }: OptimizeInput,
+  { calibrationData: data, settings: { calibration: settings } }: OptimizeInput,
 ): Promise<{ readonly ranges: ReadonlyMap<string, ActivationRange>; readonly record: CalibrationRecord }> {
   const { rows: rowCount, seed, method, percentile } = settings;
   const batches = readBatches(data, { columns: featureColumns(model.signature) });

@@ -3,6 +3,7 @@ import { Option, type Command } from "commander";
 import { runJob } from "../../adapters/compute/run-job.ts";
 import { formatBytes, formatNumber, formatShare } from "../../adapters/reports/numbers.ts";
 import { printable, wrapText } from "../../client/text.ts";
+import { QUANTIZATION_PASSES } from "../../contracts/names.ts";
 import { optimizationSettingsSchema, type Candidate, type OptimizationReport } from "../../contracts/optimization.ts";
 import { DEFAULT_OUT, loadSignature, pinFile, shownPath, writeReport } from "../files.ts";
 import type { Screen } from "../screen.ts";
@@ -12,6 +13,8 @@ import { answering, checked, defineVerb, parseNumber } from "../verb.ts";
 interface OptimizeOptions {
   readonly data: string;
   readonly signature?: string;
+  readonly calibration?: string;
+  readonly passes?: readonly string[];
   readonly objective: string;
   readonly maximumDisagreement: number;
   readonly out: string;
@@ -27,10 +30,15 @@ export function addOptimize(program: Command): void {
     examples: [
       "optimize model.onnx --data test.parquet",
       "optimize model.onnx --data test.csv --objective size --json",
+      "optimize model.onnx --data test.parquet --passes static-int8 store-f16 --calibration train.parquet",
     ],
   })
     .requiredOption("--data <data>", "rows the candidates must agree on and are timed with")
+    .option("--calibration <data>", "rows that static-int8 takes its ranges from; default those of --data")
     .option("--signature <file>", "signature as JSON; default signature.json beside the model")
+    .addOption(
+      new Option("--passes <name...>", "what to try beside fp32; default dynamic-int8").choices(QUANTIZATION_PASSES),
+    )
     .addOption(new Option("--objective <what>", "what to make small").choices(["size", "latency"]).default("latency"))
     .option(
       "--maximum-disagreement <share>",
@@ -43,16 +51,29 @@ export function addOptimize(program: Command): void {
       answering(async (screen, path: string, options: OptimizeOptions) => {
         const settings = checked(
           optimizationSettingsSchema,
-          { objective: options.objective, maximumDisagreementShare: options.maximumDisagreement },
+          {
+            objective: options.objective,
+            maximumDisagreementShare: options.maximumDisagreement,
+            ...(options.passes && { passes: options.passes }),
+          },
           "--maximum-disagreement",
         );
         const model = await pinFile(path, "the model");
         const data = await pinFile(options.data, "the data");
         const signature = await loadSignature(path, options.signature);
+        const calibration =
+          options.calibration === undefined ? data : await pinFile(options.calibration, "the calibration data");
         const outputDirectory = resolve(options.out);
         const report = await runJob(
           "optimize",
-          { model, signature, data: { path: data.path }, settings, outputDirectory },
+          {
+            model,
+            signature,
+            data: { path: data.path },
+            calibrationData: { path: calibration.path },
+            settings,
+            outputDirectory,
+          },
           { onProgress: screen.progress },
         );
         const { renderOptimization } = await import("../../adapters/reports/optimization-page.ts");
