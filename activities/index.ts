@@ -11,6 +11,7 @@ import { translateFailures } from "./failures.ts";
 import { startMonitor } from "./monitor.ts";
 import { openRollout } from "./open-rollout.ts";
 import { optimizeModel } from "./optimize-model.ts";
+import { recordRequest } from "./record-request.ts";
 import { registerModel } from "./register-model.ts";
 import { decideRetrain } from "./retrain.ts";
 import { closeRollout, lookAtRollout, renewRolloutLease, shiftTraffic } from "./roll-out.ts";
@@ -28,6 +29,7 @@ const all = {
   evaluateModel,
   awaitApproval,
   recordDecision,
+  recordRequest,
   planRollout,
   recordDeployment,
   openRollout,

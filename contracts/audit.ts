@@ -1,5 +1,13 @@
 import { z } from "zod";
-import { LIFECYCLE_STATUSES, ROLLOUT_STATUSES, STAGE_STATUSES, STAGES, VERDICTS, type Verdict } from "./names.ts";
+import {
+  LIFECYCLE_STATUSES,
+  REQUESTS,
+  ROLLOUT_STATUSES,
+  STAGES,
+  STAGE_STATUSES,
+  VERDICTS,
+  type Verdict,
+} from "./names.ts";
 import { actorSchema, digestSchema } from "./primitives.ts";
 
 /** The stream that everything the product does is recorded in. */
@@ -62,6 +70,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     reason: z.string(),
     evidenceDigest: digestSchema,
   }),
+  z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: z.string() }),
   z.strictObject({
     kind: z.literal("rollout-started"),
     endpoint: z.string(),

@@ -1,4 +1,4 @@
-import type { DriftVerdict, LifecycleStatus, RolloutStatus, RolloutVerdict, Verdict } from "./names.ts";
+import type { DriftVerdict, LifecycleStatus, RequestName, RolloutStatus, RolloutVerdict, Verdict } from "./names.ts";
 
 /** Inputs and answers of workflows, activities and updates: one object each, ids and digests only. */
 
@@ -49,6 +49,12 @@ export interface Decision {
 export interface Request {
   readonly by: string;
   readonly reason: string;
+}
+
+/** A request to be remembered; `subject` is `lifecycle/ID` or `rollout/ID`. */
+export interface RecordedRequest extends Request {
+  readonly subject: string;
+  readonly request: RequestName;
 }
 
 /** A rollout of one version on one endpoint; `lifecycle` is null for `modelwright deploy`. */

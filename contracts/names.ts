@@ -103,6 +103,10 @@ export const UPDATES = {
   rollback: "rollback",
 } as const;
 
+/** What people ask of a run that goes on; each is an audit event with who and why. */
+export const REQUESTS = ["pause", "resume", "abort", "rollback"] as const;
+export type RequestName = (typeof REQUESTS)[number];
+
 export const WORKFLOWS = {
   modelLifecycle: "modelLifecycle",
   canaryRollout: "canaryRollout",

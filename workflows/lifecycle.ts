@@ -27,6 +27,7 @@ import { FAILURES } from "../contracts/failures.ts";
 import { UPDATES, workflowIds } from "../contracts/names.ts";
 import { closing, compute, control, training } from "./activity-options.ts";
 import { isAlreadyStarted } from "./already-started.ts";
+import { remembered } from "./remember.ts";
 import { canaryRollout } from "./rollout.ts";
 
 const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
@@ -169,16 +170,26 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
       },
     },
   );
-  setHandler(abortUpdate, (request) => {
-    said.abort = request;
-    story.cancel();
-  });
-  setHandler(pauseUpdate, () => {
-    said.paused = true;
-  });
-  setHandler(resumeUpdate, () => {
-    said.paused = false;
-  });
+  const subject = `lifecycle/${lifecycleId}`;
+  setHandler(
+    abortUpdate,
+    remembered(subject, "abort", (request) => {
+      said.abort = request;
+      story.cancel();
+    }),
+  );
+  setHandler(
+    pauseUpdate,
+    remembered(subject, "pause", () => {
+      said.paused = true;
+    }),
+  );
+  setHandler(
+    resumeUpdate,
+    remembered(subject, "resume", () => {
+      said.paused = false;
+    }),
+  );
 }
 
 async function end(run: LifecycleRun, result: LifecycleResult, failureCode: string | null): Promise<LifecycleResult> {

@@ -22,6 +22,7 @@ import type {
 } from "../contracts/messages.ts";
 import { UPDATES } from "../contracts/names.ts";
 import { closing, control, watching } from "./activity-options.ts";
+import { remembered } from "./remember.ts";
 
 const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
 const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
@@ -46,18 +47,25 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
   const wishes: Wishes = { paused: input.paused ?? false, rollback: null, ending: null };
   const ramp = new CancellationScope();
 
-  setHandler(pauseUpdate, () => {
-    wishes.paused = true;
-  });
-  setHandler(resumeUpdate, () => {
-    wishes.paused = false;
-  });
+  const subject = `rollout/${input.rolloutId}`;
+  setHandler(
+    pauseUpdate,
+    remembered(subject, "pause", () => {
+      wishes.paused = true;
+    }),
+  );
+  setHandler(
+    resumeUpdate,
+    remembered(subject, "resume", () => {
+      wishes.paused = false;
+    }),
+  );
   setHandler(
     rollbackUpdate,
-    (request) => {
+    remembered(subject, "rollback", (request) => {
       wishes.rollback = request;
       ramp.cancel();
-    },
+    }),
     {
       validator: (request) => {
         const { rollback, ending } = wishes;

@@ -169,14 +169,19 @@ describe("a pause", () => {
     await door.reached;
     await pause(handle);
     door.open();
+    const requests = () => stage.stubs.inputsOf("recordRequest").length;
     await until(async () => {
       const { events } = await handle.fetchHistory();
-      return (events ?? []).filter((event) => event.activityTaskCompletedEventAttributes).length === 2;
+      return (events ?? []).filter((event) => event.activityTaskCompletedEventAttributes).length === 2 + requests();
     });
     // An update is answered by a workflow task after the stage's end: had the run gone on, the next stage would be scheduled.
     await pause(handle);
     const { events } = await handle.fetchHistory();
-    expect((events ?? []).filter((event) => event.activityTaskScheduledEventAttributes)).toHaveLength(2);
+    const scheduled = (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes);
+    expect(scheduled).toHaveLength(2 + requests());
+    expect(stage.stubs.inputsOf("recordRequest")).toEqual(
+      Array.from({ length: 2 }, () => ({ subject: `lifecycle/${id}`, request: "pause", ...request })),
+    );
     await handle.executeUpdate(UPDATES.resume, { args: [request] });
     expect((await handle.result()).status).toBe("completed");
   });

@@ -83,6 +83,7 @@ const passing: Activities = {
   evaluateModel: stage,
   awaitApproval: async () => ({ waiting: true }),
   recordDecision: async () => undefined,
+  recordRequest: async () => undefined,
   planRollout: async (run) => rolloutInput(run.lifecycleId, run),
   recordDeployment: async () => undefined,
   openRollout: async () => ({
