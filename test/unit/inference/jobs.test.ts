@@ -193,7 +193,10 @@ describe("job optimize", () => {
       calibration: { method: "percentile", percentile: 99.9, rows: 300, seed: 7 },
     });
     const outputDirectory = join(directory, "every-pass");
-    const report = await optimize({ model: wide, signature, data, calibrationData: data, settings, outputDirectory }, context);
+    const report = await optimize(
+      { model: wide, signature, data, calibrationData: data, settings, outputDirectory },
+      context,
+    );
     expect(optimizationReportSchema.parse(structuredClone(report))).toEqual(report);
     expect(report.candidates.map(({ name }) => name)).toEqual(["fp32", ...QUANTIZATION_PASSES]);
     expect(report.unmade).toEqual([]);
@@ -226,7 +229,10 @@ describe("job optimize", () => {
   });
   it("keeps fp32 and says why when a model has nothing to quantize", async () => {
     const outputDirectory = join(directory, "kept");
-    const report = await optimize({ model, signature, data, calibrationData: data, settings: optimization, outputDirectory }, context);
+    const report = await optimize(
+      { model, signature, data, calibrationData: data, settings: optimization, outputDirectory },
+      context,
+    );
     expect(report.candidates.map((candidate) => candidate.name)).toEqual(["fp32"]);
     expect(report.chosen).toBe("fp32");
     expect(report.reason).toContain("nothing to quantize");
