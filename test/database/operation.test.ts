@@ -29,7 +29,7 @@ describe("a database connection", () => {
       await sleep(100);
       await tx.execute("SELECT 1");
     });
-    await expect(lost).rejects.toThrow();
+    await expect(lost).rejects.toThrow("Failed query");
     await expect(test.database.execute("SELECT 1")).resolves.toBeDefined();
   });
 });
