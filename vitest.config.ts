@@ -18,6 +18,7 @@ export default defineConfig({
     // Forks, not threads: the native bridge of the Temporal SDK and ONNX Runtime do not survive worker threads.
     pool: "forks",
     maxWorkers: 2,
+    setupFiles: ["test/support/fast-check.ts"],
     // Tests that use ONNX Runtime directly; adapters/inference/without-telemetry.ts says why.
     env: { ORT_DISABLE_TELEMETRY: "1" },
     projects: Object.entries(tiers).map(([name, settings]) => ({

@@ -11,11 +11,16 @@ export function quantileEdges(sorted: Float64Array, maximumBins: number): number
   for (let level = 1; level < maximumBins; level++) {
     const value = sorted[Math.ceil((sorted.length * level) / maximumBins) - 1];
     if (value === undefined) continue;
-    if (value === previous) edges.add(edgeBelow(sorted, value));
+    if (value === previous) addFinite(edges, edgeBelow(sorted, value));
     edges.add(value);
     previous = value;
   }
   return edges.size === 0 ? [0] : [...edges].sort((a, b) => a - b);
+}
+
+/** Below the smallest double there is no edge, and no value that one would set apart. */
+function addFinite(edges: Set<number>, edge: number): void {
+  if (Number.isFinite(edge)) edges.add(edge);
 }
 
 /** Halfway to the next smaller value that occurs, or the next smaller double when none does. */

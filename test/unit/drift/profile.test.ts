@@ -54,6 +54,10 @@ describe("quantile edges", () => {
     expect(countInto([frozen], [batch({ x: numbers([4.999, 5, 5.001]) })]).columns[0]?.counts).toEqual([1, 1, 1]);
   });
 
+  it("are finite even for the smallest double, below which there is none", () => {
+    expect(quantileEdges(Float64Array.of(-Number.MAX_VALUE), 3)).toEqual([-Number.MAX_VALUE]);
+  });
+
   it("rise strictly and are fewer than the bins, for any values", () => {
     const values = fc.array(
       fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer({ min: -3, max: 3 })),
