@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { configureGlobal } from "fast-check";
 
 /** Property tests draw the same cases in every run, so that a red run is about the change; `FC_SEED=$RANDOM npm test` looks further. */
-fc.configureGlobal({ seed: Number(process.env["FC_SEED"] ?? 20_010_401) });
+configureGlobal({ seed: Number(process.env["FC_SEED"] ?? 20_010_401) });
