@@ -3,8 +3,8 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { connect, type Modelwright } from "../client/index.ts";
-import { resolveDataDir } from "./data-directory.ts";
-import { runCommand } from "./demo/command.ts";
+import { projectRoot, resolveDataDir } from "./data-directory.ts";
+import { createShell } from "./demo/command.ts";
 import { createScreen } from "./demo/screen.ts";
 import {
   refuseLeakedLabel,
@@ -88,8 +88,21 @@ async function showProof({ modelwright, stack }: Story, challenger: string, retr
     "One of the answers given in the canary, and the chain behind it: epoch, version, evaluation, approval, training data, source.",
   );
   const predictionId = await lastPrediction(stack.addresses.gateway);
-  await runCommand(screen, dataDir, "lineage", `prediction/${predictionId}`);
-  await runCommand(screen, dataDir, "audit", "verify");
+  const shell = createShell(screen, dataDir);
+  const file = (name: string) => join(relative(projectRoot, dataDir) || ".", "demo", name);
+  await shell.modelwright(["lineage", `prediction/${predictionId}`]);
+  await shell.modelwright(["audit", "verify"]);
+  screen.say("");
+  screen.say("The same for somebody who trusts neither us nor this database: signed, and checked offline by one file.");
+  await shell.modelwright(
+    ["audit", "key", "--out", file("audit.key"), "--name", "demo.example/modelwright"],
+    file("audit.pub"),
+  );
+  await shell.modelwright(
+    ["explain", `prediction/${predictionId}`, "--bundle", file("evidence.json"), "--key", file("audit.key")],
+    file("explanation.txt"),
+  );
+  await shell.node(["verifier/verify-bundle.mjs", file("evidence.json"), "--public-key", file("audit.pub")]);
 
   const { stages } = await modelwright.lifecycle(challenger);
   const evaluated = stages.find((stage) => stage.stage === "evaluate")?.result as { page: string } | undefined;
