@@ -5,6 +5,7 @@ import type { ColumnDescription, DataFormat, DataSource } from "../../contracts/
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import { checkSelect, type Select } from "./check-select.ts";
 import { locateSource, type LocatedSource } from "./locate-source.ts";
+import { stageNpz } from "./npz/stage-npz.ts";
 import { asUnreadable, duckdbComplaint, openSession, sqlName, sqlText } from "./open-session.ts";
 import { planColumn } from "./plan-columns.ts";
 import { relationOf, sourceColumns } from "./read-duckdb.ts";
@@ -43,16 +44,14 @@ export async function writeTable<Measured>(
   measure: (connection: DuckDBConnection, written: string, columns: readonly ColumnDescription[]) => Promise<Measured>,
 ): Promise<Measured> {
   const { signal } = writing;
-  const source = await locateSource(writing.source);
-  if (source.format === "npz") {
-    const allowed = "Parquet, CSV or JSON Lines for SQL expressions; an npz file is used as it is";
-    throw new Failure("DATA_UNREADABLE", { path: writing.source.path, found: "an npz archive", allowed });
-  }
+  const located = await locateSource(writing.source);
   const outputPath = resolve(writing.outputPath);
   const partial = `${outputPath}.partial`;
   const spillFolder = `${outputPath}.spill`;
+  const stagedPath = `${outputPath}.staged`;
   // DuckDB writes beside a file that is already there, where it may not: a killed attempt may have left one.
   await rm(partial, { force: true });
+  const source = located.format === "npz" ? await stageNpz(located, stagedPath, signal) : located;
   const session = await openSession({ paths: [source.path, partial], spillFolder, signal });
   try {
     const { connection } = session;
@@ -70,6 +69,7 @@ export async function writeTable<Measured>(
     session.close();
     await rm(partial, { force: true });
     await rm(spillFolder, { force: true, recursive: true });
+    await rm(stagedPath, { force: true });
   }
 }
 

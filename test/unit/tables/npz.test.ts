@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { describeTable } from "../../../adapters/tables/describe-table.ts";
 import { readBatches } from "../../../adapters/tables/read-batches.ts";
+import { writeSnapshot } from "../../../adapters/tables/write-snapshot.ts";
 import { readAll, rowsOf } from "./read-all.ts";
 
 const folder = fileURLToPath(new URL("../../fixtures/data/", import.meta.url));
@@ -74,6 +75,28 @@ describe("npz", () => {
     await expect(readAll({ path: join(folder, "arrays.npz") }, { columns: ["nope"] })).rejects.toMatchObject({
       code: "COLUMN_MISSING",
     });
+  });
+
+  it("is a source of snapshots like any other: SQL selects from its arrays, tensors stay tensors", async () => {
+    const source = { path: join(folder, "arrays.npz") };
+    const outputPath = join(scratch, "snapshot.parquet");
+    const at = "TIMESTAMP '2001-01-01' + to_seconds(CAST(u1 AS BIGINT))";
+    const take = (select: Record<string, string>) =>
+      writeSnapshot({ source, select, time: "at", window: null, outputPath });
+    await expect(take({ at, nothing: "no_such_array" })).rejects.toMatchObject({ code: "COLUMN_MISSING" });
+
+    const { rowCount } = await take({ at, word: "word", image: "image", twice: "f8 * 2" });
+    const whole = await readAll(source, { columns: ["word", "image", "f8"] });
+    const written = await readAll({ path: outputPath });
+    expect(rowCount).toBe(7);
+    // In the order of time, so compared as a set.
+    const rows = (columns: (readonly unknown[])[]) =>
+      Array.from({ length: rowCount }, (_, row) => JSON.stringify(columns.map((column) => column[row]))).toSorted();
+    const twice = rowsOf(whole, "f8").map((value) => (typeof value === "number" ? value * 2 : value));
+    expect(rows([rowsOf(written, "word"), rowsOf(written, "image"), rowsOf(written, "twice")])).toEqual(
+      rows([rowsOf(whole, "word"), rowsOf(whole, "image"), twice]),
+    );
+    expect(readdirSync(scratch).filter((name) => name.includes("staged"))).toEqual([]);
   });
 
   it("stops when aborted", async () => {
