@@ -99,7 +99,16 @@ async function showProof({ modelwright, stack }: Story, challenger: string, retr
     file("audit.pub"),
   );
   await shell.modelwright(
-    ["explain", `prediction/${predictionId}`, "--bundle", file("evidence.json"), "--key", file("audit.key")],
+    [
+      "explain",
+      `prediction/${predictionId}`,
+      "--bundle",
+      file("evidence.json"),
+      "--checkpoint",
+      file("audit-checkpoints.txt"),
+      "--key",
+      file("audit.key"),
+    ],
     file("explanation.txt"),
   );
   await shell.node(["verifier/verify-bundle.mjs", file("evidence.json"), "--public-key", file("audit.pub")]);
