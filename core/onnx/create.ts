@@ -1,4 +1,5 @@
 /** Parts of a model made from plain values; `build.ts` puts them together, rewrites add single ones. */
+import type { TensorValues } from "../../contracts/data.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
 import { datatypeCode, elementBits } from "./datatypes.ts";
 import type { Attribute, Dimension, Graph, Node, OnnxModel, Tensor, ValueInfo } from "./messages.ts";
@@ -78,24 +79,12 @@ export function createNode(
   };
 }
 
-export type TensorSource =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
-
 /** A tensor over the memory of `values`, in row-major order; FP16 as its bits. `[]` as dims makes a scalar. */
 export function createTensor(
   name: string,
   datatype: Exclude<TensorDatatype, "BYTES">,
   dims: readonly number[],
-  values: TensorSource,
+  values: TensorValues,
 ): Tensor {
   const count = elementCount(dims);
   const code = datatypeCode(datatype);

@@ -2,24 +2,12 @@
  * Tensor elements as typed arrays, whatever the storage. The hosts we run on (x86-64, arm64) are little-endian as
  * `raw_data` is, so an aligned tensor is a view of the file; an unaligned one is copied, since typed arrays demand it.
  */
+import type { TensorValues } from "../../contracts/data.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
 import { datatypeOf } from "./datatypes.ts";
 import { halfToNumber } from "./half.ts";
 import type { Tensor } from "./messages.ts";
 import { listOf } from "./tensor-storage.ts";
-
-export type TensorValues =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | string[];
 
 const ARRAYS = {
   FP32: Float32Array,
@@ -43,7 +31,7 @@ const utf8 = new TextDecoder();
  * A view of the file where possible: do not write into it. Throws on the types no client can send (BF16, complex, 4-bit) and on
  * external data, both of which `inspectModel` tells apart beforehand.
  */
-export function tensorValues(tensor: Tensor): TensorValues {
+export function tensorValues(tensor: Tensor): TensorValues | string[] {
   const datatype = datatypeOf(tensor.dataType);
   if (datatype === undefined) throw new TypeError(`tensor "${tensor.name}" has data type ${tensor.dataType}`);
   if (datatype === "BYTES") return tensor.stringData.map((bytes) => utf8.decode(bytes));
@@ -52,7 +40,7 @@ export function tensorValues(tensor: Tensor): TensorValues {
   return values;
 }
 
-function storedValues(tensor: Tensor, datatype: Exclude<TensorDatatype, "BYTES">): Exclude<TensorValues, string[]> {
+function storedValues(tensor: Tensor, datatype: Exclude<TensorDatatype, "BYTES">): TensorValues {
   const array = ARRAYS[datatype];
   const raw = tensor.rawData;
   if (raw !== undefined) {
