@@ -1,6 +1,12 @@
+import type { SignedStatement } from "./identity.ts";
 import type { DriftVerdict, LifecycleStatus, RequestName, RolloutStatus, RolloutVerdict, Verdict } from "./names.ts";
 
 /** Inputs and answers of workflows, activities and updates: one object each, ids and digests only. */
+
+/** In every message by which somebody asks for something: the signed statement that he does; absent where he is believed. */
+interface Provable {
+  readonly proof?: SignedStatement;
+}
 
 /** One run over a lifecycle: its first round, or a retry that keeps what earlier rounds passed. */
 export interface LifecycleRun {
@@ -10,7 +16,7 @@ export interface LifecycleRun {
 }
 
 /** `spec` is what the client sent; `acceptSpec` parses it again and what it records is what the run uses. */
-export interface LifecycleInput extends LifecycleRun {
+export interface LifecycleInput extends LifecycleRun, Provable {
   readonly spec: unknown;
   readonly startedBy: string;
   readonly causedBy: string | null;
@@ -39,14 +45,14 @@ export interface StageOutcome {
 }
 
 /** A person's decision, sent as an update. */
-export interface Decision {
+export interface Decision extends Provable {
   readonly decision: "approve" | "reject";
   readonly by: string;
   readonly reason: string;
 }
 
 /** Who asks for a pause, resume, abort or rollback, and why. */
-export interface Request {
+export interface Request extends Provable {
   readonly by: string;
   readonly reason: string;
 }
@@ -58,7 +64,7 @@ export interface RecordedRequest extends Request {
 }
 
 /** A rollout of one version on one endpoint; `lifecycle` is null for `modelwright deploy`. */
-export interface RolloutInput {
+export interface RolloutInput extends Provable {
   readonly rolloutId: string;
   readonly endpoint: string;
   readonly environment: string;
@@ -122,7 +128,7 @@ export interface DriftCheckResult extends DriftCheckOutcome {
 }
 
 /** `modelwright register`: a model file and its signature on the compute workers' machine. */
-export interface RegistrationInput {
+export interface RegistrationInput extends Provable {
   readonly registrationId: string;
   readonly model: string;
   readonly modelPath: string;
