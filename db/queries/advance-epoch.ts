@@ -3,6 +3,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { Failure } from "../../contracts/failures.ts";
 import { BASIS_POINTS } from "../../contracts/names.ts";
 import type { Transaction } from "../client.ts";
+import { recordRows, rowsOf } from "../record-rows.ts";
 import { modelVersion } from "../schema/model.ts";
 import { rollout } from "../schema/rollout.ts";
 import { endpoint, environment, promotion, routingEpoch } from "../schema/routing.ts";
@@ -43,7 +44,7 @@ export interface EpochEvidence {
  * ENVIRONMENT_NEEDS_EVIDENCE when a version has no passing evaluation where one is asked for, REFERENCE_UNKNOWN.
  */
 export async function advanceEpoch(tx: Transaction, request: EpochRequest): Promise<AdvanceResult> {
-  const [current] = await tx.select().from(endpoint).where(eq(endpoint.name, request.endpoint)).for("update");
+  const [current] = await rowsOf(tx, endpoint, sql`lock_endpoint(${request.endpoint})`);
   if (!current) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${request.endpoint}` });
   if (current.currentEpoch !== request.expectedEpoch) {
     return { outcome: "stale", epoch: current.currentEpoch, evaluations: [] };
@@ -51,25 +52,24 @@ export async function advanceEpoch(tx: Transaction, request: EpochRequest): Prom
   await refuseSecondWriter(tx, request);
 
   const epoch = request.expectedEpoch + 1;
-  await tx.insert(routingEpoch).values({
-    endpoint: request.endpoint,
-    epoch,
-    model: current.model,
-    championVersion: request.championVersion,
-    canaryVersion: request.canaryVersion,
-    championShare: BASIS_POINTS - request.canaryShare,
-    canaryShare: request.canaryShare,
-    salt: request.salt,
-    rollout: request.rollout,
-    reason: request.reason,
-    createdBy: request.createdBy,
-  });
+  await recordRows(tx, routingEpoch, [
+    {
+      endpoint: request.endpoint,
+      epoch,
+      model: current.model,
+      championVersion: request.championVersion,
+      canaryVersion: request.canaryVersion,
+      championShare: BASIS_POINTS - request.canaryShare,
+      canaryShare: request.canaryShare,
+      salt: request.salt,
+      rollout: request.rollout,
+      reason: request.reason,
+      createdBy: request.createdBy,
+    },
+  ]);
   const evaluations = await recordEvidence(tx, { ...request, epoch, environment: current.environment });
   const lease = request.canaryVersion === null ? null : request.leaseMs;
-  await tx
-    .update(endpoint)
-    .set({ leaseUntil: sql`clock_timestamp() + ${lease}::float8 * interval '1 millisecond'` })
-    .where(eq(endpoint.name, request.endpoint));
+  await rowsOf(tx, endpoint, sql`set_lease(${request.endpoint}, ${epoch}, ${lease})`);
   return { outcome: "advanced", epoch, evaluations };
 }
 
@@ -100,13 +100,15 @@ async function recordEvidence(
     const evidence = await findPassingEvaluation(tx, version.id);
     if (evidence) {
       evaluations.push({ versionId: version.id, evaluationId: evidence.id });
-      await tx.insert(promotion).values({
-        endpoint: request.endpoint,
-        epoch: request.epoch,
-        version: version.id,
-        modelDigest: version.artifact,
-        evaluation: evidence.id,
-      });
+      await recordRows(tx, promotion, [
+        {
+          endpoint: request.endpoint,
+          epoch: request.epoch,
+          version: version.id,
+          modelDigest: version.artifact,
+          evaluation: evidence.id,
+        },
+      ]);
     } else if (policy?.requiresEvidence !== false) {
       throw new Failure("ENVIRONMENT_NEEDS_EVIDENCE", {
         environment: request.environment,

@@ -3,6 +3,7 @@ import { and, eq } from "drizzle-orm";
 import { Failure } from "../../contracts/failures.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
+import { recordRows } from "../record-rows.ts";
 import { approval } from "../schema/lifecycle.ts";
 import { requireLifecycle } from "./lifecycle.ts";
 
@@ -23,11 +24,7 @@ export async function recordApproval(tx: Transaction, request: ApprovalRequest):
   if (request.decision === "approve" && request.decidedBy.toLowerCase() === startedBy.toLowerCase()) {
     throw new Failure("APPROVAL_BY_AUTHOR", { lifecycle: request.lifecycle, who: request.decidedBy });
   }
-  const [recorded] = await tx
-    .insert(approval)
-    .values({ ...request, id: createId(), startedBy })
-    .onConflictDoNothing({ target: [approval.lifecycle, approval.round] })
-    .returning();
+  const [recorded] = await recordRows(tx, approval, [{ ...request, id: createId(), startedBy }]);
   if (recorded) return recorded;
   const before = await findApproval(tx, request);
   const same = before?.decision === request.decision && before.decidedBy === request.decidedBy;

@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm";
 
 import type { Queryable, Transaction } from "../client.ts";
+import { recordRows } from "../record-rows.ts";
 import { artifact, datasetSnapshot } from "../schema/artifact.ts";
 
 export type Artifact = typeof artifact.$inferSelect;
@@ -8,12 +9,12 @@ export type DatasetSnapshot = typeof datasetSnapshot.$inferSelect;
 
 /** Records that bytes exist under their digest. The first record stays: equal digest, equal bytes. */
 export async function registerArtifact(tx: Transaction, values: Omit<Artifact, "createdAt">): Promise<void> {
-  await tx.insert(artifact).values(values).onConflictDoNothing();
+  await recordRows(tx, artifact, [values]);
 }
 
 /** Records what a dataset artifact is and where it came from; the first record stays. Its artifact is registered before. */
 export async function recordSnapshot(tx: Transaction, values: Omit<DatasetSnapshot, "createdAt">): Promise<void> {
-  await tx.insert(datasetSnapshot).values(values).onConflictDoNothing();
+  await recordRows(tx, datasetSnapshot, [values]);
 }
 
 export async function findSnapshot(db: Queryable, digest: string): Promise<DatasetSnapshot | null> {

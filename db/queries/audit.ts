@@ -20,26 +20,13 @@ export interface AuditRequest {
  */
 export async function recordAudit(tx: Transaction, request: AuditRequest): Promise<number> {
   const stream = request.stream ?? AUDIT_STREAM;
-  const { rows } = await tx.execute<{ seq: string; hash: Buffer; at: string }>(
-    sql`SELECT seq, hash, at FROM lock_audit_head(${stream})`,
-  );
+  const { rows } = await tx.execute<{ seq: string; at: string }>(sql`SELECT seq, at FROM lock_audit_head(${stream})`);
   const head = rows[0];
   if (!head) throw new Error(`audit stream ${stream} has no head`);
   const seq = Number(head.seq) + 1;
   const { actor, subject } = request;
   const event = auditEventSchema.parse({ stream, seq, at: head.at, actor, subject, body: request.body });
-  const body = canonicalBytes(event);
-  await tx.insert(auditEvent).values({
-    stream,
-    seq,
-    at: sql`${head.at}::timestamptz`,
-    actor: event.actor,
-    kind: event.body.kind,
-    subject,
-    body,
-    previousHash: head.hash,
-    hash: sha256(head.hash, body),
-  });
+  await tx.execute(sql`SELECT append_audit_event(${stream}, ${seq}, ${canonicalBytes(event)})`);
   return seq;
 }
 

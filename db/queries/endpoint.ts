@@ -1,7 +1,8 @@
-import { and, eq, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import type { Queryable, Transaction } from "../client.ts";
+import { recordRows, rowsOf } from "../record-rows.ts";
 import { endpoint, environment } from "../schema/routing.ts";
 
 export type Endpoint = typeof endpoint.$inferSelect;
@@ -14,8 +15,8 @@ export async function ensureEndpoint(
   tx: Transaction,
   wanted: Pick<Endpoint, "name" | "environment" | "model">,
 ): Promise<Endpoint> {
-  await tx.insert(environment).values({ name: wanted.environment }).onConflictDoNothing();
-  await tx.insert(endpoint).values(wanted).onConflictDoNothing();
+  await recordRows(tx, environment, [{ name: wanted.environment }]);
+  await recordRows(tx, endpoint, [wanted]);
   const found = await findEndpoint(tx, wanted.name);
   if (!found) {
     const problems = `model ${wanted.model} has another endpoint in environment ${wanted.environment}, allowed is one; deploy to that one or to another environment`;
@@ -41,11 +42,7 @@ export async function renewLease(
   tx: Transaction,
   { endpoint: name, epoch, leaseMs }: { endpoint: string; epoch: number; leaseMs: number },
 ): Promise<Date | null> {
-  const [renewed] = await tx
-    .update(endpoint)
-    .set({ leaseUntil: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'` })
-    .where(and(eq(endpoint.name, name), eq(endpoint.currentEpoch, epoch)))
-    .returning({ leaseUntil: endpoint.leaseUntil });
+  const [renewed] = await rowsOf(tx, endpoint, sql`set_lease(${name}, ${epoch}, ${leaseMs})`);
   return renewed?.leaseUntil ?? null;
 }
 

@@ -3,6 +3,7 @@ import { and, asc, desc, eq } from "drizzle-orm";
 import type { EvaluationReport, MetricResult } from "../../contracts/evaluation.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
+import { recordRows } from "../record-rows.ts";
 import { evaluation, gateVerdict, metricValue } from "../schema/evaluation.ts";
 
 export type Evaluation = typeof evaluation.$inferSelect;
@@ -20,18 +21,14 @@ export interface EvaluationRequest {
   readonly report: EvaluationReport;
 }
 
-/** Rows in one INSERT; a row has at most 9 parameters and Postgres takes 65 535 of them. */
-const CHUNK_ROWS = 5000;
-
 /**
  * Records an evaluation with every metric value and gate verdict. A stage run evaluates a version once: again, and the first
  * record is returned. The database refuses a `pass` whose gates did not all pass when the transaction commits.
  */
 export async function recordEvaluation(tx: Transaction, request: EvaluationRequest): Promise<Evaluation> {
   const { stageRun, modelVersion, championVersion, reportDigest, report } = request;
-  const [made] = await tx
-    .insert(evaluation)
-    .values({
+  const [made] = await recordRows(tx, evaluation, [
+    {
       id: createId(),
       stageRun,
       modelVersion,
@@ -42,16 +39,12 @@ export async function recordEvaluation(tx: Transaction, request: EvaluationReque
       verdict: report.verdict,
       settings: report.settings,
       rowCount: report.rowCount,
-    })
-    .onConflictDoNothing({ target: [evaluation.stageRun, evaluation.modelVersion] })
-    .returning();
+    },
+  ]);
   if (!made) return await requireRecorded(tx, stageRun, modelVersion);
   await insertMetrics(tx, made.id, report);
-  if (report.gates.length > 0) {
-    await tx
-      .insert(gateVerdict)
-      .values(report.gates.map((result, position) => ({ evaluation: made.id, position, ...result })));
-  }
+  const gates = report.gates.map((result, position) => ({ evaluation: made.id, position, ...result }));
+  await recordRows(tx, gateVerdict, gates);
   return made;
 }
 
@@ -71,9 +64,7 @@ async function insertMetrics(tx: Transaction, id: string, report: EvaluationRepo
       metrics.map((result) => metricRow(id, column, value, result)),
     ),
   ];
-  for (let start = 0; start < rows.length; start += CHUNK_ROWS) {
-    await tx.insert(metricValue).values(rows.slice(start, start + CHUNK_ROWS));
-  }
+  await recordRows(tx, metricValue, rows);
 }
 
 function metricRow(

@@ -23,21 +23,10 @@ export interface FeedbackCounts {
  */
 export async function recordFeedback(tx: Transaction, batch: readonly FeedbackItem[]): Promise<FeedbackCounts> {
   if (batch.length === 0) return { recorded: 0, conflicting: 0 };
-  const given = sql`unnest(
+  const { rows } = await tx.execute<{ recorded: number; conflicting: number }>(sql`
+    SELECT recorded, conflicting FROM record_feedback(
       ${sql.param(batch.map((item) => item.inferenceId))}::text[],
       ${sql.param(batch.map((item) => item.label))}::smallint[],
-      ${sql.param(batch.map((item) => item.at?.toISOString() ?? null))}::timestamptz[]
-    ) WITH ORDINALITY AS given (inference_id, label, at, place)`;
-  const recorded = await tx.execute(sql`
-    INSERT INTO feedback (inference_id, label, at)
-    SELECT DISTINCT ON (inference_id) inference_id, label, coalesce(at, now()) FROM ${given} ORDER BY inference_id, place
-    ON CONFLICT DO NOTHING`);
-  // A statement of its own, because only then it sees the label of another transaction that the first one stepped back for.
-  const conflicting = await tx.execute(sql`
-    INSERT INTO feedback_conflict (inference_id, label, at)
-    SELECT DISTINCT ON (given.inference_id) given.inference_id, given.label, coalesce(given.at, now())
-    FROM ${given} JOIN feedback USING (inference_id)
-    WHERE given.label <> feedback.label ORDER BY given.inference_id, place
-    ON CONFLICT DO NOTHING`);
-  return { recorded: recorded.rowCount ?? 0, conflicting: conflicting.rowCount ?? 0 };
+      ${sql.param(batch.map((item) => item.at?.toISOString() ?? null))}::timestamptz[])`);
+  return rows[0] ?? { recorded: 0, conflicting: 0 };
 }

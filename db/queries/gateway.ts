@@ -1,17 +1,14 @@
 import { and, asc, eq, gt, sql } from "drizzle-orm";
 
 import type { Queryable } from "../client.ts";
+import { rowsOf } from "../record-rows.ts";
 import { gateway, gatewayRoute } from "../schema/routing.ts";
 
 // One statement each, on any connection: this is observed state, and a gateway has nothing to commit it with.
 
 /** Says that a gateway lives. Returns database time. */
 export async function recordGatewaySeen(db: Queryable, id: string): Promise<Date> {
-  const [seen] = await db
-    .insert(gateway)
-    .values({ id, seenAt: sql`clock_timestamp()` })
-    .onConflictDoUpdate({ target: gateway.id, set: { seenAt: sql`clock_timestamp()` } })
-    .returning({ seenAt: gateway.seenAt });
+  const [seen] = await rowsOf(db, gateway, sql`record_gateway_seen(${id})`);
   if (!seen) throw new Error(`gateway ${id} was not recorded`);
   return seen.seenAt;
 }
@@ -24,18 +21,12 @@ export async function confirmRoute(
   db: Queryable,
   route: { gateway: string; endpoint: string; epoch: number },
 ): Promise<void> {
-  await db
-    .insert(gatewayRoute)
-    .values(route)
-    .onConflictDoUpdate({
-      target: [gatewayRoute.gateway, gatewayRoute.endpoint],
-      set: { epoch: sql`greatest(${gatewayRoute.epoch}, excluded.epoch)`, at: sql`clock_timestamp()` },
-    });
+  await db.execute(sql`SELECT confirm_route(${route.gateway}, ${route.endpoint}, ${route.epoch})`);
 }
 
 /** A gateway that stops in order is not waited for. */
 export async function removeGateway(db: Queryable, id: string): Promise<void> {
-  await db.delete(gateway).where(eq(gateway.id, id));
+  await db.execute(sql`SELECT remove_gateway(${id})`);
 }
 
 export interface LiveGateway {

@@ -5,6 +5,7 @@ import type { LifecycleStatus } from "../../contracts/names.ts";
 import type { LifecycleSpec } from "../../contracts/spec.ts";
 import { digestOf } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
+import { recordRows } from "../record-rows.ts";
 import { approval, lifecycle, stageRun } from "../schema/lifecycle.ts";
 import type { StageRun } from "./stage-run.ts";
 
@@ -24,10 +25,7 @@ export interface LifecycleRequest {
 /** Records an accepted spec. The same id with the same spec is the same lifecycle; with another, OPERATION_CONFLICT. */
 export async function createLifecycle(tx: Transaction, request: LifecycleRequest): Promise<Lifecycle> {
   const specDigest = digestOf(request.spec);
-  await tx
-    .insert(lifecycle)
-    .values({ ...request, model: request.spec.model.name, specDigest })
-    .onConflictDoNothing({ target: lifecycle.id });
+  await recordRows(tx, lifecycle, [{ ...request, model: request.spec.model.name, specDigest }]);
   const found = await requireLifecycle(tx, request.id);
   if (found.specDigest !== specDigest) throw new Failure("OPERATION_CONFLICT", { key: `lifecycle/${request.id}` });
   return found;
@@ -47,16 +45,10 @@ export interface LifecycleStatusChange {
  * again: the database refuses anything else. Fails with LIFECYCLE_UNKNOWN.
  */
 export async function setLifecycleStatus(tx: Transaction, change: LifecycleStatusChange): Promise<LifecycleSummary> {
-  const [changed] = await tx
-    .update(lifecycle)
-    .set({
-      status: change.status,
-      failureCode: change.failureCode ?? null,
-      ...(change.outcome === undefined ? {} : { outcome: change.outcome }),
-    })
-    .where(eq(lifecycle.id, change.id))
-    .returning(summaryColumns());
-  if (!changed) throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: change.id });
+  const { id, status, outcome = null, failureCode = null } = change;
+  await tx.execute(sql`SELECT FROM set_lifecycle_status(${id}, ${status}, ${outcome}, ${failureCode})`);
+  const [changed] = await tx.select(summaryColumns()).from(lifecycle).where(eq(lifecycle.id, id));
+  if (!changed) throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: id });
   return changed;
 }
 

@@ -1,6 +1,7 @@
 import { sql, type SQL } from "drizzle-orm";
 
 import type { Queryable, Transaction } from "../client.ts";
+import { recordRows } from "../record-rows.ts";
 import { lineageEdge } from "../schema/evidence.ts";
 
 /** Points downstream: `from` was used, `to` came of it. Ends are refs such as `artifact/DIGEST` or `model/NAME@N`. */
@@ -15,11 +16,7 @@ export interface LineageEdge {
 
 /** Adds edges; one that is there already stays as it is. */
 export async function recordEdges(tx: Transaction, edges: readonly LineageEdge[]): Promise<void> {
-  if (edges.length > 0)
-    await tx
-      .insert(lineageEdge)
-      .values([...edges])
-      .onConflictDoNothing();
+  await recordRows(tx, lineageEdge, edges);
 }
 
 export interface LineageGraph {

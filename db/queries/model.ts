@@ -1,8 +1,9 @@
-import { and, asc, count, desc, eq, max } from "drizzle-orm";
+import { and, asc, count, desc, eq, max, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
+import { recordRows } from "../record-rows.ts";
 import { model, modelVersion } from "../schema/model.ts";
 
 export type ModelVersion = typeof modelVersion.$inferSelect;
@@ -12,8 +13,8 @@ export async function ensureModel(
   tx: Transaction,
   { name, purpose }: { name: string; purpose: string },
 ): Promise<void> {
-  await tx.insert(model).values({ name, purpose }).onConflictDoNothing();
-  if (purpose !== "") await tx.update(model).set({ purpose }).where(eq(model.name, name));
+  await recordRows(tx, model, [{ name, purpose }]);
+  if (purpose !== "") await tx.execute(sql`SELECT describe_model(${name}, ${purpose})`);
 }
 
 /** What a lifecycle makes in a round has one name (`trained`, `optimized`): a retried step finds its version again. */
@@ -37,11 +38,7 @@ export interface VersionRequest extends Pick<
  * registered before.
  */
 export async function registerVersion(tx: Transaction, { key, ...values }: VersionRequest): Promise<ModelVersion> {
-  const [made] = await tx
-    .insert(modelVersion)
-    .values({ ...values, ...key, id: createId(), number: 0 })
-    .onConflictDoNothing({ target: [modelVersion.lifecycle, modelVersion.round, modelVersion.name] })
-    .returning();
+  const [made] = await recordRows(tx, modelVersion, [{ ...values, ...key, id: createId(), number: 0 }]);
   if (made) return made;
   const found = key && (await findVersionByKey(tx, key));
   if (!found || found.artifact !== values.artifact) {

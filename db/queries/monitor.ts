@@ -1,7 +1,8 @@
-import { and, asc, desc, eq } from "drizzle-orm";
+import { and, asc, desc, eq, sql } from "drizzle-orm";
 
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
+import { recordRows, rowsOf } from "../record-rows.ts";
 import { driftCheck, monitor } from "../schema/monitor.ts";
 
 export type Monitor = typeof monitor.$inferSelect;
@@ -9,7 +10,7 @@ export type DriftCheck = typeof driftCheck.$inferSelect;
 
 /** Makes a monitor; the same id again is the same monitor. Its baseline profile is a registered artifact. */
 export async function createMonitor(tx: Transaction, values: Omit<Monitor, "active" | "createdAt">): Promise<Monitor> {
-  await tx.insert(monitor).values(values).onConflictDoNothing();
+  await recordRows(tx, monitor, [values]);
   const found = await findMonitor(tx, values.id);
   if (!found) throw new Error(`monitor ${values.id} vanished`);
   return found;
@@ -19,7 +20,7 @@ export async function setMonitorActive(
   tx: Transaction,
   { id, active }: { id: string; active: boolean },
 ): Promise<Monitor | null> {
-  const [changed] = await tx.update(monitor).set({ active }).where(eq(monitor.id, id)).returning();
+  const [changed] = await rowsOf(tx, monitor, sql`set_monitor_active(${id}, ${active})`);
   return changed ?? null;
 }
 
@@ -44,10 +45,7 @@ export async function recordDriftCheck(
   tx: Transaction,
   values: Omit<DriftCheck, "id" | "createdAt">,
 ): Promise<DriftCheck> {
-  await tx
-    .insert(driftCheck)
-    .values({ ...values, id: createId() })
-    .onConflictDoNothing({ target: [driftCheck.monitor, driftCheck.scheduledAt] });
+  await recordRows(tx, driftCheck, [{ ...values, id: createId() }]);
   const found = await findDriftCheck(tx, values);
   if (!found) throw new Error(`drift check of ${values.monitor} vanished`);
   return found;

@@ -4,6 +4,7 @@ import { Failure } from "../../contracts/failures.ts";
 import { digestOf } from "../canonical.ts";
 import type { Database, Queryable, Transaction } from "../client.ts";
 import type { JsonValue } from "../json.ts";
+import { recordRows } from "../record-rows.ts";
 import { operation } from "../schema/evidence.ts";
 
 /** Who asks, as Temporal names it. Kept for the record; the key alone decides. */
@@ -52,10 +53,7 @@ export async function runOperation<Result>(
       return found.result as Result;
     }
     const result = (await work(tx)) ?? null;
-    const [stored] = await tx
-      .insert(operation)
-      .values({ key, requestDigest, ...context, result: result as JsonValue })
-      .returning({ result: operation.result });
+    const [stored] = await recordRows(tx, operation, [{ key, requestDigest, ...context, result: result as JsonValue }]);
     return stored?.result as Result;
   });
 }

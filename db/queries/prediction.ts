@@ -15,10 +15,8 @@ const column = (values: readonly unknown[]): SQL => sql`${sql.param(values)}`;
  */
 export async function insertPredictions(db: Queryable, batch: readonly Prediction[]): Promise<number> {
   if (batch.length === 0) return 0;
-  const inserted = await db.execute(sql`
-    INSERT INTO prediction (inference_id, endpoint, epoch, arm, assigned, model_version, routing_key_hash, at, latency_ms, outcome,
-      score, decision, features)
-    SELECT * FROM unnest(
+  const { rows } = await db.execute<{ logged: number }>(sql`
+    SELECT log_predictions(
       ${column(batch.map((row) => row.inferenceId))}::text[], ${column(batch.map((row) => row.endpoint))}::text[],
       ${column(batch.map((row) => row.epoch))}::int[], ${column(batch.map((row) => row.arm))}::text[],
       ${column(batch.map((row) => row.assigned))}::boolean[],
@@ -26,9 +24,8 @@ export async function insertPredictions(db: Queryable, batch: readonly Predictio
       ${column(batch.map((row) => row.at.toISOString()))}::timestamptz[],
       ${column(batch.map((row) => row.latencyMs))}::float8[], ${column(batch.map((row) => row.outcome))}::text[],
       ${column(batch.map((row) => row.score))}::float8[], ${column(batch.map((row) => row.decision))}::smallint[],
-      ${column(batch.map((row) => (row.features === null ? null : JSON.stringify(row.features))))}::jsonb[])
-    ON CONFLICT DO NOTHING`);
-  return inserted.rowCount ?? 0;
+      ${column(batch.map((row) => (row.features === null ? null : JSON.stringify(row.features))))}::jsonb[]) AS logged`);
+  return rows[0]?.logged ?? 0;
 }
 
 /** Makes the log's partitions of the coming days (UTC); any process may, any number of times. Returns how many were new. */

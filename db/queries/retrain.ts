@@ -4,8 +4,8 @@ import { Failure } from "../../contracts/failures.ts";
 import type { RetrainPolicy } from "../../contracts/spec.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
+import { recordRows } from "../record-rows.ts";
 import { driftCheck, monitor, retrainDecision, type RetrainVerdict } from "../schema/monitor.ts";
-import { model } from "../schema/model.ts";
 
 export type RetrainDecision = typeof retrainDecision.$inferSelect;
 
@@ -29,22 +29,21 @@ export async function decideRetrain(tx: Transaction, request: RetrainRequest): P
     .innerJoin(monitor, eq(monitor.id, driftCheck.monitor))
     .where(eq(driftCheck.id, request.driftCheckId));
   if (!check) throw new Failure("REFERENCE_UNKNOWN", { reference: `drift-check/${request.driftCheckId}` });
-  await tx.select({ name: model.name }).from(model).where(eq(model.name, check.model)).for("update");
+  await tx.execute(sql`SELECT lock_model(${check.model})`);
 
   const before = await findRetrainDecision(tx, request.driftCheckId);
   if (before) return before;
   const [decision, reason] = judge(request.policy, await loadRetrainState(tx, check.model, request.policy));
-  const [recorded] = await tx
-    .insert(retrainDecision)
-    .values({
+  const [recorded] = await recordRows(tx, retrainDecision, [
+    {
       id: createId(),
       ...check,
       driftCheck: request.driftCheckId,
       decision,
       reason,
       lifecycle: decision === "start" ? request.lifecycleId : null,
-    })
-    .returning();
+    },
+  ]);
   if (!recorded) throw new Error(`retrain decision of ${request.driftCheckId} was not recorded`);
   return recorded;
 }

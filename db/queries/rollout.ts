@@ -1,10 +1,11 @@
-import { and, asc, eq } from "drizzle-orm";
+import { and, asc, eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import type { RolloutStatus } from "../../contracts/names.ts";
 import type { RolloutLook, RolloutPlan } from "../../contracts/rollout.ts";
 import { digestOf } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
+import { recordRows, rowsOf } from "../record-rows.ts";
 import { deploymentLook, rollout } from "../schema/rollout.ts";
 import { findEndpoint } from "./endpoint.ts";
 
@@ -32,10 +33,7 @@ export interface RolloutRequest {
 export async function startRollout(tx: Transaction, request: RolloutRequest): Promise<Rollout> {
   const target = await findEndpoint(tx, request.endpoint);
   if (!target) throw new Failure("REFERENCE_UNKNOWN", { reference: `endpoint/${request.endpoint}` });
-  await tx
-    .insert(rollout)
-    .values({ ...request, model: target.model, planDigest: digestOf(request.plan) })
-    .onConflictDoNothing();
+  await recordRows(tx, rollout, [{ ...request, model: target.model, planDigest: digestOf(request.plan) }]);
   const found = await findRollout(tx, request.id);
   if (found) return found;
   const running = await findRunningRollout(tx, request.endpoint);
@@ -47,15 +45,10 @@ export async function endRollout(
   tx: Transaction,
   end: { id: string; status: Exclude<RolloutStatus, "running">; outcome: string },
 ): Promise<Rollout> {
-  const [found] = await tx.select().from(rollout).where(eq(rollout.id, end.id)).for("update");
+  const [ended] = await rowsOf(tx, rollout, sql`end_rollout(${end.id}, ${end.status}, ${end.outcome})`);
+  const found = ended ?? (await findRollout(tx, end.id));
   if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${end.id}` });
-  if (found.status === end.status) return found;
-  const [ended] = await tx
-    .update(rollout)
-    .set({ status: end.status, outcome: end.outcome })
-    .where(eq(rollout.id, end.id))
-    .returning();
-  return ended ?? found;
+  return found;
 }
 
 export async function findRollout(db: Queryable, id: string): Promise<Rollout | null> {
@@ -76,7 +69,7 @@ export async function recordLook(
   tx: Transaction,
   { rollout: id, number, look }: { rollout: string; number: number; look: RolloutLook },
 ): Promise<void> {
-  await tx.insert(deploymentLook).values({ rollout: id, number, verdict: look.verdict, look }).onConflictDoNothing();
+  await recordRows(tx, deploymentLook, [{ rollout: id, number, verdict: look.verdict, look }]);
 }
 
 /** The look of a number, or null while it was not taken. */

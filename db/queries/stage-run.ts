@@ -1,10 +1,11 @@
-import { and, desc, eq, notInArray, sql } from "drizzle-orm";
+import { and, desc, eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import type { Stage, StageStatus, Verdict } from "../../contracts/names.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
 import type { JsonValue } from "../json.ts";
+import { rowsOf } from "../record-rows.ts";
 import { stageRun } from "../schema/lifecycle.ts";
 
 export type StageRun = typeof stageRun.$inferSelect;
@@ -15,9 +16,6 @@ export interface StageRunKey {
   readonly round: number;
 }
 
-/** Verdicts that stay; a failed or cancelled run may be started again. */
-const FINAL: StageStatus[] = ["passed", "inconclusive"];
-
 /**
  * Starts a stage, or starts it again. Each start takes a new attempt number, which `finishStageRun` wants back, so that an
  * attempt believed dead cannot overwrite the one that took over. A run that passed or was inconclusive is returned untouched.
@@ -26,23 +24,11 @@ export async function startStageRun(
   tx: Transaction,
   { config = null, ...key }: StageRunKey & { readonly config?: JsonValue },
 ): Promise<StageRun> {
-  const [started] = await tx
-    .insert(stageRun)
-    .values({ id: createId(), ...key, config })
-    .onConflictDoUpdate({
-      target: [stageRun.lifecycle, stageRun.stage, stageRun.round],
-      set: {
-        attempt: sql`${stageRun.attempt} + 1`,
-        status: "running",
-        config: sql`excluded.config`,
-        verdict: null,
-        result: null,
-        failure: null,
-        headline: null,
-      },
-      setWhere: notInArray(stageRun.status, FINAL),
-    })
-    .returning();
+  const [started] = await rowsOf(
+    tx,
+    stageRun,
+    sql`start_stage_run(${createId()}, ${key.lifecycle}, ${key.stage}, ${key.round}, ${json(config)})`,
+  );
   const run = started ?? (await findStageRun(tx, key));
   if (!run) throw new Error(`stage run ${key.lifecycle}/${key.stage}/${key.round} vanished`);
   return run;
@@ -65,30 +51,27 @@ export interface StageRunEnd {
  * attempt started since, or this one ended otherwise: the caller's transaction then records nothing at all.
  */
 export async function finishStageRun(tx: Transaction, end: StageRunEnd): Promise<StageRun> {
-  const [found] = await tx.select().from(stageRun).where(eq(stageRun.id, end.id)).for("update");
+  const [finished] = await rowsOf(
+    tx,
+    stageRun,
+    sql`finish_stage_run(${end.id}, ${end.attempt}, ${end.status}, ${end.verdict ?? null}, ${json(end.result)},
+      ${json(end.failure)}, ${end.headline ?? null})`,
+  );
+  if (finished) return finished;
+  const [found] = await tx.select().from(stageRun).where(eq(stageRun.id, end.id));
   if (!found) throw new Error(`stage run ${end.id} does not exist`);
-  const open = found.finishedAt === null;
-  if (found.attempt !== end.attempt || (!open && found.status !== end.status)) {
+  if (found.attempt !== end.attempt || found.status !== end.status) {
     throw new Failure("STALE_ATTEMPT", {
       stage: `lifecycle ${found.lifecycle}, ${found.stage}, round ${found.round}`,
       attempt: end.attempt,
       current: found.attempt,
     });
   }
-  if (!open) return found;
-  const [finished] = await tx
-    .update(stageRun)
-    .set({
-      status: end.status,
-      verdict: end.verdict ?? null,
-      result: end.result ?? null,
-      failure: end.failure ?? null,
-      headline: end.headline ?? null,
-    })
-    .where(eq(stageRun.id, end.id))
-    .returning();
-  return finished ?? found;
+  return found;
 }
+
+/** Nothing and JSON's null are both a column without a value. */
+const json = (value: JsonValue | undefined) => (value === undefined || value === null ? null : JSON.stringify(value));
 
 /** The run of a stage in exactly this round, or null. */
 export async function findStageRun(db: Queryable, { lifecycle, stage, round }: StageRunKey): Promise<StageRun | null> {

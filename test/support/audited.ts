@@ -25,11 +25,11 @@ export const audited = (database: Database): Database =>
     },
   }) as Database;
 
-/** The same for a transaction of plain SQL. Its bytes are no event, so nothing may verify that stream. */
+/** The same for a transaction of plain SQL. Its bytes are not canonical, so nothing may verify that stream. */
 export async function recordFixtureEvent(client: Client): Promise<void> {
   await client.query(
-    `INSERT INTO audit_event (stream, seq, at, actor, kind, subject, body, previous_hash, hash)
-     SELECT 'statements', seq + 1, at::timestamptz, 'fixture', 'fixture', 'fixture/1', '{}', hash, sha256(hash || '{}')
+    `SELECT append_audit_event('statements', seq + 1, convert_to(jsonb_build_object('stream', 'statements', 'seq', seq + 1,
+       'at', at, 'actor', 'fixture', 'subject', 'fixture/1', 'body', jsonb_build_object('kind', 'fixture'))::text, 'UTF8'))
      FROM lock_audit_head('statements')`,
   );
 }

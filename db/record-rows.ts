@@ -1,0 +1,51 @@
+import { getTableColumns, getTableName, sql, type Column, type SQL } from "drizzle-orm";
+import type { PgTable } from "drizzle-orm/pg-core";
+
+import type { Queryable, Transaction } from "./client.ts";
+
+/**
+ * Records rows by the table's `record_TABLE` function, the one way into it: the application role may write no table itself.
+ * Columns a row leaves out get their defaults, provided every row leaves them out. Returns the rows as recorded; those
+ * that met the conflict the table allows are not among them.
+ */
+export async function recordRows<Table extends PgTable>(
+  tx: Transaction,
+  table: Table,
+  rows: readonly Table["$inferInsert"][],
+): Promise<Table["$inferSelect"][]> {
+  if (rows.length === 0) return [];
+  const columns = Object.entries(getTableColumns(table));
+  const given = rows.map((row) => {
+    const values = row as Readonly<Record<string, unknown>>;
+    return Object.fromEntries(
+      columns.flatMap(([key, column]) =>
+        values[key] === undefined ? [] : [[column.name, jsonValue(column, values[key])]],
+      ),
+    );
+  });
+  const recorder = sql.identifier(`record_${getTableName(table)}`);
+  return await rowsOf(tx, table, sql`${recorder}(${JSON.stringify(given)}::jsonb)`);
+}
+
+/** The rows that a function of the database returns (`SETOF` the table), typed and parsed as the table's own. */
+export async function rowsOf<Table extends PgTable>(
+  db: Queryable,
+  table: Table,
+  call: SQL,
+): Promise<Table["$inferSelect"][]> {
+  // Column by name: the builder takes a table's own columns from the table only.
+  const columns = Object.entries(getTableColumns(table)).map(([key, column]) => [
+    key,
+    sql`${sql.identifier(column.name)}`.mapWith(column),
+  ]);
+  return await db.select(Object.fromEntries(columns)).from(sql`${call} AS recorded`);
+}
+
+/** A value as Postgres reads it out of JSON into the column's type. */
+function jsonValue(column: Column, value: unknown): unknown {
+  if (value === null || column.getSQLType() === "jsonb" || Array.isArray(value)) return value;
+  if (Buffer.isBuffer(value)) return `\\x${value.toString("hex")}`;
+  // JSON has no NaN and would say null.
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  return column.mapToDriverValue(value);
+}
