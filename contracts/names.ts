@@ -88,7 +88,14 @@ export const METRICS = [
 ] as const;
 export type MetricName = (typeof METRICS)[number];
 
-export const QUANTIZATION_PASSES = ["store-f16", "store-int8", "dynamic-int8", "static-int8"] as const;
+export const QUANTIZATION_PASSES = [
+  "fold-fp32",
+  "store-f16",
+  "store-int8",
+  "dynamic-int8",
+  "static-int8",
+  "weight-only-int4",
+] as const;
 export type QuantizationPassName = (typeof QUANTIZATION_PASSES)[number];
 
 /** Task queues by resource: short work and workflows / CPU-heavy work. */

@@ -14,6 +14,25 @@ export const calibrationSettingsSchema = z.strictObject({
 });
 export type CalibrationSettings = z.output<typeof calibrationSettingsSchema>;
 
+/** How the passes quantize, in the words of `onnxruntime.quantization`; each pass reads those it declares. */
+export const quantizationOptionsSchema = z.strictObject({
+  /** One scale a channel (a column, a filter, a gate's row) instead of one a tensor. */
+  perChannel: z.boolean().default(true),
+  /** Weights within 7 bits: for processors without VNNI, where 8 bits overflow. */
+  reduceRange: z.boolean().default(false),
+  /** Integers of the activations of static-int8; its weights are QInt8. */
+  activationType: z.enum(["QUInt8", "QInt8"]).default("QUInt8"),
+  /** Weights of a column that share a scale, of weight-only-int4. */
+  blockSize: z.literal([16, 32, 64, 128, 256]).default(32),
+  /** A zero point in the middle instead of one a block, of weight-only-int4. */
+  isSymmetric: z.boolean().default(true),
+  /** 4 lets weight-only-int4 compute in int8, 0 in fp32. */
+  accuracyLevel: z.literal([0, 4]).default(4),
+  /** Names of nodes left in float; `*` stands for any characters. A node without a name is called `Gemm#3`, by its place. */
+  nodesToExclude: z.array(z.string().min(1)).default([]),
+});
+export type QuantizationOptions = z.output<typeof quantizationOptionsSchema>;
+
 export const optimizationSettingsSchema = z.strictObject({
   /** Candidates beside fp32, which always is one. */
   passes: z.array(z.enum(QUANTIZATION_PASSES)).default(["dynamic-int8"]),
@@ -23,9 +42,11 @@ export const optimizationSettingsSchema = z.strictObject({
   /** Rows of the evaluation data used to measure agreement. */
   sampleRows: z.int().min(100).default(5000),
   calibration: calibrationSettingsSchema.prefault({}),
-  /** Weights of static-int8 within 7 bits: for processors without VNNI, where 8 bits overflow. */
-  reduceRange: z.boolean().default(false),
+  ...quantizationOptionsSchema.shape,
 });
+/** The options of the passes among the settings. */
+export const quantizationOptions = (settings: OptimizationSettings): QuantizationOptions =>
+  quantizationOptionsSchema.strip().parse(settings);
 export type OptimizationSettings = z.output<typeof optimizationSettingsSchema>;
 
 export const latencySchema = z.strictObject({

@@ -4,7 +4,12 @@ import { join } from "node:path";
 import type { DataSource } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
-import type { CalibrationRecord, OptimizationReport, OptimizationSettings } from "../../contracts/optimization.ts";
+import {
+  quantizationOptions,
+  type CalibrationRecord,
+  type OptimizationReport,
+  type OptimizationSettings,
+} from "../../contracts/optimization.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import { featureColumns } from "../../core/data/feature-columns.ts";
@@ -12,6 +17,7 @@ import { chooseCandidate, ORIGINAL } from "../../core/quantization/choose.ts";
 import type { ActivationRange } from "../../core/quantization/pass.ts";
 import { quantizeModel, valuesToCalibrate } from "../../core/quantization/quantize.ts";
 import { quantizationPass } from "../../core/quantization/registry.ts";
+import { foldModel } from "../inference/fold-model.ts";
 import { digestOf, loadModel, type LoadedModel } from "../inference/load-model.ts";
 import { measureCandidates, type NamedModel } from "../inference/measure-candidates.ts";
 import { measureRanges } from "../inference/measure-ranges.ts";
@@ -45,8 +51,11 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
   const calibrations: OptimizationReport["calibrations"] = {};
   const models: [NamedModel, ...NamedModel[]] = [{ name: ORIGINAL, model: original, batchInvariant: true }];
   const unmade: OptimizationReport["unmade"] = [];
-  for (const pass of new Set(settings.passes)) {
-    const made = await makeCandidate(original, pass, input);
+  const passes = [...new Set(settings.passes)];
+  const isFolded = passes.some((pass) => quantizationPass(pass).source === "folded");
+  const folded = isFolded ? await foldModel(original.bytes) : original.bytes;
+  for (const pass of passes) {
+    const made = await makeCandidate({ original, folded }, pass, input);
     nodes[pass] = "refused" in made ? [] : made.nodes;
     if ("refused" in made) {
       unmade.push({ name: pass, reason: made.refused });
@@ -82,15 +91,19 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
 }
 
 /** The candidate and what became of each node, or why there is none: a model without anything to quantize is no error. */
-async function makeCandidate(original: LoadedModel, pass: QuantizationPassName, input: OptimizeInput) {
+async function makeCandidate(
+  { original, folded }: { readonly original: LoadedModel; readonly folded: Uint8Array },
+  pass: QuantizationPassName,
+  input: OptimizeInput,
+) {
   const where = input.model.path;
+  const options = { ...quantizationOptions(input.settings), folded };
   try {
-    const values = valuesToCalibrate(original.bytes, pass, where);
-    const calibration = values.length === 0 ? null : await calibrate(original, values, input);
-    const { model: bytes, nodes } = quantizeModel(original.bytes, pass, where, {
-      ranges: calibration?.ranges ?? new Map(),
-      reduceRange: input.settings.reduceRange,
-    });
+    const values = valuesToCalibrate(original.bytes, pass, where, options);
+    const source = quantizationPass(pass).source === "folded" ? { ...original, bytes: folded } : original;
+    const calibration = values.length === 0 ? null : await calibrate(source, values, input);
+    const ranges = calibration?.ranges ?? new Map<string, ActivationRange>();
+    const { model: bytes, nodes } = quantizeModel(original.bytes, pass, where, { ...options, ranges });
     const digest = digestOf(bytes);
     const session = await openSession({ model: bytes, digest });
     const model = { ...original, session, digest, bytes };

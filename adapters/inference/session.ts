@@ -84,6 +84,29 @@ export async function openSession({ model, digest, intraOpThreads = 1 }: Session
   };
 }
 
+/**
+ * Lets ONNX Runtime write what it makes of a model at a level of optimisation.
+ *
+ * @throws INFERENCE_FAILED
+ */
+export async function saveOptimized(
+  model: Uint8Array,
+  { path, level }: { readonly path: string; readonly level: "basic" | "extended" },
+): Promise<void> {
+  const options = {
+    graphOptimizationLevel: level,
+    optimizedModelFilePath: path,
+    intraOpNumThreads: 1,
+    logSeverityLevel: 3,
+  } as const;
+  try {
+    await (await ort.InferenceSession.create(model, options)).release();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Failure("INFERENCE_FAILED", { model: `optimized at level ${level}`, reason }, { cause });
+  }
+}
+
 function toOrt({ datatype, data, shape }: Tensor): ort.Tensor {
   return new ort.Tensor(TYPES[datatype], data, shape);
 }

@@ -35,6 +35,8 @@ export interface OpenGraph {
   addConstant(tensor: Tensor): string;
   /** Puts nodes in the place of one, so that order stays topological. They must make its outputs. */
   replace(node: Node, replacements: readonly Node[]): void;
+  /** Takes a node out whose outputs nobody reads any more. */
+  remove(node: Node): void;
   /**
    * Lets nodes make a constant from then on, under its own name, so that whoever reads it, in subgraphs too, is left alone.
    * They stand in the place of its Constant node, or before all others.
@@ -42,6 +44,8 @@ export interface OpenGraph {
   compute(constant: string, nodes: readonly Node[]): void;
   /** Lets every top-level node that reads `from` read `to`. Outputs of the graph keep their names. */
   rewire(from: string, to: string): void;
+  /** Declares that the model uses operators of a domain; an import that is there stays as it is. Returns the domain. */
+  importDomain(domain: string, version: number): string;
   /** Drops initializers and Constant nodes that nobody reads. */
   removeUnused(): void;
 }
@@ -88,6 +92,14 @@ export function openGraph(model: OnnxModel): OpenGraph {
       graph.nodes.splice(place, 1, ...replacements);
       index = undefined;
     },
+    remove: (node) => {
+      index = undefined;
+      const wanted = node.outputs.find((output) => outputs.has(output) || readersByName().has(output));
+      if (wanted !== undefined) throw new TypeError(`"${wanted}" of "${node.name}" is still read`);
+      graph.nodes = graph.nodes.filter((other) => other !== node);
+      graph.valueInfos = graph.valueInfos.filter(({ name }) => !node.outputs.includes(name));
+      index = undefined;
+    },
     compute: (constant, nodes) => {
       if (!constants.has(constant)) throw new TypeError(`"${constant}" is no constant`);
       if (!nodes.some((node) => node.outputs.includes(constant))) throw new TypeError(`nothing makes "${constant}"`);
@@ -100,6 +112,11 @@ export function openGraph(model: OnnxModel): OpenGraph {
     rewire: (from, to) => {
       for (const node of graph.nodes) node.inputs = node.inputs.map((input) => (input === from ? to : input));
       index = undefined;
+    },
+    importDomain: (domain, version) => {
+      const known = model.opsetImports.some((imported) => imported.domain === domain);
+      if (!known) model.opsetImports.push({ domain, version });
+      return domain;
     },
     removeUnused: () => {
       const used = new Set([...outputs, ...graph.nodes.flatMap((node) => [...reads(node)])]);

@@ -1,24 +1,30 @@
 /**
- * Dynamic int8 as `onnxruntime.quantization.quantize_dynamic(per_channel=True, weight_type=QInt8)` does it, without its two
- * hazards: a weight somebody else reads is never transposed under their feet, and a weight too small to pay is left alone.
+ * Dynamic int8 as `onnxruntime.quantization.quantize_dynamic(weight_type=QInt8)` does it, without its hazards: a weight somebody
+ * else reads is never transposed under their feet, a weight too small to pay is left alone, and so is every Conv, whose dynamic form is
+ * slower than fp32.
  */
 import type { Node, OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
 import { createGatherRewrite } from "./gather-uint8.ts";
+import { planLstm, rewriteLstm, type LstmPlan } from "./lstm-integer.ts";
 import { createMatMulRewrite } from "./matmul-integer.ts";
-import type { NodeAction, QuantizationPass } from "./pass.ts";
+import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
 import { constantWeight, planMatrix, reasonTooFew, reasonToShareInFloat, type Plan } from "./plan.ts";
-import { actionsInSubgraphs, nodeNames } from "./report-nodes.ts";
+import { actionsInSubgraphs, EXCLUDED, excludedNodes, nodeNames } from "./report-nodes.ts";
 
 /** Bytes in the file of the five nodes, names included, that replace a MatMul, and of the one behind a Gather. */
-const NODE_BYTES = { columns: 700, "transposed-columns": 800, table: 150 } as const;
+const NODE_BYTES = { columns: 700, "transposed-columns": 800, table: 150, gates: 500 } as const;
 
-const OPERATORS = ["MatMul", "Gemm", "Gather"];
+const OPERATORS = ["MatMul", "Gemm", "Gather", "LSTM"];
+
+type AnyPlan = Plan | LstmPlan;
 
 export const dynamicInt8: QuantizationPass = {
   name: "dynamic-int8",
   description:
-    "weights of MatMul, Gemm and Gather stored as 8-bit integers, activations quantized for each batch as it comes",
+    "weights of MatMul, Gemm, LSTM and Gather stored as 8-bit integers, activations quantized for each batch as it comes",
+  options: ["perChannel", "reduceRange"],
+  source: "original",
   operators: OPERATORS,
   minimumOpset: 11,
   batchInvariant: false,
@@ -26,13 +32,14 @@ export const dynamicInt8: QuantizationPass = {
   rewrite,
 };
 
-function rewrite(model: OnnxModel): NodeAction[] {
+function rewrite(model: OnnxModel, settings: PassSettings): NodeAction[] {
   const graph = openGraph(model);
-  const plans = new Map<Node, Plan>();
+  const plans = new Map<Node, AnyPlan>();
   const reasons = new Map<Node, string>();
   const candidates = graph.graph.nodes.filter((node) => isDefaultDomain(node) && OPERATORS.includes(node.opType));
+  const excluded = excludedNodes(graph.graph.nodes, settings.nodesToExclude);
   for (const node of candidates) {
-    const plan = planNode(graph, node);
+    const plan = excluded.has(node) ? EXCLUDED : planNode(graph, node);
     if (typeof plan === "string") reasons.set(node, plan);
     else plans.set(node, plan);
   }
@@ -41,22 +48,25 @@ function rewrite(model: OnnxModel): NodeAction[] {
     if (reason !== undefined) reasons.set(node, reason);
   }
   const names = nodeNames(graph.graph.nodes);
-  const rewriteMatMul = createMatMulRewrite(graph);
+  const rewriteMatMul = createMatMulRewrite(graph, settings);
   const rewriteGather = createGatherRewrite(graph);
+  const apply = (plan: AnyPlan): string => {
+    if (plan.form === "gates") return rewriteLstm(graph, plan, settings);
+    return plan.form === "table" ? rewriteGather(plan) : rewriteMatMul(plan);
+  };
   const actions = candidates.map((node): NodeAction => {
     const left = reasons.get(node);
     const about = { name: names.get(node)!, operator: node.opType };
     if (left !== undefined) return { ...about, action: "left", reason: left };
-    const plan = plans.get(node)!;
-    const reason = plan.form === "table" ? rewriteGather(plan) : rewriteMatMul(plan);
-    return { ...about, action: "quantized", reason };
+    return { ...about, action: "quantized", reason: apply(plans.get(node)!) };
   });
   graph.removeUnused();
   return [...actions, ...actionsInSubgraphs(graph, OPERATORS)];
 }
 
 /** The plan for a node, or why there is none. */
-function planNode(graph: OpenGraph, node: Node): Plan | string {
+function planNode(graph: OpenGraph, node: Node): AnyPlan | string {
+  if (node.opType === "LSTM") return planLstm(graph, node);
   if (node.opType !== "Gather") return planMatrix(graph, node);
   const weightName = node.inputs[0] ?? "";
   const found = constantWeight(graph, weightName, "table");
@@ -64,7 +74,12 @@ function planNode(graph: OpenGraph, node: Node): Plan | string {
 }
 
 /** Why a weight stays in float though its node could be quantized: it would then be stored twice, or grow. */
-function reasonAgainstWeight(graph: OpenGraph, plan: Plan, plans: ReadonlyMap<Node, Plan>): string | undefined {
+function reasonAgainstWeight(graph: OpenGraph, plan: AnyPlan, plans: ReadonlyMap<Node, AnyPlan>): string | undefined {
+  if (plan.form === "gates") {
+    const elements = plan.weights.reduce((sum, { values }) => sum + values.length, 0);
+    const rows = plan.weights.reduce((sum, { dims }) => sum + dims[0]! * dims[1]!, 0);
+    return reasonTooFew(elements, 3 * elements - 5 * rows - NODE_BYTES.gates);
+  }
   const shared = reasonToShareInFloat(graph, plan, plans);
   if (shared !== undefined) return shared;
   const { form, weight, weightName } = plan;

@@ -7,43 +7,6 @@ import { roundHalfToEven } from "../onnx/half.ts";
 /** Below the smallest normal float32 a scale would be subnormal; ORT takes scale 1 and zero point 0 instead. */
 const SMALLEST_SCALE = 1.1754943508222875e-38;
 
-export interface QuantizedColumns {
-  /** Row-major [rows, columns], -127 to 127. */
-  readonly values: Int8Array;
-  /** One scale a column; the zero points are all 0. */
-  readonly scales: Float32Array;
-}
-
-/**
- * Quantizes a matrix to symmetric int8 with one scale a column.
- *
- * @param weights row-major [rows, columns], or [columns, rows] when `transposed`; finite
- * @returns always [rows, columns]; an all-zero column has scale 1
- */
-export function quantizeColumns(
-  weights: Float32Array,
-  { rows, columns, transposed }: { readonly rows: number; readonly columns: number; readonly transposed: boolean },
-): QuantizedColumns {
-  const [rowStep, columnStep] = transposed ? [1, rows] : [columns, 1];
-  const scales = new Float32Array(columns);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const magnitude = Math.abs(weights[row * rowStep + column * columnStep]!);
-      if (magnitude > scales[column]!) scales[column] = magnitude;
-    }
-  }
-  for (let column = 0; column < columns; column++) scales[column] = symmetricScale(scales[column]!);
-  const values = new Int8Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      // The quotient is taken in float64 and rounded once to float32: that equals a float32 division.
-      const quotient = Math.fround(weights[row * rowStep + column * columnStep]! / scales[column]!);
-      values[row * columns + column] = clamp(roundHalfToEven(quotient), -128, 127);
-    }
-  }
-  return { values, scales };
-}
-
 /** The float64 scale of values up to `largest` in magnitude over `steps` integers around 0. */
 function symmetricScale(largest: number, steps = 254): number {
   const scale = Math.fround(largest + largest) / steps;
@@ -85,6 +48,24 @@ export function channelScales(
   return scales.map((largest) => symmetricScale(largest, reduceRange ? 128 : 254));
 }
 
+/** The layout of a tensor whose channels share one scale when `perChannel` is false. */
+export function scaleLayout(layout: ChannelLayout, { perChannel }: { readonly perChannel: boolean }): ChannelLayout {
+  return perChannel ? layout : { outer: 1, channels: 1, inner: layout.outer * layout.channels * layout.inner };
+}
+
+/** The elements of [outer, rows, columns] as [outer, columns, rows], both row-major. */
+export function transposeInner(values: Int8Array, outer: number, rows: number, columns: number): Int8Array {
+  const transposed = new Int8Array(values.length);
+  for (let part = 0, from = 0; part < outer; part++) {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++, from++) {
+        transposed[(part * columns + column) * rows + row] = values[from]!;
+      }
+    }
+  }
+  return transposed;
+}
+
 /** Quantizes to int8 by the given scales, one a channel, zero points 0; in the order of `values`. */
 export function quantizeChannels(
   values: Float32Array,
@@ -96,6 +77,7 @@ export function quantizeChannels(
     for (let channel = 0; channel < channels; channel++) {
       const scale = scales[channel]!;
       for (const end = at + inner; at < end; at++) {
+        // The quotient is taken in float64 and rounded once to float32: that equals a float32 division.
         quantized[at] = clamp(roundHalfToEven(Math.fround(values[at]! / scale)), -128, 127);
       }
     }
@@ -103,16 +85,28 @@ export function quantizeChannels(
   return quantized;
 }
 
+/** The integers a range is laid over. */
+interface IntegerRange {
+  readonly lowest: number;
+  readonly highest: number;
+}
+export const UINT8: IntegerRange = { lowest: 0, highest: 255 };
+export const INT8: IntegerRange = { lowest: -128, highest: 127 };
+
 /**
- * The uint8 scale and zero point of a range of float32 values, widened to hold 0, so that 0 is exact. A range too narrow for a
- * normal float32 scale, and the empty one, have scale 1 and zero point 0.
+ * The scale and zero point of a range of float32 values, widened to hold 0, so that 0 is exact. A range too narrow for a normal
+ * float32 scale, and the empty one, have scale 1 and zero point 0.
  */
-export function affineParameters(low: number, high: number): { readonly scale: number; readonly zeroPoint: number } {
+export function affineParameters(
+  low: number,
+  high: number,
+  { lowest, highest }: IntegerRange = UINT8,
+): { readonly scale: number; readonly zeroPoint: number } {
   const [smallest, largest] = [Math.min(Math.fround(low), 0), Math.max(Math.fround(high), 0)];
-  const exactScale = Math.fround(largest - smallest) / 255;
+  const exactScale = Math.fround(largest - smallest) / (highest - lowest);
   if (!(exactScale >= SMALLEST_SCALE)) return { scale: 1, zeroPoint: 0 };
   // The zero point comes from the float64 scale, values are divided by the float32 one.
-  return { scale: Math.fround(exactScale), zeroPoint: roundHalfToEven(0 - smallest / exactScale) };
+  return { scale: Math.fround(exactScale), zeroPoint: roundHalfToEven(lowest - smallest / exactScale) };
 }
 
 export interface QuantizedTable {
@@ -122,7 +116,7 @@ export interface QuantizedTable {
 }
 
 /**
- * Quantizes a whole tensor to uint8 with one scale, over its range widened to hold 0.
+ * Quantizes a whole tensor to uint8 with one scale, over its range widened to hold 0. Never to 7 bits: it is looked up, not multiplied.
  *
  * @param table finite values in any order; an empty or all-zero table has scale 1
  */

@@ -1,9 +1,10 @@
+import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import { createNode, createTensor } from "../onnx/create.ts";
 import { datatypeCode } from "../onnx/datatypes.ts";
 import type { Node } from "../onnx/model.ts";
 import type { OpenGraph } from "../onnx/rewrite.ts";
 import type { Plan } from "./plan.ts";
-import { quantizeColumns } from "./linear.ts";
+import { channelScales, channelsOf, quantizeChannels, scaleLayout, transposeInner } from "./linear.ts";
 
 interface QuantizedNames {
   readonly quantized: string;
@@ -18,13 +19,13 @@ interface QuantizedNames {
  *
  * @returns a function that rewrites one node and says what became of its weights
  */
-export function createMatMulRewrite(graph: OpenGraph): (plan: Plan) => string {
+export function createMatMulRewrite(graph: OpenGraph, options: WeightOptions): (plan: Plan) => string {
   const weights = new Map<string, QuantizedNames>();
   const activations = new Map<string, QuantizedNames>();
 
   return (plan) => {
     const { node, weight, weightName } = plan;
-    const weightNames = weights.get(weightName) ?? addWeight(graph, plan);
+    const weightNames = weights.get(weightName) ?? addWeight(graph, plan, options);
     weights.set(weightName, weightNames);
 
     const input = node.inputs[0]!;
@@ -54,19 +55,30 @@ export function createMatMulRewrite(graph: OpenGraph): (plan: Plan) => string {
       createNode("Mul", [cast, scales], [product], {}, unique(`${name}_quant_output_scale_mul`)),
       ...(bias === "" ? [] : [createNode("Add", [product, bias], [output], {}, unique(`${replaced}_Add`))]),
     ]);
-    return `weights [${weight.dims.join(", ")}] as int8, one scale a column`;
+    return `weights [${weight.dims.join(", ")}] as int8, one scale ${options.perChannel ? "a column" : "for all"}`;
   };
 }
 
-function addWeight(graph: OpenGraph, { weightName, weight, values, form }: Plan): QuantizedNames {
-  const transposed = form === "transposed-columns";
+type WeightOptions = Pick<QuantizationOptions, "perChannel" | "reduceRange">;
+
+function addWeight(
+  graph: OpenGraph,
+  { weightName, weight, values, form }: Plan,
+  options: WeightOptions,
+): QuantizedNames {
+  const isTransposed = form === "transposed-columns";
   const [first, second] = [weight.dims[0]!, weight.dims[1]!];
-  const [rows, columns] = transposed ? [second, first] : [first, second];
-  const quantized = quantizeColumns(values, { rows, columns, transposed });
+  const axis = isTransposed ? 0 : 1;
+  const layout = scaleLayout(channelsOf(weight.dims, axis, axis + 1), options);
+  const scales = channelScales(values, layout, options);
+  const quantized = quantizeChannels(values, layout, scales);
+  const dims = isTransposed ? [second, first] : [first, second];
+  const integers = isTransposed ? transposeInner(quantized, 1, first, second) : quantized;
+  const count = options.perChannel ? [scales.length] : [];
   return {
-    quantized: graph.addConstant(createTensor(`${weightName}_quantized`, "INT8", [rows, columns], quantized.values)),
-    scale: graph.addConstant(createTensor(`${weightName}_scale`, "FP32", [columns], quantized.scales)),
-    zeroPoint: graph.addConstant(createTensor(`${weightName}_zero_point`, "INT8", [columns], new Int8Array(columns))),
+    quantized: graph.addConstant(createTensor(`${weightName}_quantized`, "INT8", dims, integers)),
+    scale: graph.addConstant(createTensor(`${weightName}_scale`, "FP32", count, scales)),
+    zeroPoint: graph.addConstant(createTensor(`${weightName}_zero_point`, "INT8", count, new Int8Array(scales.length))),
   };
 }
 

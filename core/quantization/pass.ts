@@ -1,4 +1,4 @@
-import type { OptimizationReport } from "../../contracts/optimization.ts";
+import type { OptimizationReport, QuantizationOptions } from "../../contracts/optimization.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
 import type { OnnxModel } from "../onnx/model.ts";
 
@@ -11,11 +11,11 @@ export interface ActivationRange {
   readonly high: number;
 }
 
-export interface PassSettings {
+export interface PassSettings extends QuantizationOptions {
   /** Ranges of the values the pass calibrates, by name. */
   readonly ranges: ReadonlyMap<string, ActivationRange>;
-  /** Weights within 7 bits: processors without VNNI then cannot overflow the 16 bits they add pairs of products in. */
-  readonly reduceRange: boolean;
+  /** The model as it was given; not to be changed. */
+  readonly original: OnnxModel;
 }
 
 /** A quantization pass: one file that describes itself, one line in `registry.ts`. */
@@ -23,14 +23,18 @@ export interface QuantizationPass {
   readonly name: QuantizationPassName;
   /** One sentence for reports and `--help`. */
   readonly description: string;
-  /** Operators of the default domain it reports on, each node of them; null for every node that reads a constant. */
-  readonly operators: readonly string[] | null;
+  /** The options that change what it does, beside `nodesToExclude`. */
+  readonly options: readonly Exclude<keyof QuantizationOptions, "nodesToExclude">[];
+  /** `folded`: it rewrites the model as ONNX Runtime's basic level saves it, whose weights are whole. */
+  readonly source: "original" | "folded";
+  /** Operators of the default domain it reports on, each node of them; or every node, or every node that reads a constant. */
+  readonly operators: readonly string[] | "every" | "constant-readers";
   /** The oldest default operator set that has what the pass emits. */
   readonly minimumOpset: number;
   /** False when a row's result depends on the rows it is batched with. */
   readonly batchInvariant: boolean;
   /** Names of the values whose ranges `rewrite` must be given for this model; null for a pass that needs no data. */
-  readonly calibrated: ((model: OnnxModel) => readonly string[]) | null;
+  readonly calibrated: ((model: OnnxModel, options: QuantizationOptions) => readonly string[]) | null;
   /** Rewrites the model in place; a model it could do nothing for is left as it was. */
   readonly rewrite: (model: OnnxModel, settings: PassSettings) => NodeAction[];
 }

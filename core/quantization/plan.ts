@@ -48,7 +48,7 @@ export function planMatrix(graph: OpenGraph, node: Node): Plan | string {
 export function reasonToShareInFloat(
   graph: OpenGraph,
   { weightName, form }: Plan,
-  plans: ReadonlyMap<Node, Plan>,
+  plans: ReadonlyMap<Node, { readonly form: string; readonly weightName?: string }>,
 ): string | undefined {
   if (graph.isOutput(weightName)) return "its weights are an output of the graph";
   const other = graph.readers(weightName).find((reader) => {

@@ -1,9 +1,10 @@
 import { Failure } from "../../contracts/failures.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
+import { quantizationOptionsSchema, type QuantizationOptions } from "../../contracts/optimization.ts";
 import { parseModel, serializeModel, type OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain } from "../onnx/rewrite.ts";
 import { allNodes } from "../onnx/walk.ts";
-import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
+import type { ActivationRange, NodeAction, QuantizationPass } from "./pass.ts";
 import { quantizationPass } from "./registry.ts";
 
 export interface QuantizationResult {
@@ -35,14 +36,21 @@ const QUANTIZED_OPERATORS: readonly string[] = [
   "com.microsoft:QuantizeLinear",
 ];
 
-const UNCALIBRATED: PassSettings = { ranges: new Map(), reduceRange: false };
+const DEFAULTS: QuantizationOptions = quantizationOptionsSchema.parse({});
+
+export interface QuantizeSettings extends QuantizationOptions {
+  /** The ranges of every one of `valuesToCalibrate` with the same options; a missing one is a bug. */
+  readonly ranges: ReadonlyMap<string, ActivationRange>;
+  /** The model as ONNX Runtime's basic level saves it, for the passes whose source that is; the model itself when left out. */
+  readonly folded: Uint8Array;
+}
 
 /**
  * Quantizes a model by one pass.
  *
  * @param bytes an admitted fp32 model; not changed
  * @param where the file or artifact, for failures
- * @param settings ranges for every one of `valuesToCalibrate`; a missing one is a bug
+ * @param settings options left out have their defaults
  * @throws Failure MODEL_NOT_ONNX; QUANTIZATION_UNSUPPORTED when the model is quantized already, is too old for the pass, or
  *   has no node worth quantizing, with the reasons
  */
@@ -50,11 +58,13 @@ export function quantizeModel(
   bytes: Uint8Array,
   passName: QuantizationPassName,
   where: string,
-  settings: PassSettings = UNCALIBRATED,
+  settings: Partial<QuantizeSettings> = {},
 ): QuantizationResult {
   const pass = quantizationPass(passName);
-  const model = parseForPass(bytes, pass, where);
-  const nodes = pass.rewrite(model, settings);
+  const { folded, ranges = new Map(), ...options } = settings;
+  const original = parseForPass(bytes, pass, where);
+  const model = parseForPass(sourceOf(pass, bytes, folded), pass, where);
+  const nodes = pass.rewrite(model, { ...DEFAULTS, ...options, ranges, original });
   if (nodes.every(({ action }) => action === "left")) throw refusal(where, summarize(nodes, pass.operators));
   const result = serializeModel(model);
   return { pass: passName, model: result, nodes, sourceBytes: bytes.length, sizeBytes: result.length };
@@ -65,11 +75,19 @@ export function quantizeModel(
  *
  * @throws Failure as `quantizeModel`, but for a model without a node worth quantizing, which has no values
  */
-export function valuesToCalibrate(bytes: Uint8Array, passName: QuantizationPassName, where: string): readonly string[] {
+export function valuesToCalibrate(
+  bytes: Uint8Array,
+  passName: QuantizationPassName,
+  where: string,
+  { folded, ...options }: Partial<Omit<QuantizeSettings, "ranges">> = {},
+): readonly string[] {
   const pass = quantizationPass(passName);
-  const model = parseForPass(bytes, pass, where);
-  return pass.calibrated === null ? [] : pass.calibrated(model);
+  const model = parseForPass(sourceOf(pass, bytes, folded), pass, where);
+  return pass.calibrated === null ? [] : pass.calibrated(model, { ...DEFAULTS, ...options });
 }
+
+const sourceOf = ({ source }: QuantizationPass, bytes: Uint8Array, folded: Uint8Array | undefined): Uint8Array =>
+  source === "folded" ? (folded ?? bytes) : bytes;
 
 const refusal = (where: string, found: string) => new Failure("QUANTIZATION_UNSUPPORTED", { where, found });
 
@@ -93,7 +111,9 @@ function operatorsOf(model: OnnxModel): string[] {
 
 /** The reasons, each once with the number of nodes it held for, the most frequent first. */
 function summarize(nodes: readonly NodeAction[], operators: QuantizationPass["operators"]): string {
-  if (nodes.length === 0) return operators === null ? "no node reads a constant" : `no ${operators.join(", ")} node`;
+  if (nodes.length === 0) {
+    return typeof operators === "string" ? "no node reads a constant" : `no ${operators.join(", ")} node`;
+  }
   const counts = new Map<string, number>();
   for (const { operator, reason } of nodes) {
     const line = `${operator}: ${reason}`;

@@ -1,14 +1,15 @@
 /**
- * Static int8 as `onnxruntime.quantization.quantize_static(quant_format=QDQ, per_channel=True, activation_type=QUInt8,
- * weight_type=QInt8)` does it: names, scales, zero points and weights are its own. Which values are quantized is decided in
- * `static-plan.ts`.
+ * Static int8 as `onnxruntime.quantization.quantize_static(quant_format=QDQ, weight_type=QInt8)` does it: names, scales, zero points and
+ * weights are its own. Which values are quantized is decided in `static-plan.ts`.
  */
+import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import { createNode, createTensor } from "../onnx/create.ts";
 import type { Node, OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
-import { affineParameters } from "./linear.ts";
+import { joinBiases } from "./join-bias.ts";
+import { affineParameters, INT8, UINT8 } from "./linear.ts";
 import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
-import { actionsInSubgraphs, nodeNames } from "./report-nodes.ts";
+import { actionsInSubgraphs, excludedNodes, nodeNames } from "./report-nodes.ts";
 import { FOLLOWING_OPERATORS, outputOf, planStatic, WEIGHTED_OPERATORS, type StaticPlan } from "./static-plan.ts";
 import { addBias, addWeight, quantizeBias, weightScales } from "./static-weights.ts";
 
@@ -18,62 +19,92 @@ export const staticInt8: QuantizationPass = {
   name: "static-int8",
   description:
     "weights and activations of MatMul, Gemm and Conv as 8-bit integers, with ranges learned from data beforehand",
+  options: ["perChannel", "reduceRange", "activationType"],
+  source: "folded",
   operators: OPERATORS,
   // The first with one scale a channel in DequantizeLinear.
   minimumOpset: 13,
   batchInvariant: true,
-  calibrated: (model) => [...new Set(planStatic(openGraph(model)).scaleOf.values())],
+  calibrated: (model, options) => [...new Set(prepare(model, options).plan.scaleOf.values())],
   rewrite,
 };
 
-function rewrite(model: OnnxModel, settings: PassSettings): NodeAction[] {
+const INTEGERS = {
+  QUInt8: { name: "uint8", datatype: "UINT8", range: UINT8, array: Uint8Array },
+  QInt8: { name: "int8", datatype: "INT8", range: INT8, array: Int8Array },
+} as const;
+
+/** The graph as it is quantized, with every MatMul and the bias added to it made one Gemm, and the plan for it. */
+function prepare(model: OnnxModel, options: QuantizationOptions) {
   const graph = openGraph(model);
-  const plan = planStatic(graph);
-  const names = nodeNames(graph.graph.nodes);
-  const looked = graph.graph.nodes.filter((node) => isDefaultDomain(node) && OPERATORS.includes(node.opType));
+  const originals = [...graph.graph.nodes];
+  const excluded = excludedNodes(originals, options.nodesToExclude);
+  const joined = joinBiases(graph);
+  const plan = planStatic(
+    graph,
+    [...excluded].map((node) => joined.get(node) ?? node),
+    options,
+  );
+  return { graph, originals, joined, plan };
+}
+
+function rewrite(model: OnnxModel, settings: PassSettings): NodeAction[] {
+  const untouched = model.graph && { ...model.graph };
+  const { graph, originals, joined, plan } = prepare(model, settings);
+  const names = nodeNames(originals);
+  const looked = originals.filter((node) => isDefaultDomain(node) && OPERATORS.includes(node.opType));
   if (plan.weighted.size > 0) emit(graph, plan, settings);
+  else model.graph = untouched!;
   const actions = looked.map((node): NodeAction => {
     const about = { name: names.get(node)!, operator: node.opType };
-    const left = plan.reasons.get(node);
+    const gemm = joined.get(node);
+    const left = plan.reasons.get(gemm ?? node);
     if (left !== undefined) return { ...about, action: "left", reason: left };
-    return { ...about, action: "quantized", reason: describe(plan, node) };
+    if (gemm !== undefined && node.opType === "Add")
+      return { ...about, action: "quantized", reason: "as the bias of the MatMul before it" };
+    return { ...about, action: "quantized", reason: describe(plan, gemm ?? node, settings) };
   });
   return [...actions, ...actionsInSubgraphs(graph, WEIGHTED_OPERATORS)];
 }
 
-function describe({ weighted, followers, made, folded }: StaticPlan, node: Node): string {
+function describe({ weighted, followers, made, folded }: StaticPlan, node: Node, settings: PassSettings): string {
+  const integer = INTEGERS[settings.activationType].name;
   const plan = weighted.get(node);
   if (plan !== undefined) {
     const bias = plan.bias === null ? "" : ", bias as int32";
-    const output = made.has(folded.get(outputOf(node)) ?? outputOf(node)) ? "uint8" : "float";
-    const whole = `weights [${plan.weight.dims.join(", ")}] as int8, one scale a channel${bias}`;
-    return node.opType === "Conv" ? whole : `${whole}, output in ${output}`;
+    const output = made.has(folded.get(outputOf(node)) ?? outputOf(node)) ? integer : "float";
+    const whole = `weights [${plan.weight.dims.join(", ")}] as int8, one scale ${settings.perChannel ? "a channel" : "for all"}${bias}`;
+    return plan.form === "filters" ? whole : `${whole}, output in ${output}`;
   }
   const role = followers.get(node);
   if (role === "folded") return "done by quantizing to the range it leaves";
   return role === "shared" && !folded.has(outputOf(node))
-    ? "works on uint8, with the scale of its input"
-    : "works on uint8, its output has a range of its own";
+    ? `works on ${integer}, with the scale of its input`
+    : `works on ${integer}, its output has a range of its own`;
 }
 
 /** Builds the nodes anew, in order: each weight before its first reader, each QuantizeLinear after the value it reads. */
-function emit(graph: OpenGraph, plan: StaticPlan, { ranges, reduceRange }: PassSettings): void {
+function emit(graph: OpenGraph, plan: StaticPlan, settings: PassSettings): void {
+  const { ranges, perChannel } = settings;
+  const activations = INTEGERS[settings.activationType];
   const { weighted, followers, scaleOf, made, folded } = plan;
   const parameters = new Map(
     [...new Set(scaleOf.values())].map((value) => {
       const range = ranges.get(value);
       if (range === undefined) throw new TypeError(`static-int8 was given no range of "${value}"`);
-      return [value, affineParameters(range.low, range.high)] as const;
+      return [value, affineParameters(range.low, range.high, activations.range)] as const;
     }),
   );
   const inputScale = ({ node }: { readonly node: Node }) => parameters.get(scaleOf.get(node.inputs[0]!)!)!.scale;
-  const scales = weightScales([...weighted.values()], inputScale, { reduceRange });
+  const scales = weightScales([...weighted.values()], inputScale, settings);
   const constants = new Map(
     [...parameters].map(([value, { scale, zeroPoint }]) => [
       value,
       [
         graph.addConstant(createTensor(`${value}_scale`, "FP32", [], Float32Array.of(scale))),
-        graph.addConstant(createTensor(`${value}_zero_point`, "UINT8", [], Uint8Array.of(zeroPoint))),
+        graph.addConstant(
+          createTensor(`${value}_zero_point`, activations.datatype, [], activations.array.of(zeroPoint)),
+        ),
       ] as const,
     ]),
   );
@@ -100,7 +131,7 @@ function emit(graph: OpenGraph, plan: StaticPlan, { ranges, reduceRange }: PassS
       nodes.push(dequantize);
       return outputOf(dequantize);
     };
-    const weight = weights.get(weightName) ?? push(addWeight(graph, planned, channelScale));
+    const weight = weights.get(weightName) ?? push(addWeight(graph, planned, { scales: channelScale, perChannel }));
     weights.set(weightName, weight);
     const input = values.get(node.inputs[0]!)!.result;
     if (bias === null) return [input, weight];

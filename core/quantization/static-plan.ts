@@ -3,14 +3,16 @@
  * value is quantized only where integers are computed with on the other side, so that a score before a Sigmoid stays float.
  * A Conv is the exception: ONNX Runtime computes it in integers only when its output is quantized too.
  */
+import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import type { Node } from "../onnx/model.ts";
 import { isDefaultDomain, type OpenGraph } from "../onnx/rewrite.ts";
 import { floatValues } from "../onnx/tensor.ts";
 import { allNodes, allSubgraphs } from "../onnx/walk.ts";
+import { EXCLUDED } from "./report-nodes.ts";
 import { planWeighted, type WeightedPlan } from "./static-weights.ts";
 import { reasonToShareInFloat } from "./plan.ts";
 
-export const WEIGHTED_OPERATORS = ["MatMul", "Gemm", "Conv"];
+export const WEIGHTED_OPERATORS = ["MatMul", "Gemm", "Conv", "ConvTranspose"];
 /**
  * Its clipping is done by quantizing to the range it leaves, so the node goes. Not a matter of speed alone: a float Relu or Clip left
  * between an integer MatMul and a QuantizeLinear makes ONNX Runtime 1.30 fuse the MatMul twice and refuse the model it made.
@@ -41,10 +43,14 @@ export interface StaticPlan {
 export const outputOf = (node: Node): string => node.outputs[0] ?? "";
 
 /** Decides for every node; changes nothing. */
-export function planStatic(graph: OpenGraph): StaticPlan {
+export function planStatic(
+  graph: OpenGraph,
+  excluded: Iterable<Node>,
+  options: Pick<QuantizationOptions, "perChannel" | "reduceRange">,
+): StaticPlan {
   const { nodes } = graph.graph;
-  const reasons = new Map<Node, string>();
-  const weighted = planAllWeighted(graph, reasons);
+  const reasons = new Map([...excluded].map((node) => [node, EXCLUDED]));
+  const weighted = planAllWeighted(graph, { reasons, options });
   const followers = findFollowers(graph, weighted, reasons);
   const producers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   const isMade = outputTest(graph, { weighted, followers, producers });
@@ -71,11 +77,14 @@ export function planStatic(graph: OpenGraph): StaticPlan {
   return { weighted, followers, scaleOf, made, folded, reasons };
 }
 
-function planAllWeighted(graph: OpenGraph, reasons: Map<Node, string>): Map<Node, WeightedPlan> {
+function planAllWeighted(
+  graph: OpenGraph,
+  { reasons, options }: { readonly reasons: Map<Node, string>; readonly options: Parameters<typeof planWeighted>[2] },
+): Map<Node, WeightedPlan> {
   const plans = new Map<Node, WeightedPlan>();
   for (const node of graph.graph.nodes) {
-    if (!isDefaultDomain(node) || !WEIGHTED_OPERATORS.includes(node.opType)) continue;
-    const plan = planWeighted(graph, node);
+    if (!isDefaultDomain(node) || !WEIGHTED_OPERATORS.includes(node.opType) || reasons.has(node)) continue;
+    const plan = planWeighted(graph, node, options);
     if (typeof plan === "string") reasons.set(node, plan);
     else plans.set(node, plan);
   }
@@ -122,7 +131,7 @@ function findFollowers(
   };
   for (const node of graph.graph.nodes) {
     if (weighted.has(node)) region.set(outputOf(node), "weighted");
-    if (!isDefaultDomain(node) || !FOLLOWING_OPERATORS.includes(node.opType)) continue;
+    if (!isDefaultDomain(node) || !FOLLOWING_OPERATORS.includes(node.opType) || reasons.has(node)) continue;
     const role = roleOf(node);
     if (typeof role === "object") {
       reasons.set(node, role.reason);

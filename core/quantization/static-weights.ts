@@ -1,8 +1,9 @@
+import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import { createNode, createTensor } from "../onnx/create.ts";
 import { roundHalfToEven } from "../onnx/half.ts";
 import type { Node } from "../onnx/model.ts";
-import type { OpenGraph } from "../onnx/rewrite.ts";
-import { channelScales, channelsOf, quantizeChannels, type ChannelLayout } from "./linear.ts";
+import { intAttribute, type OpenGraph } from "../onnx/rewrite.ts";
+import { channelScales, channelsOf, quantizeChannels, scaleLayout, type ChannelLayout } from "./linear.ts";
 import { constantWeight, planMatrix, reasonTooFew, type Plan } from "./plan.ts";
 
 /** Bytes in the file of the nodes and constants around a quantized MatMul or Gemm, names included. */
@@ -18,28 +19,38 @@ export interface WeightedPlan extends Plan {
   readonly bias: { readonly name: string; readonly values: Float32Array } | null;
 }
 
-/** The plan for a MatMul, Gemm or Conv with constant weights, or why there is none. */
-export function planWeighted(graph: OpenGraph, node: Node): WeightedPlan | string {
-  const plan = node.opType === "Conv" ? planConvolution(graph, node) : planMatrix(graph, node);
+type WeightOptions = Pick<QuantizationOptions, "perChannel" | "reduceRange">;
+
+/** The axis of an operator's outputs in its weights. */
+function channelAxis(node: Node, form: Plan["form"]): number {
+  return form === "columns" || node.opType === "ConvTranspose" ? 1 : 0;
+}
+
+/** The plan for a node with constant weights, or why there is none. */
+export function planWeighted(graph: OpenGraph, node: Node, options: WeightOptions): WeightedPlan | string {
+  const isConvolution = node.opType === "Conv" || node.opType === "ConvTranspose";
+  const plan = isConvolution ? planConvolution(graph, node) : planMatrix(graph, node);
   if (typeof plan === "string") return plan;
   const input = node.inputs[0] ?? "";
   if (input === "") return "it has no first operand";
   if (graph.constant(input) !== undefined) return "its first operand is a constant too";
-  const axis = plan.form === "columns" ? 1 : 0;
+  const axis = channelAxis(node, plan.form);
   const { dims } = plan.weight;
-  const layout = channelsOf(dims, axis, axis + 1);
+  const channels = dims[axis]! * (node.opType === "ConvTranspose" ? intAttribute(node, "group", 1) : 1);
+  const layout = scaleLayout(channelsOf(dims, axis, axis + 1), options);
   const saved = 3 * plan.values.length - 5 * layout.channels - NODE_BYTES * graph.readers(plan.weightName).length;
   // A Conv is worth it whatever its size: its time is not in its weights, and those around it stay in integers.
-  const tooFew = node.opType === "Conv" ? undefined : reasonTooFew(plan.values.length, saved);
+  const tooFew = isConvolution ? undefined : reasonTooFew(plan.values.length, saved);
   if (tooFew !== undefined) return tooFew;
   const biasName = node.opType === "MatMul" ? "" : (node.inputs[2] ?? "");
   if (biasName === "") return { ...plan, axis, layout, bias: null };
   const bias = constantWeight(graph, biasName, "bias");
   if (typeof bias === "string") return bias.replace("its constant", "its bias");
   const [size, ...others] = bias.weight.dims;
-  if (size !== layout.channels || others.length > 0) {
-    return `its bias has the shape [${bias.weight.dims.join(", ")}], not [${layout.channels}]`;
+  if (size !== channels || others.length > 0) {
+    return `its bias has the shape [${bias.weight.dims.join(", ")}], not [${channels}]`;
   }
+  if (options.perChannel && channels !== layout.channels) return "its groups share scales, which its bias cannot";
   return { ...plan, axis, layout, bias: { name: biasName, values: bias.values } };
 }
 
@@ -62,24 +73,34 @@ function planConvolution(graph: OpenGraph, node: Node): Plan | string {
 export function weightScales(
   plans: readonly WeightedPlan[],
   inputScale: (plan: WeightedPlan) => number,
-  settings: { readonly reduceRange: boolean },
+  options: WeightOptions,
 ): Map<string, Float32Array> {
   const scales = new Map<string, Float32Array>();
   for (const { weightName, values, layout } of plans) {
-    if (!scales.has(weightName)) scales.set(weightName, channelScales(values, layout, settings));
+    if (!scales.has(weightName)) scales.set(weightName, channelScales(values, layout, options));
   }
   for (const plan of plans) {
     if (plan.bias === null) continue;
     const channelScale = scales.get(plan.weightName)!;
     const input = inputScale(plan);
-    for (const [channel, bias] of plan.bias.values.entries()) {
-      const doubled = Math.fround(2 * Math.abs(bias));
-      const smallest = Math.fround(Math.fround(1.0001) * doubled) / (2 * INT32.highest);
+    const grow = (channel: number, smallest: number) => {
       const candidate = input * channelScale[channel]!;
       if (candidate < smallest && candidate > 0) channelScale[channel]! *= smallest / candidate;
-    }
+    };
+    const { values } = plan.bias;
+    if (options.perChannel) for (const [channel, bias] of values.entries()) grow(channel, smallestBiasScale(bias));
+    else grow(0, (1.0001 * 2 * largestMagnitude(values)) / (2 * INT32.highest));
   }
   return scales;
+}
+
+/** Of one channel, in the float32 that NumPy keeps to there. */
+function smallestBiasScale(bias: number): number {
+  return Math.fround(Math.fround(1.0001) * Math.fround(2 * Math.abs(bias))) / (2 * INT32.highest);
+}
+
+function largestMagnitude(values: Float32Array): number {
+  return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }
 
 /** A bias as int32 with one scale a channel; a value beyond int32 is clipped. */
@@ -90,24 +111,32 @@ export function quantizeBias(
 ): { readonly values: Int32Array; readonly scales: Float32Array } {
   const scales = channelScale.map((scale) => inputScale * scale);
   const quantized = Int32Array.from(values, (value, channel) => {
-    const rounded = roundHalfToEven(value / scales[channel]!);
+    const rounded = roundHalfToEven(value / scales[scales.length === 1 ? 0 : channel]!);
     return Math.min(Math.max(rounded, INT32.lowest), INT32.highest);
   });
   return { values: quantized, scales };
 }
 
 /** Adds the integers, scales and zero points of a weight and the DequantizeLinear that reads them; returns it. */
-export function addWeight(graph: OpenGraph, plan: WeightedPlan, scales: Float32Array): Node {
-  const { weightName, weight, values, layout, axis } = plan;
+export function addWeight(
+  graph: OpenGraph,
+  { weightName, weight, values, layout, axis }: WeightedPlan,
+  { scales, perChannel }: { readonly scales: Float32Array; readonly perChannel: boolean },
+): Node {
+  const count = perChannel ? [scales.length] : [];
   const integers = createTensor(
     `${weightName}_quantized`,
     "INT8",
     weight.dims,
     quantizeChannels(values, layout, scales),
   );
-  const zeroPoints = createTensor(`${weightName}_zero_point`, "INT8", [scales.length], new Int8Array(scales.length));
-  const scale = createTensor(`${weightName}_scale`, "FP32", [scales.length], scales);
-  return dequantize(graph, { of: weightName, axis, constants: [integers, scale, zeroPoints] });
+  const zeroPoints = createTensor(`${weightName}_zero_point`, "INT8", count, new Int8Array(scales.length));
+  const scale = createTensor(`${weightName}_scale`, "FP32", count, scales);
+  return dequantize(graph, {
+    of: weightName,
+    axis: perChannel ? axis : null,
+    constants: [integers, scale, zeroPoints],
+  });
 }
 
 /** As `addWeight`, for the int32 bias. */
@@ -117,10 +146,16 @@ export function addBias(
   { values, scales }: { readonly values: Int32Array; readonly scales: Float32Array },
 ): Node {
   const count = scales.length;
-  const integers = createTensor(`${name}_quantized`, "INT32", [count], values);
-  const zeroPoints = createTensor(`${name}_quantized_zero_point`, "INT32", [count], new Int32Array(count));
+  const axis = count === 1 ? null : 0;
+  const integers = createTensor(`${name}_quantized`, "INT32", [values.length], values);
+  const zeroPoints = createTensor(
+    `${name}_quantized_zero_point`,
+    "INT32",
+    axis === null ? [] : [count],
+    new Int32Array(count),
+  );
   const scale = createTensor(`${name}_quantized_scale`, "FP32", [count], scales);
-  return dequantize(graph, { of: name, axis: 0, constants: [integers, scale, zeroPoints] });
+  return dequantize(graph, { of: name, axis, constants: [integers, scale, zeroPoints] });
 }
 
 function dequantize(
@@ -131,12 +166,13 @@ function dequantize(
     constants,
   }: {
     readonly of: string;
-    readonly axis: number;
+    /** Null when all channels share one scale. */
+    readonly axis: number | null;
     readonly constants: readonly Parameters<OpenGraph["addConstant"]>[0][];
   },
 ): Node {
   const inputs = constants.map((tensor) => graph.addConstant(tensor));
   const output = graph.uniqueName(`${of}_DequantizeLinear_Output`);
   const name = graph.uniqueName(`${of}_DequantizeLinear`);
-  return createNode("DequantizeLinear", inputs, [output], { axis }, { name });
+  return createNode("DequantizeLinear", inputs, [output], axis === null ? {} : { axis }, { name });
 }

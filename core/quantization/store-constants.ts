@@ -1,9 +1,10 @@
+import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import type { Node, OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
 import { allSubgraphs } from "../onnx/walk.ts";
 import type { NodeAction } from "./pass.ts";
 import { constantWeight } from "./plan.ts";
-import { nodeNames } from "./report-nodes.ts";
+import { EXCLUDED, excludedNodes, nodeNames } from "./report-nodes.ts";
 
 export interface StoredConstant {
   readonly graph: OpenGraph;
@@ -26,12 +27,18 @@ export type Store = (
  *
  * @param store gives these nodes and a few words for the report, or the reason to leave a constant
  */
-export function storeConstants(model: OnnxModel, store: Store): NodeAction[] {
+export function storeConstants(
+  model: OnnxModel,
+  store: Store,
+  { nodesToExclude }: Pick<QuantizationOptions, "nodesToExclude">,
+): NodeAction[] {
   const graph = openGraph(model);
+  const excluded = excludedNodes(graph.graph.nodes, nodesToExclude);
   const results = new Map<string, { readonly action: "stored" | "left"; readonly reason: string }>();
   const decide = (name: string, reader: Node, operand: number) => {
     const found = constantWeight(graph, name, "operand");
     if (typeof found === "string") return { action: "left", reason: found } as const;
+    if (graph.readers(name).some((node) => excluded.has(node))) return { action: "left", reason: EXCLUDED } as const;
     if (graph.isOutput(name)) return { action: "left", reason: "its constant is an output of the graph" } as const;
     const { weight, values } = found;
     const stored = store({ graph, name, dims: weight.dims, values, reader, operand });

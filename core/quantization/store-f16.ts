@@ -35,9 +35,11 @@ const storeHalf: Store = ({ graph, name, dims, values }) => {
 export const storeF16: QuantizationPass = {
   name: "store-f16",
   description: "constants stored as 16-bit floats and widened when the model is loaded; computes in fp32",
-  operators: null,
+  options: [],
+  source: "original",
+  operators: "constant-readers",
   minimumOpset: 9,
   batchInvariant: true,
   calibrated: null,
-  rewrite: (model) => storeConstants(model, storeHalf),
+  rewrite: (model, options) => storeConstants(model, storeHalf, options),
 };

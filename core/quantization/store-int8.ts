@@ -62,9 +62,11 @@ export const storeInt8: QuantizationPass = {
   name: "store-int8",
   description:
     "constant matrices stored as 8-bit integers and multiplied out when the model is loaded; computes in fp32",
-  operators: null,
+  options: [],
+  source: "original",
+  operators: "constant-readers",
   minimumOpset: 9,
   batchInvariant: true,
   calibrated: null,
-  rewrite: (model) => storeConstants(model, storeInt8Channels),
+  rewrite: (model, options) => storeConstants(model, storeInt8Channels, options),
 };

@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { quantizeColumns, quantizeTable } from "../../../core/quantization/linear.ts";
+import {
+  channelScales,
+  channelsOf,
+  quantizeChannels,
+  quantizeTable,
+  transposeInner,
+} from "../../../core/quantization/linear.ts";
 
 interface Case {
   readonly values: string;
@@ -27,7 +33,9 @@ describe("linear quantization", () => {
   it("of a column equals onnxruntime's where a quotient hangs on the last bit", () => {
     const found = columns.map(({ values }) => {
       const weights = floats(values);
-      return quantizeColumns(weights, { rows: weights.length, columns: 1, transposed: false });
+      const layout = channelsOf([weights.length, 1], 1, 2);
+      const scales = channelScales(weights, layout, { reduceRange: false });
+      return { scales, values: quantizeChannels(weights, layout, scales) };
     });
     expect(found.map(({ scales }) => scales[0])).toEqual(columns.map(({ scale }) => scale));
     expect(found.map(({ values }) => new Uint8Array(values.buffer))).toEqual(
@@ -37,10 +45,13 @@ describe("linear quantization", () => {
   });
 
   it("of a transposed matrix gives the columns of the matrix itself", () => {
-    const matrix = Float32Array.of(1, -2, 3, 4, 5, -60);
-    const transposed = Float32Array.of(1, 4, -2, 5, 3, -60);
-    const straight = quantizeColumns(matrix, { rows: 2, columns: 3, transposed: false });
-    expect(quantizeColumns(transposed, { rows: 2, columns: 3, transposed: true })).toEqual(straight);
-    expect([...straight.values]).toEqual([32, -51, 6, 127, 127, -127]);
+    const quantize = (weights: Float32Array, dims: number[], axis: number) => {
+      const layout = channelsOf(dims, axis, axis + 1);
+      return quantizeChannels(weights, layout, channelScales(weights, layout, { reduceRange: false }));
+    };
+    const straight = quantize(Float32Array.of(1, -2, 3, 4, 5, -60), [2, 3], 1);
+    expect([...straight]).toEqual([32, -51, 6, 127, 127, -127]);
+    const transposed = quantize(Float32Array.of(1, 4, -2, 5, 3, -60), [3, 2], 0);
+    expect(transposeInner(transposed, 1, 3, 2)).toEqual(straight);
   });
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { QUANTIZATION_PASSES } from "../../../contracts/names.ts";
+import { quantizationOptionsSchema } from "../../../contracts/optimization.ts";
 import { parseModel, serializeModel, type OnnxModel } from "../../../core/onnx/model.ts";
 import type { QuantizationPass } from "../../../core/quantization/pass.ts";
 import { quantizationPass, quantizationPasses } from "../../../core/quantization/registry.ts";
@@ -8,13 +9,13 @@ import { quantizationPass, quantizationPasses } from "../../../core/quantization
 const mlp = new Uint8Array(readFileSync(new URL("../../fixtures/onnx/mlp.onnx", import.meta.url)));
 const storage = new Uint8Array(readFileSync(new URL("../../fixtures/onnx/storage.onnx", import.meta.url)));
 
+const options = quantizationOptionsSchema.parse({});
+
 /** Runs a pass with a range for every value it asks for. */
 const rewrite = (pass: QuantizationPass, model: OnnxModel) => {
-  const values = pass.calibrated?.(model) ?? [];
-  return pass.rewrite(model, {
-    ranges: new Map(values.map((value) => [value, { low: -1, high: 1 }])),
-    reduceRange: false,
-  });
+  const values = pass.calibrated?.(parseModel(serializeModel(model), "m"), options) ?? [];
+  const ranges = new Map(values.map((value) => [value, { low: -1, high: 1 }]));
+  return pass.rewrite(model, { ranges, original: parseModel(serializeModel(model), "m"), ...options });
 };
 
 /** What every pass promises, whatever it does. */
@@ -30,7 +31,9 @@ describe.each(quantizationPasses.map((pass) => [pass.name, pass] as const))("qua
     const constants = new Set(model.graph!.initializers.map((tensor) => tensor.name));
     const looked = model
       .graph!.nodes.filter(({ opType, inputs }) =>
-        pass.operators === null ? inputs.some((input) => constants.has(input)) : pass.operators.includes(opType),
+        pass.operators === "constant-readers"
+          ? inputs.some((input) => constants.has(input))
+          : pass.operators === "every" || pass.operators.includes(opType),
       )
       .map((node) => node.name);
     const reported = rewrite(pass, model);
