@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { Client, DatabaseError } from "pg";
 
 import { Failure } from "../contracts/failures.ts";
-import { ensureApplicationGroup, ensureLoginRole } from "./roles.ts";
+import { ensureGroups, ensureLoginRole } from "./roles.ts";
 
 export interface MigrateOptions {
   /** Connection string of a role that may create roles and owns the database. */
@@ -30,7 +30,7 @@ export async function migrate({ adminUrl, applicationPassword }: MigrateOptions)
   await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock($1)", [LOCK]);
-    await ensureApplicationGroup(client);
+    await ensureGroups(client);
     await applyMigrations(client);
     const login = await ensureLoginRole(client, applicationPassword);
     const url = new URL(adminUrl);

@@ -4,8 +4,15 @@ import { DatabaseError, escapeIdentifier, escapeLiteral, type Client } from "pg"
 
 import { scramVerifier } from "./scram.ts";
 
-/** Holds every grant of the migrations; owns nothing and cannot log in. One a server, whatever the number of databases. */
-const APPLICATION_GROUP = "modelwright_application";
+/**
+ * Hold every grant of the migrations; own nothing and cannot log in. One a server, whatever the number of databases. The
+ * application writes by functions, an auditor reads everything, a member what belongs to its teams.
+ */
+export const GROUPS = {
+  application: "modelwright_application",
+  auditor: "modelwright_auditor",
+  member: "modelwright_member",
+} as const;
 
 const DUPLICATE_OBJECT = "42710";
 const UNIQUE_VIOLATION = "23505";
@@ -20,9 +27,9 @@ function loginRoleOf(database: string): string {
   return `modelwright_app_${createHash("sha256").update(database).digest("hex").slice(0, 32)}`;
 }
 
-/** Makes the group role if it is missing; safe when several databases of one server are migrated at once. */
-export async function ensureApplicationGroup(client: Client): Promise<void> {
-  await createRole(client, `CREATE ROLE ${APPLICATION_GROUP} NOLOGIN`);
+/** Makes the group roles that are missing; safe when several databases of one server are migrated at once. */
+export async function ensureGroups(client: Client): Promise<void> {
+  for (const group of Object.values(GROUPS)) await createRole(client, `CREATE ROLE ${group} NOLOGIN`);
 }
 
 /** Makes or updates the login role of this database, sets its password and lets nobody else but owners connect. */
@@ -35,7 +42,7 @@ export async function ensureLoginRole(client: Client, password: string): Promise
   await client.query(
     `ALTER ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${escapeLiteral(scramVerifier(password))}`,
   );
-  await client.query(`GRANT ${APPLICATION_GROUP} TO ${role}`);
+  await client.query(`GRANT ${GROUPS.application} TO ${role}`);
   await client.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(database)} FROM PUBLIC`);
   await client.query(`GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${role}`);
   return login;

@@ -1,4 +1,5 @@
--- Writes go through functions that run as the owner; a release later 0012 takes the application's own rights to write away.
+-- Writes go through functions that run as the owner; 0012 then takes the application's own rights to write away. Auditors read
+-- everything, members what belongs to their teams.
 
 -- Functions made from here on are nobody's until they are granted.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
@@ -10,7 +11,7 @@ CREATE OR REPLACE FUNCTION make_append_only(append_only_table regclass) RETURNS 
 BEGIN
   EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %s
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', append_only_table);
-  EXECUTE format('GRANT SELECT ON %s TO modelwright_application', append_only_table);
+  EXECUTE format('GRANT SELECT ON %s TO modelwright_application, modelwright_auditor', append_only_table);
 END $$;
 
 -- The INSERT of JSON rows ($1) that names the columns the rows name, so that the others get their defaults. Made anew at each
@@ -210,3 +211,88 @@ GRANT EXECUTE ON FUNCTION describe_model(text, text), lock_model(text), set_life
   log_predictions(text[], text[], integer[], text[], boolean[], uuid[], text[], timestamptz[], double precision[], text[],
     double precision[], smallint[], jsonb[]),
   record_feedback(text[], smallint[], timestamptz[]), append_audit_event(text, bigint, bytea) TO modelwright_application;
+
+-- Gates are worth something when they were fixed before they were measured. So evidence, where some is asked for, is of a stage
+-- run: its lifecycle was accepted before with these settings (evaluation_settings_fixed), for this model and no easier one.
+CREATE FUNCTION check_promotion_preregistered() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF (SELECT requires_evidence FROM environment JOIN endpoint ON endpoint.environment = environment.name
+      WHERE endpoint.name = NEW.endpoint)
+     AND NOT EXISTS (SELECT FROM evaluation JOIN stage_run ON stage_run.id = evaluation.stage_run
+       JOIN lifecycle ON lifecycle.id = stage_run.lifecycle
+       JOIN model_version ON model_version.id = evaluation.model_version AND model_version.model = lifecycle.model
+       WHERE evaluation.id = NEW.evaluation) THEN
+    RAISE EXCEPTION 'endpoint %, epoch %: evaluation % is of no lifecycle of its model, so its gates were not fixed before it ran',
+      NEW.endpoint, NEW.epoch, NEW.evaluation USING ERRCODE = 'check_violation', CONSTRAINT = 'promotion_preregistered';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER preregistered AFTER INSERT ON promotion
+  FOR EACH ROW EXECUTE FUNCTION check_promotion_preregistered();
+
+-- Whom a database login belongs to. Compared with session_user, which no setting and no SET ROLE changes, so that nothing can be
+-- forged and nothing leaks from one user of a pooled connection to the next.
+CREATE TABLE team_login (
+  login text NOT NULL CHECK (length(login) BETWEEN 1 AND 63),
+  team entity_name NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (login, team)
+);
+SELECT make_rows_start('team_login', '{}', 'created_at');
+SELECT make_audited('team_login');
+
+-- Null: everybody's.
+ALTER TABLE model ADD COLUMN team entity_name;
+
+-- Lets a member see a row when `condition` holds. The condition usually asks for a row of another table, which row security
+-- filters in turn, down to `model`; so a new table names its parent and nothing else. Everything else fails closed. The owner,
+-- which the functions run as, is named because FORCE binds it too.
+CREATE FUNCTION make_seen_by_team(seen_table regclass, condition text) RETURNS void LANGUAGE plpgsql AS $make$
+DECLARE
+  table_owner text := (SELECT relowner::regrole FROM pg_class WHERE oid = seen_table);
+BEGIN
+  EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', seen_table);
+  EXECUTE format('CREATE POLICY everything ON %s TO %s, modelwright_application USING (true) WITH CHECK (true)',
+    seen_table, table_owner);
+  EXECUTE format('CREATE POLICY everything_read ON %s FOR SELECT TO modelwright_auditor USING (true)', seen_table);
+  EXECUTE format('CREATE POLICY own_team ON %s FOR SELECT TO modelwright_member USING (%s)', seen_table, condition);
+  EXECUTE format('GRANT SELECT ON %s TO modelwright_auditor, modelwright_member', seen_table);
+END $make$;
+
+SELECT make_seen_by_team(seen, condition) FROM (VALUES
+  ('team_login'::regclass, 'login = session_user'),
+  ('model', 'team IS NULL OR team IN (SELECT team FROM team_login WHERE login = session_user)'),
+  ('model_version', 'model IN (SELECT name FROM model)'),
+  ('lifecycle', 'model IN (SELECT name FROM model)'),
+  ('stage_run', 'lifecycle IN (SELECT id FROM lifecycle)'),
+  ('approval', 'lifecycle IN (SELECT id FROM lifecycle)'),
+  ('lineage_edge', 'lifecycle IN (SELECT id FROM lifecycle)'),
+  ('evaluation', 'model_version IN (SELECT id FROM model_version)'),
+  ('metric_value', 'evaluation IN (SELECT id FROM evaluation)'),
+  ('gate_verdict', 'evaluation IN (SELECT id FROM evaluation)'),
+  ('endpoint', 'model IN (SELECT name FROM model)'),
+  ('rollout', 'model IN (SELECT name FROM model)'),
+  ('deployment_look', 'rollout IN (SELECT id FROM rollout)'),
+  ('routing_epoch', 'model IN (SELECT name FROM model)'),
+  ('promotion', 'endpoint IN (SELECT name FROM endpoint)'),
+  ('gateway_route', 'endpoint IN (SELECT name FROM endpoint)'),
+  ('prediction', 'endpoint IN (SELECT name FROM endpoint)'),
+  ('feedback', 'EXISTS (SELECT FROM prediction WHERE prediction.inference_id = feedback.inference_id)'),
+  ('feedback_conflict', 'EXISTS (SELECT FROM prediction WHERE prediction.inference_id = feedback_conflict.inference_id)'),
+  ('monitor', 'model IN (SELECT name FROM model)'),
+  ('drift_check', 'monitor IN (SELECT id FROM monitor)'),
+  ('retrain_decision', 'model IN (SELECT name FROM model)'),
+  ('dataset_snapshot', $$digest IN (SELECT data_digest FROM evaluation
+    UNION ALL SELECT result #>> '{training,digest}' FROM stage_run WHERE stage = 'snapshot'
+    UNION ALL SELECT data_digest FROM drift_check)$$),
+  ('artifact', $$digest IN (SELECT artifact FROM model_version UNION ALL SELECT digest FROM dataset_snapshot
+    UNION ALL SELECT data_digest FROM evaluation UNION ALL SELECT report_digest FROM evaluation
+    UNION ALL SELECT baseline_profile FROM monitor UNION ALL SELECT report_digest FROM drift_check)$$)
+) AS given (seen, condition);
+
+-- Nobody's in particular: auditors read them, and members the environments' names.
+GRANT SELECT ON audit_head, audit_event, operation, environment, gateway, schema_migration TO modelwright_auditor;
+GRANT SELECT ON environment TO modelwright_member;
+-- Which release the schema is of.
+GRANT SELECT ON schema_migration TO modelwright_application;

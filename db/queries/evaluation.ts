@@ -1,10 +1,12 @@
-import { and, asc, desc, eq } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns } from "drizzle-orm";
 
 import type { EvaluationReport, MetricResult } from "../../contracts/evaluation.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
 import { recordRows } from "../record-rows.ts";
 import { evaluation, gateVerdict, metricValue } from "../schema/evaluation.ts";
+import { lifecycle, stageRun } from "../schema/lifecycle.ts";
+import { modelVersion } from "../schema/model.ts";
 
 export type Evaluation = typeof evaluation.$inferSelect;
 export type MetricValue = typeof metricValue.$inferSelect;
@@ -79,12 +81,18 @@ function metricRow(
   return { ...where, estimate: value.estimate, low, high };
 }
 
-/** The newest passing evaluation of a version, or null: what lets it serve where evidence is asked for. */
-export async function findPassingEvaluation(db: Queryable, modelVersion: string): Promise<Evaluation | null> {
+/**
+ * The newest passing evaluation of a version by gates fixed before it, that is in a lifecycle of its model, or null: what lets
+ * it serve where evidence is asked for.
+ */
+export async function findPassingEvaluation(db: Queryable, versionId: string): Promise<Evaluation | null> {
   const [found] = await db
-    .select()
+    .select(getTableColumns(evaluation))
     .from(evaluation)
-    .where(and(eq(evaluation.modelVersion, modelVersion), eq(evaluation.verdict, "pass")))
+    .innerJoin(modelVersion, eq(modelVersion.id, evaluation.modelVersion))
+    .innerJoin(stageRun, eq(stageRun.id, evaluation.stageRun))
+    .innerJoin(lifecycle, and(eq(lifecycle.id, stageRun.lifecycle), eq(lifecycle.model, modelVersion.model)))
+    .where(and(eq(evaluation.modelVersion, versionId), eq(evaluation.verdict, "pass")))
     .orderBy(desc(evaluation.createdAt), desc(evaluation.id))
     .limit(1);
   return found ?? null;

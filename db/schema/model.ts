@@ -8,6 +8,8 @@ import { instant } from "./columns.ts";
 export const model = pgTable("model", {
   name: text("name").primaryKey(),
   purpose: text("purpose").notNull(),
+  /** Whose it is; null for everybody's. */
+  team: text("team"),
   /** Number the next version gets. */
   nextVersion: integer("next_version").notNull().default(1),
   createdAt: instant("created_at").notNull().defaultNow(),

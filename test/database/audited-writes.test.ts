@@ -20,6 +20,7 @@ const GOVERNED = [
   "retrain_decision",
   "rollout",
   "routing_epoch",
+  "team_login",
 ];
 
 let test: TestDatabase;

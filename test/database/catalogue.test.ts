@@ -15,6 +15,7 @@ import {
   VERDICTS,
   VERSION_ORIGINS,
 } from "../../contracts/names.ts";
+import * as access from "../../db/schema/access.ts";
 import * as artifacts from "../../db/schema/artifact.ts";
 import * as evaluations from "../../db/schema/evaluation.ts";
 import * as evidence from "../../db/schema/evidence.ts";
@@ -26,7 +27,18 @@ import * as rollouts from "../../db/schema/rollout.ts";
 import * as routing from "../../db/schema/routing.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
-const modules = [artifacts, evaluations, evidence, lifecycles, models, monitors, predictions, rollouts, routing];
+const modules = [
+  access,
+  artifacts,
+  evaluations,
+  evidence,
+  lifecycles,
+  models,
+  monitors,
+  predictions,
+  rollouts,
+  routing,
+];
 const tables = modules.flatMap((exports) => Object.values(exports)).filter((found) => is(found, PgTable));
 
 let test: TestDatabase;

@@ -5,10 +5,11 @@ import { modelFactsSchema, modelSignatureSchema } from "../../contracts/signatur
 import { lifecycleSpecSchema, type LifecycleSpec } from "../../contracts/spec.ts";
 import { digestOf } from "../../db/canonical.ts";
 import type { Database, Transaction } from "../../db/client.ts";
+import { createId } from "../../db/identifiers.ts";
 import { registerArtifact } from "../../db/queries/artifact.ts";
 import { ensureEndpoint } from "../../db/queries/endpoint.ts";
 import { recordEvaluation, type Evaluation } from "../../db/queries/evaluation.ts";
-import { createLifecycle, type Lifecycle } from "../../db/queries/lifecycle.ts";
+import { createLifecycle, setLifecycleStatus, type Lifecycle } from "../../db/queries/lifecycle.ts";
 import { ensureModel, registerVersion, type ModelVersion } from "../../db/queries/model.ts";
 import { startStageRun } from "../../db/queries/stage-run.ts";
 import { audited } from "../support/audited.ts";
@@ -128,20 +129,25 @@ export function reportFor(version: ModelVersion, data: string, verdict: Verdict 
   };
 }
 
+/** An evaluation in a lifecycle of its own, which has completed. */
 export async function addEvaluation(
   db: Database,
   version: ModelVersion,
   verdict: Verdict = "pass",
 ): Promise<Evaluation> {
-  return await audited(db).transaction(async (tx) =>
-    recordEvaluation(tx, {
-      stageRun: null,
+  const id = `evaluation-${createId()}`;
+  await addLifecycle(db, id, version.model);
+  const stageRun = await addEvaluationStage(db, id);
+  return await audited(db).transaction(async (tx) => {
+    await setLifecycleStatus(tx, { id, status: "completed" });
+    return await recordEvaluation(tx, {
+      stageRun,
       modelVersion: version.id,
       championVersion: null,
       reportDigest: null,
       report: reportFor(version, await addArtifact(tx, "evaluation data"), verdict),
-    }),
-  );
+    });
+  });
 }
 
 /** A lifecycle whose evaluation stage has started. */
