@@ -10,6 +10,7 @@ import { latencyQuantile } from "../db/queries/prediction.ts";
 import { findRollout, findRunningRollout, startRollout, type Rollout } from "../db/queries/rollout.ts";
 import { championOf } from "../db/queries/routing.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { requireWinnable } from "./require-winnable.ts";
 import { closeRollout } from "./roll-out.ts";
 import { versionName } from "./version-reference.ts";
 
@@ -18,7 +19,10 @@ const LATENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
 /** Fewer requests than this say nothing about a quantile; then the floor alone counts. */
 const LATENCY_MINIMUM_REQUESTS = 100;
 
-/** Fixes everything the rollout is judged by, before any traffic moves; refuses a version without the evidence its environment asks for. */
+/**
+ * Fixes everything the rollout is judged by, before any traffic moves; refuses a version without the evidence its environment asks for,
+ * and a plan that cannot conclude.
+ */
 export async function openRollout(dependencies: Dependencies, input: RolloutInput): Promise<OpenedRollout> {
   const { database } = dependencies;
   const plan = rolloutPlanSchema.parse(input.plan);
@@ -39,6 +43,7 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
     const problems = `${name} is the champion already; deploy another version`;
     throw new Failure("INPUT_INVALID", { where: `endpoint ${input.endpoint}`, problems });
   }
+  if (champion) await requireWinnable(database, { endpoint: input.endpoint, champion: champion.id, plan });
   const latencyThresholdMs = champion ? await slowFrom(database, input.endpoint, champion.id, plan) : null;
   return database.transaction(async (tx) => {
     const rollout = await startRollout(tx, {

@@ -39,7 +39,7 @@ const BY_STATUS = {
 
 /** A refusal that is a judgement: the command worked and the answer is no. */
 export const isGate = (code: string): boolean =>
-  ["ENVIRONMENT_NEEDS_EVIDENCE", "DATA_VALIDATION_FAILED"].includes(code);
+  ["ENVIRONMENT_NEEDS_EVIDENCE", "DATA_VALIDATION_FAILED", "PLAN_CANNOT_CONCLUDE"].includes(code);
 
 /** A lifecycle that failed by a verdict has no failure code; one that broke has. */
 export function exitOfLifecycle(lifecycle: {

@@ -8,6 +8,7 @@ import { addExplain } from "./verbs/explain.ts";
 import { addLineage } from "./verbs/lineage.ts";
 import { addModels } from "./verbs/models.ts";
 import { addOptimize } from "./verbs/optimize.ts";
+import { addPlan } from "./verbs/plan.ts";
 import { addRegister } from "./verbs/register.ts";
 import { addRetry } from "./verbs/retry.ts";
 import { addRollback } from "./verbs/rollback.ts";
@@ -27,6 +28,7 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addDecisions,
   addRollback,
   addRegister,
+  addPlan,
   addDeploy,
   addModels,
   addLineage,

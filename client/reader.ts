@@ -2,6 +2,7 @@ import type { Client } from "@temporalio/client";
 import { Failure } from "../contracts/failures.ts";
 import type { LifecycleStatus } from "../contracts/names.ts";
 import { workflowIds } from "../contracts/names.ts";
+import type { ObservedTraffic } from "../contracts/traffic.ts";
 import type { Database } from "../db/client.ts";
 import {
   listAuditEvents,
@@ -22,7 +23,8 @@ import {
   type DeploymentLook,
   type Rollout,
 } from "../db/queries/rollout.ts";
-import { loadRouting, type Routing } from "../db/queries/routing.ts";
+import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
+import { observeTraffic } from "../db/queries/traffic.ts";
 import { translated } from "./failures.ts";
 import { parseReference } from "./reference.ts";
 
@@ -60,6 +62,11 @@ export interface Reader {
   readonly watch: (lifecycleId: string, options?: WatchOptions) => AsyncIterable<LifecycleView>;
   /** @throws REFERENCE_UNKNOWN */
   readonly rollout: (rolloutId: string) => Promise<RolloutView>;
+  /** What the log of an endpoint counted in the last `windowMs`; the rates are its present champion's. */
+  readonly traffic: (
+    endpoint: string,
+    options: { readonly windowMs: number; readonly latencyFloorMs: number },
+  ) => Promise<ObservedTraffic>;
   readonly models: () => Promise<ModelSummary[]>;
   readonly versions: (model: string) => Promise<ModelVersion[]>;
   readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: Date }) => Promise<Routing[]>;
@@ -103,6 +110,12 @@ export function createReader(database: Database, client: Client): Reader {
       if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
       return { ...found, looks: await translated(listLooks(database, rolloutId)) };
     },
+    traffic: (endpoint, options) =>
+      translated(
+        championOf(database, endpoint).then((champion) =>
+          observeTraffic(database, { endpoint, champion: champion?.id ?? null, ...options }),
+        ),
+      ),
     models: () => translated(listModels(database)),
     versions: (model) => translated(listVersions(database, model)),
     endpoints: (options = {}) => translated(loadRouting(database, options)),

@@ -120,6 +120,10 @@ export const FAILURES = {
     (f: { where: string; sizeBytes: number; allowedBytes: number }) =>
       `${f.where}: ${f.sizeBytes} bytes would travel through Temporal, at most ${f.allowedBytes} may; put the data into an artifact or file and pass its digest or path`,
   ),
+  PLAN_CANNOT_CONCLUDE: never(
+    (f: { endpoint: string; found: string; allowed: string; wayOut: string }) =>
+      `endpoint ${f.endpoint}: this rollout plan cannot end in a promotion: ${f.found}, allowed ${f.allowed}; ${f.wayOut}, or start it all the same with onUnwinnable: start`,
+  ),
   QUANTIZATION_UNSUPPORTED: never(
     (f: { where: string; found: string }) =>
       `${f.where}: nothing to quantize (${f.found}); keep fp32 and choose a batch size`,

@@ -55,6 +55,11 @@ export const rolloutPlanSchema = z
     /** What happens when the evidence is still open then: `onDeadline`. */
     deadlineMs: milliseconds.default(24 * 3600 * 1000),
     onDeadline: z.enum(["rollback", "hold"]).default("rollback"),
+    /**
+     * A plan that could not end in a promotion before its deadline at the endpoint's past traffic is refused, unless this says `start`.
+     * Without a default: a plan that does not say it keeps its digest.
+     */
+    onUnwinnable: z.enum(["refuse", "start"]).optional(),
     /** A canary's share is valid only this long without renewal; then gateways return to the champion by themselves. */
     leaseMs: milliseconds.default(180_000),
   })

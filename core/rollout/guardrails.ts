@@ -1,5 +1,6 @@
 import type { Guardrail } from "../../contracts/names.ts";
 import type { ArmCounts, EpochCounts, GuardrailSettings } from "../../contracts/rollout.ts";
+import type { EventRates } from "./expected-counts.ts";
 import { levelAboveEvidence, levelBelowEvidence } from "./rate-level-evidence.ts";
 import { type EventSplit, ratioAboveEvidence, ratioBelowEvidence } from "./rate-ratio-evidence.ts";
 
@@ -22,6 +23,8 @@ export interface GuardrailRule<Name extends Guardrail> {
   readonly event: string;
   readonly trial: string;
   readonly needsChampion: boolean;
+  /** Which of the champion's rates the events have: what a plan's duration depends on. */
+  readonly rate: keyof EventRates;
   readonly tally: (counts: EpochCounts) => GuardrailTally;
   readonly judge: (
     settings: Extract<GuardrailSettings, { name: Name }>,
@@ -35,6 +38,7 @@ const errorRate: GuardrailRule<"error-rate"> = {
   event: "errors",
   trial: "requests",
   needsChampion: false,
+  rate: "errorShare",
   tally: ({ canaryShare, errors, requests }) => ({ canaryShare, events: errors, trials: requests }),
   judge: ({ atMost }, tallies, hasChampion) => {
     const canary = tallies.map(({ events, trials }) => ({ events: events.canary, trials: trials.canary }));
@@ -53,6 +57,7 @@ const latency: GuardrailRule<"latency"> = {
   event: "slow",
   trial: "requests",
   needsChampion: true,
+  rate: "slowShare",
   tally: ({ canaryShare, slow, requests }) => ({ canaryShare, events: slow, trials: requests }),
   judge: ({ quantile, maximumRatio }, tallies) => {
     const canary = tallies.map(({ events, trials }) => ({ events: events.canary, trials: trials.canary }));
@@ -74,6 +79,7 @@ const wrongLabelRate: GuardrailRule<"wrong-label-rate"> = {
   event: "wrong",
   trial: "labelled requests",
   needsChampion: true,
+  rate: "wrongShare",
   // Labels come late but equally late in both arms of an epoch, so labelled requests split as the requests did.
   tally: ({ canaryShare, wrong, labelled }) => ({ canaryShare, events: wrong, trials: labelled }),
   judge: ({ maximumRatio }, tallies) => judgeRatio(tallies, maximumRatio),

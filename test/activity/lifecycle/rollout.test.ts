@@ -194,6 +194,27 @@ describe("a rollout's activities", () => {
     expect(await findRollout(stage.test.database, "r")).toBeNull();
   });
 
+  it("refuse a plan that cannot conclude at the endpoint's past traffic, before anything is recorded, unless it says to start", async () => {
+    const running = await openRollout("unwinnable");
+    const end = { rolloutId: running.rolloutId, status: "aborted", reason: "" } as const;
+    await stage.withGateway(running.endpoint, () => stage.run("closeRollout", end));
+    // The endpoint is older than this deadline and has had no request in it.
+    const plan = { ...(running.plan as object), deadlineMs: 1 };
+    const refused = stage.run("openRollout", { ...running, rolloutId: "unwinnable-third", plan });
+    await expect(refused).rejects.toMatchObject({
+      type: "PLAN_CANNOT_CONCLUDE",
+      message: expect.stringContaining("a healthy canary is never promoted at 0 requests/s") as string,
+    });
+    expect(await findRollout(stage.test.database, "unwinnable-third")).toBeNull();
+    const started = { ...running, rolloutId: "unwinnable-fourth", plan: { ...plan, onUnwinnable: "start" } };
+    await expect(stage.run("openRollout", started)).resolves.toMatchObject({ deadlineMs: 1 });
+  });
+
+  it("open a rollout on an endpoint that is younger than the deadline: it has shown too little to refuse anything", async () => {
+    // Opened with the default deadline of a day, seconds after the endpoint's first version.
+    await expect(openRollout("young")).resolves.toMatchObject({ endpoint: "young" });
+  });
+
   it("bring a former champion back once a request", async () => {
     const { rolloutId, endpoint } = await openRollout("restored");
     const { champion } = await routingOf(endpoint);

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { driftReportSchema } from "../../../contracts/drift.ts";
 import { evaluationReportSchema } from "../../../contracts/evaluation.ts";
@@ -137,5 +138,27 @@ describe("what a wrong call gets", () => {
     const ended = await run("validat", "train.csv");
     expect(ended).toMatchObject({ exitCode: 1, output: "" });
     expect(ended.errors).toContain("Did you mean validate?");
+  });
+
+  it("plans a spec's rollout: exit 0 when it concludes, 2 with what would help when it does not", async () => {
+    const spec = fileURLToPath(new URL("../../../examples/flight-delay/lifecycle.yaml", import.meta.url));
+    const busy = await run("plan", spec, "--traffic", "50");
+    expect(busy).toMatchObject({ exitCode: 0, errors: "" });
+    expect(busy.output).toMatch(/^pass {2}a healthy canary typically needs \d+ s at 50 requests\/s/);
+    const quiet = await run("plan", spec, "--traffic", "5", "--base-rate", "wrong-label-rate=0.3", "--json");
+    expect(quiet).toMatchObject({ exitCode: 2, errors: "" });
+    expect(JSON.parse(quiet.output)).toMatchObject({
+      concludes: false,
+      sources: { requestsPerSecond: "given", wrongShare: "given", errorShare: "assumed" },
+      remedies: [
+        { change: "deadlineMs" },
+        { change: "steps" },
+        { change: "minimumRequestsPerStep" },
+        { change: "traffic" },
+      ],
+    });
+    const unknown = await run("plan", spec, "--traffic", "5", "--base-rate", "errors=0.1");
+    expect(unknown).toMatchObject({ exitCode: 1, output: "" });
+    expect(unknown.errors).toContain("error-rate, latency, wrong-label-rate");
   });
 });

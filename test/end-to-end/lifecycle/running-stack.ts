@@ -99,4 +99,5 @@ export const quickRollout = {
   lookIntervalMs: 200,
   leaseMs: 5000,
   deadlineMs: 120_000,
+  onUnwinnable: "start" as const,
 };
