@@ -4,8 +4,8 @@ import { digestSchema, shareSchema } from "./primitives.ts";
 
 /** How the ranges of activations are learned, by the passes that need them. */
 export const calibrationSettingsSchema = z.strictObject({
-  /** The smallest and largest value seen, or the range that holds the given percentage of values. */
-  method: z.enum(["min-max", "percentile"]).default("min-max"),
+  /** The smallest and largest value seen, the range that holds the given percentage of values, or that of least entropy. */
+  method: z.enum(["min-max", "percentile", "entropy"]).default("min-max"),
   /** Percentage of values inside the range, half of the rest on each side; of `percentile` only. */
   percentile: z.number().gt(50).max(100).default(99.999),
   /** Rows drawn at random from the evaluation data. */
@@ -101,6 +101,9 @@ export const calibrationRecordSchema = z.strictObject({
   ranges: z.record(z.string(), z.tuple([z.number(), z.number()])),
   /** SHA-256 of the ranges as JSON, sorted by name. */
   rangesDigest: digestSchema,
+  /** SHA-256 of the rows' file and of the model they were run through. */
+  dataDigest: digestSchema,
+  modelDigest: digestSchema,
 });
 export type CalibrationRecord = z.output<typeof calibrationRecordSchema>;
 

@@ -5,6 +5,7 @@ import type { DataSource } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
 import {
+  calibrationRecordSchema,
   quantizationOptions,
   type CalibrationRecord,
   type OptimizationReport,
@@ -17,6 +18,7 @@ import { chooseCandidate, ORIGINAL } from "../../core/quantization/choose.ts";
 import type { ActivationRange } from "../../core/quantization/pass.ts";
 import { quantizeModel, valuesToCalibrate } from "../../core/quantization/quantize.ts";
 import { quantizationPass } from "../../core/quantization/registry.ts";
+import { digestFile } from "../artifacts/file-store.ts";
 import { foldModel } from "../inference/fold-model.ts";
 import { digestOf, loadModel, type LoadedModel } from "../inference/load-model.ts";
 import { measureCandidates, type NamedModel } from "../inference/measure-candidates.ts";
@@ -26,6 +28,7 @@ import { sampleRows } from "../inference/sample-rows.ts";
 import { openSession, RUNTIME_VERSION } from "../inference/session.ts";
 import { readBatches } from "../tables/read-batches.ts";
 import type { JobContext } from "./job.ts";
+import { keepResults } from "./keep-results.ts";
 
 export interface OptimizeInput {
   readonly model: { readonly path: string; readonly digest: Digest };
@@ -117,25 +120,34 @@ async function makeCandidate(
   }
 }
 
-/** Learns the ranges of values inside the model on rows drawn at random. */
+/** Learns the ranges of values inside the model on rows drawn at random, or finds them learned before. */
 async function calibrate(
   model: LoadedModel,
   values: readonly string[],
-  { calibrationData: data, settings: { calibration: settings } }: OptimizeInput,
+  { calibrationData: data, settings: { calibration: settings }, outputDirectory }: OptimizeInput,
 ): Promise<{ readonly ranges: ReadonlyMap<string, ActivationRange>; readonly record: CalibrationRecord }> {
   const { rows: rowCount, seed, method, percentile } = settings;
-  const batches = readBatches(data, { columns: featureColumns(model.signature) });
-  const rows = await drawRows(batches, { rowCount, seed });
-  const ranges = await measureRanges({ model, values, rows, where: data.path, settings });
-  const sorted = [...ranges].toSorted(([one], [other]) => (one < other ? -1 : 1));
-  const bounds = sorted.map(([value, { low, high }]): [string, [number, number]] => [value, [low, high]]);
-  const record: CalibrationRecord = {
+  const made = {
     method,
     percentile: method === "percentile" ? percentile : null,
-    rowCount: rows.reduce((sum, batch) => sum + batch.rowCount, 0),
     seed,
-    ranges: Object.fromEntries(bounds),
-    rangesDigest: digestOf(new TextEncoder().encode(JSON.stringify(bounds))),
+    dataDigest: (await digestFile(data.path)).digest,
+    modelDigest: digestOf(model.bytes),
   };
-  return { ranges, record };
+  const key = { what: "calibration", ...made, rowCount, values, runtime: RUNTIME_VERSION };
+  const record = await keepResults(join(outputDirectory, "measured")).once(key, calibrationRecordSchema, async () => {
+    const batches = readBatches(data, { columns: featureColumns(model.signature) });
+    const rows = await drawRows(batches, { rowCount, seed });
+    const ranges = await measureRanges({ model, values, rows, where: data.path, settings });
+    const sorted = [...ranges].toSorted(([one], [other]) => (one < other ? -1 : 1));
+    const bounds = sorted.map(([value, { low, high }]): [string, [number, number]] => [value, [low, high]]);
+    return {
+      ...made,
+      rowCount: rows.reduce((sum, batch) => sum + batch.rowCount, 0),
+      ranges: Object.fromEntries(bounds),
+      rangesDigest: digestOf(new TextEncoder().encode(JSON.stringify(bounds))),
+    };
+  });
+  const ranges = Object.entries(record.ranges).map(([value, [low, high]]) => [value, { low, high }] as const);
+  return { ranges: new Map(ranges), record };
 }

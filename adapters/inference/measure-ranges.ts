@@ -2,14 +2,14 @@ import type { ColumnBatch, Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { CalibrationSettings } from "../../contracts/optimization.ts";
 import { encodeFeatures } from "../../core/data/encode-features.ts";
-import { createHistogram } from "../../core/quantization/histogram.ts";
+import { createHistogram, type Histogram } from "../../core/quantization/histogram.ts";
 import { observeValues } from "../../core/quantization/observe.ts";
 import type { ActivationRange } from "../../core/quantization/pass.ts";
 import { digestOf, type LoadedModel } from "./load-model.ts";
 import { openSession } from "./session.ts";
 import { takeRows } from "./take-rows.ts";
 
-/** Rows of one run: for percentiles all observed activations of a run are in memory at once, of one run only. */
+/** Rows of one run: for histograms all observed activations of a run are in memory at once, of one run only. */
 const BATCH_ROWS = 64;
 
 export interface RangeRequest {
@@ -26,7 +26,7 @@ export interface RangeRequest {
  * The range each value inside a model takes on the rows, by running the model with the values as further outputs. Memory depends on
  * the number of values and the size of a batch, not on the number of rows.
  *
- * Percentiles need the range to lay the bins of a histogram over, so they run the rows a second time.
+ * A histogram needs the range to lay its bins over, so percentiles and entropy run the rows a second time.
  * @throws INFERENCE_FAILED when a value is NaN or infinite on a row; what encoding and running throw
  */
 export async function measureRanges(request: RangeRequest): Promise<Map<string, ActivationRange>> {
@@ -47,7 +47,9 @@ export async function measureRanges(request: RangeRequest): Promise<Map<string, 
 
   const histograms = ranges.map(createHistogram);
   await observe(request, "elements", (at, [elements]) => histograms[at]!.add(elements!.data as Float32Array));
-  return new Map(values.map((value, at) => [value, histograms[at]!.range(settings.percentile)]));
+  const rangeOf = (histogram: Histogram) =>
+    settings.method === "entropy" ? histogram.leastEntropy() : histogram.range(settings.percentile);
+  return new Map(values.map((value, at) => [value, rangeOf(histograms[at]!)]));
 }
 
 /** Runs all rows and hands over what was observed of each value, batch by batch. */

@@ -55,6 +55,19 @@ describe("ranges inside a model", () => {
     expect(inside).toBeLessThan(0.995);
   });
 
+  it("by least entropy lie within those of min-max and cut an outlier off", async () => {
+    const spiked = images.slice();
+    spiked[5] = 500;
+    const ranges = await measureRanges({
+      ...request,
+      rows: [batchOf(spiked)],
+      settings: { method: "entropy", percentile: 99 },
+    });
+    const { low, high } = ranges.get("image")!;
+    expect(high).toBeLessThan(250);
+    expect(low).toBeGreaterThanOrEqual(Math.min(...images));
+  });
+
   it("are refused when a value is not finite, with its name", async () => {
     const broken = images.slice();
     broken[5] = Number.POSITIVE_INFINITY;

@@ -1,11 +1,58 @@
+import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { entropyRange } from "../../../core/quantization/entropy.ts";
 import { createHistogram } from "../../../core/quantization/histogram.ts";
 import { normals } from "./random-weights.ts";
 
 const rangeOf = (values: ArrayLike<number>) => ({
   low: Math.min(...Array.from(values)),
   high: Math.max(...Array.from(values)),
+});
+
+const cases = JSON.parse(readFileSync(new URL("../../fixtures/onnx/entropy.json", import.meta.url), "utf8")) as {
+  readonly name: string;
+  readonly limit: number;
+  readonly counts: number[];
+  readonly low: number;
+  readonly high: number;
+}[];
+
+describe("the range of least entropy", () => {
+  it.each(cases.map((one) => [one.name, one] as const))(
+    "is the one ONNX Runtime's search finds in the same histogram: %s",
+    (_, { limit, counts, low, high }) => {
+      const found = entropyRange(Float64Array.from(counts), limit);
+      // Its edges are float32.
+      expect(found.low).toBeCloseTo(low, 4);
+      expect(found.high).toBeCloseTo(high, 4);
+    },
+  );
+
+  it("cuts outliers off that min-max keeps, whatever order the values come in", () => {
+    const values = normals(3, 30_000);
+    values[7] = 60;
+    values[8] = -45;
+    const whole = rangeOf(values);
+    const [one, other] = [createHistogram(whole), createHistogram(whole)];
+    one.add(values);
+    for (let at = values.length; at > 0; at -= 1000) other.add(values.subarray(at - 1000, at));
+    const { low, high } = one.leastEntropy();
+    expect(other.leastEntropy()).toEqual({ low, high });
+    expect(high).toBeLessThan(30);
+    expect(low).toBeGreaterThan(-30);
+    expect(high).toBeGreaterThan(2);
+  });
+
+  it("stays within what was seen, also for one value and for none", () => {
+    const flat = createHistogram({ low: 2, high: 2 });
+    expect(flat.leastEntropy()).toEqual({ low: 2, high: 2 });
+    flat.add([2, 2]);
+    expect(flat.leastEntropy()).toEqual({ low: 2, high: 2 });
+    const zero = createHistogram({ low: 0, high: 0 });
+    zero.add([0]);
+    expect(zero.leastEntropy()).toEqual({ low: 0, high: 0 });
+  });
 });
 
 describe("the histogram of an activation", () => {
@@ -48,6 +95,10 @@ describe("the histogram of an activation", () => {
         expect(low).toBeGreaterThanOrEqual(whole.low);
         expect(high).toBeLessThanOrEqual(whole.high);
         expect(low).toBeLessThanOrEqual(high);
+        const least = histogram.leastEntropy();
+        expect(least.low).toBeGreaterThanOrEqual(whole.low);
+        expect(least.high).toBeLessThanOrEqual(whole.high);
+        expect(least.low).toBeLessThanOrEqual(least.high);
       }),
     );
   });
