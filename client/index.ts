@@ -4,7 +4,8 @@ export type { LifecycleView, Reader, RolloutView, WatchOptions } from "./reader.
 export { renderLifecycle } from "./step-tree.ts";
 export { loadSpec, parseSpec } from "./spec.ts";
 export { Failure, isFailure } from "../contracts/failures.ts";
-export type { AuditProblem, AuditVerification, StoredAuditEvent } from "../db/queries/audit.ts";
+export type { AuditLog, AuditProblem, AuditVerification } from "../contracts/audit-log.ts";
+export type { StoredAuditEvent } from "../db/queries/audit.ts";
 export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
 export type { LineageGraph } from "../db/queries/lineage.ts";

@@ -1,16 +1,12 @@
 import type { Client } from "@temporalio/client";
+import type { AuditLog } from "../contracts/audit-log.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { LifecycleStatus } from "../contracts/names.ts";
 import { workflowIds } from "../contracts/names.ts";
 import type { ObservedTraffic } from "../contracts/traffic.ts";
 import type { Database } from "../db/client.ts";
-import {
-  listAuditEvents,
-  verifyAudit,
-  type AuditVerification,
-  type AuditVerificationOptions,
-  type StoredAuditEvent,
-} from "../db/queries/audit.ts";
+import { listAuditEvents, type StoredAuditEvent } from "../db/queries/audit.ts";
+import { createAuditLog } from "../db/queries/audit-log.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
 import { loadGraph, type LineageGraph } from "../db/queries/lineage.ts";
@@ -76,8 +72,8 @@ export interface Reader {
   readonly lineage: (reference: string, direction: "upstream" | "downstream") => Promise<LineageGraph>;
   /** The chain behind one prediction. @throws REFERENCE_UNKNOWN */
   readonly explain: (inferenceId: string) => Promise<PredictionExplanation>;
-  /** Recomputes the hash chain; `onEvent` hands out the events it found right, for comparing them with what is kept elsewhere. */
-  readonly verifyAudit: (options?: AuditVerificationOptions) => Promise<AuditVerification>;
+  /** The audit log as whoever checks or signs it reads it: `verify` recomputes every hash. */
+  readonly auditLog: AuditLog;
   /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
   readonly auditEvents: (subjects: readonly string[]) => Promise<StoredAuditEvent[]>;
 }
@@ -96,6 +92,7 @@ export function createReader(database: Database, client: Client): Reader {
     const progress = lifecycle.status === "running" ? await runningProgress(client, lifecycleId) : null;
     return { ...lifecycle, progress, rollout };
   };
+  const log = createAuditLog(database);
   return {
     lifecycle: (lifecycleId) => translated(view(lifecycleId)),
     lifecycles: (options = {}) => translated(listLifecycles(database, options)),
@@ -137,7 +134,12 @@ export function createReader(database: Database, client: Client): Reader {
       if (!explanation) throw new Failure("REFERENCE_UNKNOWN", { reference: reference.text });
       return explanation;
     },
-    verifyAudit: (options = {}) => translated(verifyAudit(database, options)),
+    auditLog: {
+      heads: () => translated(log.heads()),
+      verify: (options) => translated(log.verify(options)),
+      keepNodes: (stream) => translated(log.keepNodes(stream)),
+      tiles: (stream, wanted) => translated(log.tiles(stream, wanted)),
+    },
     auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),
   };
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 import canonicalize from "canonicalize";
 
@@ -9,11 +9,8 @@ export function canonicalBytes(value: unknown): Buffer {
   return Buffer.from(text, "utf8");
 }
 
-export const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest();
-};
+/** Over the parts one after the other. In one call, which takes half the time of an object made for each hash. */
+export const sha256 = (...parts: readonly Uint8Array[]): Buffer => hash("sha256", Buffer.concat(parts), "buffer");
 
 /** SHA-256 of the canonical JSON, in hexadecimal digits. */
 export const digestOf = (value: unknown): string => sha256(canonicalBytes(value)).toString("hex");

@@ -369,7 +369,9 @@ function main() {
   if (bundle.format !== FORMAT) throw new Error(`format ${bundle.format} is not ${FORMAT}`);
   try {
     const checkpoint = openCheckpoint(bundle.checkpoint, keys, "the checkpoint");
-    const own = values.checkpoint === undefined ? [] : splitNotes(readFileSync(values.checkpoint, "utf8"));
+    const notes = values.checkpoint === undefined ? [] : splitNotes(readFileSync(values.checkpoint, "utf8"));
+    // NAME+STREAM is another stream of the same installation, with events of its own.
+    const own = notes.filter((note) => !keys.some(({ name }) => note.startsWith(`${name}+`)));
     const pinned = own.map((note, index) => openCheckpoint(note, keys, `your checkpoint ${index + 1}`));
     checkGrowth(bundle, checkpoint, keys, pinned);
     const events = openEvents(bundle, checkpoint);

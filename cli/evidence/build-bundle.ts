@@ -5,7 +5,8 @@ import {
   type EvidenceBundle,
   type EvidenceFacts,
 } from "../../contracts/evidence.ts";
-import { encodeBase64, type SignedCheckpoint } from "../../core/audit/checkpoint.ts";
+import type { Anchor } from "../../adapters/checkpoints/anchors.ts";
+import { encodeBase64 } from "../../core/audit/checkpoint.ts";
 import type { MerkleTree } from "../../core/audit/merkle-tree.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { collectFacts, belongsToStory, subjectsOf } from "./collect-facts.ts";
@@ -18,11 +19,10 @@ export interface BundleInput {
   readonly explained: ExplainedPrediction;
   /** Of every subject in `subjectsOf`. */
   readonly events: readonly StoredAuditEvent[];
+  /** Of as many events as the newest anchor has. */
   readonly tree: MerkleTree;
-  /** Checkpoints the log continues, and at least one. */
-  readonly checkpoints: readonly SignedCheckpoint[];
-  /** The notes they were read from, in the same order. */
-  readonly notes: readonly string[];
+  /** Checkpoints of the log, at least one, in the order they were signed. */
+  readonly anchors: readonly Anchor[];
   readonly publicKey: string;
 }
 
@@ -33,8 +33,8 @@ export { subjectsOf };
  * many is said. @throws INPUT_INVALID when the newest checkpoint does not cover a fact's event
  */
 export function buildBundle(input: BundleInput): EvidenceBundle {
-  const { explained, tree, checkpoints, notes, publicKey } = input;
-  const newest = checkpoints.reduce((largest, one) => (one.size >= largest.size ? one : largest));
+  const { explained, tree, anchors, publicKey } = input;
+  const newest = newestOf(anchors);
   const epoch = explained.explanation.epoch.epoch;
   const story = input.events.filter((event) => belongsToStory(event, epoch));
   const facts = collectFacts(explained, story);
@@ -47,8 +47,7 @@ export function buildBundle(input: BundleInput): EvidenceBundle {
       problems,
     });
   }
-  const earlier = checkpoints
-    .map(({ size }, index) => ({ size, note: notes[index] ?? "" }))
+  const earlier = anchors
     .filter(({ size }) => size < newest.size)
     .slice(-EARLIER_COUNT)
     .map(({ size, note }) => ({ checkpoint: note, proof: tree.consistencyProof(size, newest.size).map(encodeBase64) }));
@@ -56,7 +55,7 @@ export function buildBundle(input: BundleInput): EvidenceBundle {
   const withContext = (context: readonly StoredAuditEvent[]): EvidenceBundle => ({
     format: BUNDLE_FORMAT,
     publicKey,
-    checkpoint: notes[checkpoints.indexOf(newest)] ?? "",
+    checkpoint: newest.note,
     earlier,
     events: covered
       .filter((event) => needed.has(event.seq) || context.includes(event))
@@ -76,6 +75,10 @@ export function buildBundle(input: BundleInput): EvidenceBundle {
   }
   return bundle;
 }
+
+/** The checkpoint a bundle's proofs lead to. */
+export const newestOf = (anchors: readonly Anchor[]): Anchor =>
+  anchors.reduce((largest, one) => (one.size >= largest.size ? one : largest));
 
 /** As it is written to the file. */
 export const bundleText = (bundle: EvidenceBundle): string => `${JSON.stringify(bundle, null, 1)}\n`;

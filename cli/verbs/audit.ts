@@ -1,11 +1,13 @@
 import type { Command } from "commander";
+import type { LogProblem } from "../../adapters/checkpoints/anchors.ts";
+import { checkLog, signLog } from "../../adapters/checkpoints/audit-log.ts";
+import { loadNotes } from "../../adapters/checkpoints/checkpoint-file.ts";
+import { createNoteKey, formatPublicKey, loadPrivateKey, loadPublicKeys } from "../../adapters/checkpoints/note-key.ts";
 import { formatCount } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import type { Answer } from "../answer.ts";
-import { anchorLog, chainProblem, loadAuditLog, type LogProblem } from "../evidence/anchored-log.ts";
-import { DEFAULT_CHECKPOINTS, loadNotes, writeCheckpoint } from "../evidence/checkpoint-file.ts";
-import { createNoteKey, formatPublicKey, loadPrivateKey, loadPublicKeys } from "../evidence/note-key.ts";
+import { DEFAULT_CHECKPOINTS } from "../evidence/open-checkpoints.ts";
 import { shownPath } from "../files.ts";
 import type { Screen } from "../screen.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
@@ -43,30 +45,24 @@ function addVerify(audit: Command): void {
     .action(
       answering(async (screen, options: VerifyOptions) => {
         const anchors = await loadAnchors(options);
-        return withStack(async (modelwright) => {
-          const { verification, tree } = await loadAuditLog(modelwright);
-          const broken = chainProblem(verification);
-          const anchoring = anchors && !broken ? anchorLog(tree, anchors.notes, anchors.keys) : undefined;
-          const problem = broken ?? anchoring?.problem;
-          const count = `${formatCount(verification.events)} events`;
-          const anchored = anchoring && {
-            checkpoints: anchoring.checkpoints.length,
-            anchoredEvents: anchoring.anchoredEvents,
-          };
+        return withStack(async ({ auditLog }) => {
+          const { streams, events, problem } = await checkLog(auditLog, anchors);
+          const agreed = streams.flatMap((stream) => stream.agreed);
+          const anchoredEvents = Math.max(0, ...agreed.map(({ size }) => size));
           const document = {
-            ...verification,
             ok: !problem,
-            ...anchored,
-            ...(problem && { kind: problem.kind, found: problem.found }),
+            events,
+            ...(anchors && { checkpoints: agreed.length, anchoredEvents }),
+            ...problem,
           };
-          if (broken) return refused(screen, broken, `${count} before it are right`, document);
-          if (problem) return refused(screen, problem, `the chain of ${count} is whole in itself`, document);
+          const count = `${formatCount(events)} events`;
+          if (problem) {
+            return refused(screen, problem, `${count} were found as they were recorded`, document);
+          }
           const lines = [`${screen.paint("good", "✔")} ${count}, the chain is whole`];
-          if (anchored) {
-            const agree = `${formatCount(anchored.checkpoints)} signed checkpoints agree`;
-            lines.push(
-              `${screen.paint("good", "✔")} ${agree}; they cover the first ${formatCount(anchored.anchoredEvents)}`,
-            );
+          if (anchors) {
+            const agree = `${formatCount(agreed.length)} signed checkpoints agree`;
+            lines.push(`${screen.paint("good", "✔")} ${agree}; they cover the first ${formatCount(anchoredEvents)}`);
           }
           return { document, lines };
         });
@@ -76,7 +72,7 @@ function addVerify(audit: Command): void {
 
 /** @throws INPUT_INVALID for one without the other: a checkpoint whose signature nobody checks anchors nothing */
 async function loadAnchors({ checkpoint, publicKey }: VerifyOptions) {
-  if (checkpoint === undefined && publicKey === undefined) return null;
+  if (checkpoint === undefined && publicKey === undefined) return undefined;
   if (checkpoint === undefined || publicKey === undefined) {
     const where = checkpoint === undefined ? "--checkpoint" : "--public-key";
     throw new Failure("INPUT_INVALID", { where, problems: "it is missing; checkpoints and their key go together" });
@@ -88,6 +84,7 @@ interface CheckpointOptions {
   readonly key: string;
   readonly out: string;
   readonly publicKey?: string;
+  readonly full?: boolean;
 }
 
 function addCheckpoint(audit: Command): void {
@@ -95,7 +92,7 @@ function addCheckpoint(audit: Command): void {
     usage: "checkpoint",
     summary: "Sign the audit trail as it stands, into a file outside the database",
     details:
-      "Verifies the whole trail and every checkpoint of the file first: a trail that was changed, cut or rewritten since is not signed (exit code 2). Keep copies of the file where the database's administrator cannot write.",
+      "Goes on from the newest checkpoint of the file and verifies what came since; --full, and the first one, every event. A trail that is found changed, cut or rewritten is not signed (exit code 2); what is signed never commits to another past than the checkpoint before. Keep copies of the file where the database's administrator cannot write.",
     examples: [
       "audit checkpoint --key audit.key",
       "audit checkpoint --key audit.key --out /mnt/worm/audit-checkpoints.txt",
@@ -107,12 +104,13 @@ function addCheckpoint(audit: Command): void {
       "--public-key <file>",
       "keys that were in use before; checkpoints of the file that they signed are accepted",
     )
+    .option("--full", "read every event again, not only those since the newest checkpoint")
     .action(
-      answering(async (screen, { key: keyPath, out, publicKey }: CheckpointOptions) => {
+      answering(async (screen, { key: keyPath, out, publicKey, full = false }: CheckpointOptions) => {
         const key = await loadPrivateKey(keyPath);
         const formerKeys = publicKey === undefined ? [] : await loadPublicKeys(publicKey);
-        return withStack(async (modelwright) => {
-          const outcome = await writeCheckpoint(await loadAuditLog(modelwright), { path: out, key, formerKeys });
+        return withStack(async ({ auditLog }) => {
+          const outcome = await signLog(auditLog, { path: out, key, formerKeys, whole: full });
           if ("problem" in outcome) {
             const { problem } = outcome;
             return refused(screen, problem, `nothing was signed, ${shownPath(out)} is as it was`, {
@@ -120,10 +118,15 @@ function addCheckpoint(audit: Command): void {
               ...problem,
             });
           }
-          const { written, size, note } = outcome;
-          const count = `${formatCount(size)} events`;
+          const { whole, checkpoints } = outcome;
+          const written = checkpoints.some((checkpoint) => checkpoint.written);
+          const count = `${formatCount(checkpoints.reduce((sum, { size }) => sum + size, 0))} events`;
           const said = written ? `${count} signed into ${shownPath(out)}` : `${count}, signed before; nothing new`;
-          return { document: { ok: true, written, size, note }, lines: [`${screen.paint("good", "✔")} ${said}`] };
+          const signed = checkpoints.map(({ stream, size, note }) => ({ stream, size, note }));
+          return {
+            document: { ok: true, written, whole, checkpoints: signed },
+            lines: [`${screen.paint("good", "✔")} ${said}`],
+          };
         });
       }),
     );

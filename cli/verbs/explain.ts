@@ -6,20 +6,16 @@ import { formatCount, printable, wrapText } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import type { Answer } from "../answer.ts";
-import { anchorLog, chainProblem, loadAuditLog } from "../evidence/anchored-log.ts";
-import { buildBundle, bundleText, subjectsOf } from "../evidence/build-bundle.ts";
-import { DEFAULT_CHECKPOINTS, loadNotes, writeCheckpoint } from "../evidence/checkpoint-file.ts";
-import { formatPublicKey, loadPrivateKey, loadPublicKeys, type PrivateNoteKey } from "../evidence/note-key.ts";
+import { bundleText, subjectsOf } from "../evidence/build-bundle.ts";
+import { DEFAULT_CHECKPOINTS, openCheckpoints, type CheckpointOptions } from "../evidence/open-checkpoints.ts";
+import { proveBundle } from "../evidence/prove-bundle.ts";
 import { explainPrediction } from "../explain-prediction.ts";
 import { shownPath } from "../files.ts";
 import { loadPrediction, type ExplainedPrediction } from "../load-prediction.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
 
-interface ExplainOptions {
+interface ExplainOptions extends CheckpointOptions {
   readonly bundle?: string;
-  readonly checkpoint: string;
-  readonly key?: string;
-  readonly publicKey?: string;
 }
 
 /** `explain prediction/ID`: the chain in sentences, or as evidence that an outsider verifies. */
@@ -65,28 +61,18 @@ async function writeBundle(
   modelwright: Modelwright,
   explained: ExplainedPrediction,
   path: string,
-  { checkpoint, ...options }: ExplainOptions,
+  options: CheckpointOptions,
 ): Promise<Answer> {
-  const { key, publicKeys } = await loadKeys(options);
-  const log = await loadAuditLog(modelwright);
-  const broken = chainProblem(log.verification);
-  if (broken) return refused(broken);
-  if (key) {
-    const signed = await writeCheckpoint(log, { path: checkpoint, key, formerKeys: publicKeys });
-    if ("problem" in signed) return refused(signed.problem);
-  }
-  const notes = await loadNotes(checkpoint);
-  const { checkpoints, problem } = anchorLog(log.tree, notes, publicKeys);
-  if (problem) return refused(problem);
-  const [publicKey] = publicKeys;
-  const bundle = buildBundle({
+  const opened = await openCheckpoints(modelwright, options);
+  if ("problem" in opened) return refused(opened.problem);
+  const proved = await proveBundle({
+    log: modelwright.auditLog,
     explained,
     events: await modelwright.auditEvents(subjectsOf(explained)),
-    tree: log.tree,
-    checkpoints,
-    notes,
-    publicKey: publicKey ? formatPublicKey(publicKey) : "",
+    ...opened,
   });
+  if ("problem" in proved) return refused(proved.problem);
+  const { bundle } = proved;
   const text = bundleText(bundle);
   await writeFile(path, text).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -104,17 +90,6 @@ async function writeBundle(
       `Check it anywhere: node verifier/verify-bundle.mjs ${shownPath(path)} --public-key FILE`,
     ],
   };
-}
-
-/** @throws INPUT_INVALID when neither key is given: nobody could tell a right checkpoint from a wrong one */
-async function loadKeys({ key: keyPath, publicKey }: Omit<ExplainOptions, "checkpoint">) {
-  const known = publicKey === undefined ? [] : await loadPublicKeys(publicKey);
-  const key: PrivateNoteKey | null = keyPath === undefined ? null : await loadPrivateKey(keyPath);
-  if (key) return { key, publicKeys: [key, ...known] };
-  if (known.length > 0) return { key, publicKeys: known };
-  const problems =
-    "a bundle needs a key: --key FILE signs a checkpoint now (`modelwright audit key` makes one), --public-key FILE uses the ones signed before";
-  throw new Failure("INPUT_INVALID", { where: "--bundle", problems });
 }
 
 function refused({ kind, found }: { readonly kind: string; readonly found: string }): Answer {

@@ -1,4 +1,4 @@
-import { bigint, integer, pgTable, text } from "drizzle-orm/pg-core";
+import { bigint, boolean, integer, pgTable, smallint, text } from "drizzle-orm/pg-core";
 
 import { jsonColumn, unparsed } from "../json.ts";
 import { bytes, instant, transactionId } from "./columns.ts";
@@ -30,6 +30,24 @@ export const auditEvent = pgTable("audit_event", {
   body: bytes("body").notNull(),
   previousHash: bytes("previous_hash").notNull(),
   hash: bytes("hash").notNull(),
+});
+
+/** Roots of complete subtrees of 256 events, 65,536 events, ...; written by the database. */
+export const auditNode = pgTable("audit_node", {
+  stream: text("stream").notNull(),
+  level: smallint("level").notNull(),
+  index: bigint("index", { mode: "number" }).notNull(),
+  hash: bytes("hash").notNull(),
+});
+
+export const auditCheckpoint = pgTable("audit_checkpoint", {
+  stream: text("stream").notNull(),
+  size: bigint("size", { mode: "number" }).notNull(),
+  root: bytes("root").notNull(),
+  note: text("note").notNull(),
+  publicKey: text("public_key").notNull(),
+  whole: boolean("whole").notNull(),
+  at: instant("at").notNull().defaultNow(),
 });
 
 export const operation = pgTable("operation", {

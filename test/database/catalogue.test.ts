@@ -149,6 +149,7 @@ describe("the rights of the application role", () => {
       "end_rollout",
       "ensure_prediction_partitions",
       "finish_stage_run",
+      "keep_audit_nodes",
       "lock_audit_head",
       "lock_endpoint",
       "lock_model",

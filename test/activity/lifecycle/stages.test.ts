@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { LifecycleRun } from "../../../contracts/messages.ts";
-import { verifyAudit } from "../../../db/queries/audit.ts";
+import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { loadLifecycle } from "../../../db/queries/lifecycle.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
 

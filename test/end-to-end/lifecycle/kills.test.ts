@@ -42,7 +42,7 @@ async function expectOneOfEverything(id: string, model: string, stages: readonly
     `lifecycle/${id}`,
   ]);
   expect(ends).toHaveLength(1);
-  expect(await client.verifyAudit()).toMatchObject({ ok: true });
+  expect(await client.auditLog.verify()).toMatchObject({ ok: true });
 }
 
 const UP_TO_EVALUATION = ["accept", "snapshot", "validate", "train", "admit", "optimize", "evaluate"];

@@ -47,7 +47,7 @@ describe("a lifecycle on a whole stack", () => {
     const [prediction] = await served();
     const explained = await client.explain(prediction?.inference_id ?? "");
     expect(JSON.stringify(explained)).toContain("grace");
-    expect(await client.verifyAudit()).toMatchObject({ ok: true });
+    expect(await client.auditLog.verify()).toMatchObject({ ok: true });
   });
 
   it("is one lifecycle when it is started twice, and a conflict when the second start wants something else", async () => {
@@ -209,6 +209,6 @@ describe("a gateway that does not answer", () => {
     const canary =
       "SELECT FROM prediction JOIN routing_epoch USING (endpoint, epoch) WHERE rollout = $1 AND arm = 'canary'";
     expect(await query(canary, [rollout.rolloutId])).toEqual([]);
-    expect(await client.verifyAudit()).toMatchObject({ ok: true });
+    expect(await client.auditLog.verify()).toMatchObject({ ok: true });
   });
 });

@@ -94,7 +94,7 @@ describe("SIGKILL", () => {
     expect(looks.filter(({ verdict }) => verdict !== "hold")).toMatchObject([{ verdict: "promote" }]);
     const [endpoint] = await client.endpoints({ endpoint: "served" });
     expect(endpoint).toMatchObject({ champion: { number: 2 }, canary: null });
-    expect(await client.verifyAudit()).toMatchObject({ ok: true });
+    expect(await client.auditLog.verify()).toMatchObject({ ok: true });
   });
 
   it("of both servers in the middle of a training: the run goes on from its history and ends with one version", async () => {
@@ -109,6 +109,6 @@ describe("SIGKILL", () => {
     expect(await query("SELECT number FROM model_version WHERE model = 'trained'")).toEqual([{ number: 1 }]);
     const { stages } = await client.lifecycle("training");
     expect(stages.map(({ status }) => status)).toEqual(stages.map(() => "passed"));
-    expect(await client.verifyAudit()).toMatchObject({ ok: true });
+    expect(await client.auditLog.verify()).toMatchObject({ ok: true });
   });
 });

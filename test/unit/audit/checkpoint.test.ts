@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { anchorLog, loadAuditLog } from "../../../cli/evidence/anchored-log.ts";
-import { loadNotes, writeCheckpoint } from "../../../cli/evidence/checkpoint-file.ts";
+import { checkLog, signLog } from "../../../adapters/checkpoints/audit-log.ts";
+import { loadNotes } from "../../../adapters/checkpoints/checkpoint-file.ts";
 import {
   createNoteKey,
   findSigner,
@@ -13,8 +13,9 @@ import {
   loadPublicKeys,
   signText,
   type PrivateNoteKey,
-} from "../../../cli/evidence/note-key.ts";
+} from "../../../adapters/checkpoints/note-key.ts";
 import { checkpointText, parseCheckpoint, signedNote, splitNotes } from "../../../core/audit/checkpoint.ts";
+import { createMemoryLog, treeOver } from "../../support/memory-log.ts";
 
 let directory: string;
 let key: PrivateNoteKey;
@@ -34,23 +35,11 @@ afterAll(async () => {
 });
 
 const words = (count: number) => Array.from({ length: count }, (_, index) => `event ${index + 1}`);
-const logOf = (
-  bodies: readonly string[],
-  verification: { ok: boolean; problem?: "modified" | "truncated" } = { ok: true },
-) =>
-  loadAuditLog({
-    verifyAudit: async ({ onEvent } = {}) => {
-      for (const [index, body] of bodies.entries()) {
-        onEvent?.({ stream: "modelwright", seq: index + 1, body: Buffer.from(body) });
-        onEvent?.({ stream: "another", seq: index + 1, body: Buffer.from("of no concern") });
-      }
-      const { ok, problem } = verification;
-      const seq = bodies.length + 1;
-      return { ok, events: bodies.length, ...(problem && { problem: { stream: "modelwright", seq, kind: problem } }) };
-    },
-  });
-const sign = async (path: string, bodies: readonly string[], formerKeys: PrivateNoteKey[] = [], by = key) =>
-  writeCheckpoint(await logOf(bodies), { path, key: by, formerKeys });
+const logOf = (bodies: readonly string[], problem?: "modified" | "truncated") =>
+  createMemoryLog({ modelwright: bodies.map((body) => Buffer.from(body)) }, problem);
+const sign = (path: string, bodies: readonly string[], formerKeys: PrivateNoteKey[] = [], by = key, whole = false) =>
+  signLog(logOf(bodies), { path, key: by, formerKeys, whole });
+const signed = (size: number, written = true) => ({ checkpoints: [{ stream: "modelwright", size, written }] });
 
 describe("a signing key", () => {
   it("is written for its owner alone, and never over another file", async () => {
@@ -153,8 +142,8 @@ describe("a signed checkpoint", () => {
 describe("signing a log", () => {
   it("appends nothing when there is nothing new", async () => {
     const path = newPath("checkpoints");
-    expect(await sign(path, words(3))).toMatchObject({ written: true, size: 3 });
-    expect(await sign(path, words(3))).toMatchObject({ written: false, size: 3 });
+    expect(await sign(path, words(3))).toMatchObject(signed(3));
+    expect(await sign(path, words(3))).toMatchObject(signed(3, false));
     expect(await loadNotes(path)).toHaveLength(1);
   });
 
@@ -173,30 +162,30 @@ describe("signing a log", () => {
 
   it("refuses one whose chain is broken, and a file that another key signed", async () => {
     const path = newPath("checkpoints");
-    const broken = await logOf(words(4), { ok: false, problem: "modified" });
-    expect(await writeCheckpoint(broken, { path, key, formerKeys: [] })).toMatchObject({
+    const broken = logOf(words(4), "modified");
+    expect(await signLog(broken, { path, key, formerKeys: [], whole: false })).toMatchObject({
       problem: { kind: "modified" },
     });
     expect(await loadNotes(path)).toEqual([]);
     await sign(path, words(4));
     const successor = await newKey();
     expect(await sign(path, words(5), [], successor)).toMatchObject({ problem: { kind: "unanchored" } });
-    expect(await sign(path, words(5), [key], successor)).toMatchObject({ written: true, size: 5 });
-    expect(await sign(path, words(6), [key], successor)).toMatchObject({ written: true, size: 6 });
+    expect(await sign(path, words(5), [key], successor)).toMatchObject(signed(5));
+    expect(await sign(path, words(6), [key], successor)).toMatchObject(signed(6));
   });
 });
 
 describe("comparing a log with its checkpoints", () => {
   const compare = async (bodies: readonly string[], path: string, keys = [key]) =>
-    anchorLog((await logOf(bodies)).tree, await loadNotes(path), keys);
+    checkLog(logOf(bodies), { notes: await loadNotes(path), keys });
 
   it("tells how far they cover it", async () => {
     const path = newPath("checkpoints");
     for (const size of [0, 3, 7]) await sign(path, words(size));
-    const anchoring = await compare(words(20), path);
-    expect(anchoring).toMatchObject({ anchoredEvents: 7 });
-    expect(anchoring.checkpoints.map(({ size }) => size)).toEqual([0, 3, 7]);
-    expect(anchoring.problem).toBeUndefined();
+    const { streams, events, problem } = await compare(words(20), path);
+    expect(streams.flatMap(({ agreed }) => agreed).map(({ size }) => size)).toEqual([0, 3, 7]);
+    expect(events).toBe(20);
+    expect(problem).toBeUndefined();
   });
 
   it("tells a cut, a rewritten, an emptied and an unanchored log apart", async () => {
@@ -207,7 +196,7 @@ describe("comparing a log with its checkpoints", () => {
     expect((await compare(["a", ...words(20).slice(1)], path)).problem?.kind).toBe("forked");
     // Only the second checkpoint covers event 5.
     expect(await compare([...words(4), "a", "b", "c", "d"], path)).toMatchObject({
-      anchoredEvents: 3,
+      streams: [{ agreed: [{ size: 3 }] }],
       problem: { kind: "forked" },
     });
     expect((await compare(words(20), newPath("nothing"))).problem?.kind).toBe("unanchored");
@@ -219,8 +208,8 @@ describe("comparing a log with its checkpoints", () => {
   it("does not let a key sign for a log of another name", async () => {
     const path = newPath("checkpoints");
     const other = await newKey("example.org/other");
-    const { tree } = await logOf(words(3));
-    const text = checkpointText({ origin: "example.org/log", size: 3, root: tree.root() });
+    const root = treeOver(words(3).map((word) => Buffer.from(word))).root();
+    const text = checkpointText({ origin: "example.org/log", size: 3, root });
     await writeFile(path, signedNote(text, [signText(other, text)]));
     expect((await compare(words(3), path, [other])).problem?.kind).toBe("unanchored");
   });

@@ -2,14 +2,19 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PredictionExplanation, StoredAuditEvent } from "../../../client/index.ts";
-import { anchorLog, loadAuditLog, sha256, type AuditLog } from "../../../cli/evidence/anchored-log.ts";
-import { buildBundle, subjectsOf } from "../../../cli/evidence/build-bundle.ts";
-import { loadNotes, writeCheckpoint } from "../../../cli/evidence/checkpoint-file.ts";
-import { createNoteKey, formatPublicKey, loadPrivateKey } from "../../../cli/evidence/note-key.ts";
+import { openAnchors } from "../../../adapters/checkpoints/anchors.ts";
+import { signLog } from "../../../adapters/checkpoints/audit-log.ts";
+import { loadNotes } from "../../../adapters/checkpoints/checkpoint-file.ts";
+import { createNoteKey, formatPublicKey, loadPrivateKey } from "../../../adapters/checkpoints/note-key.ts";
+import { sha256 } from "../../../adapters/checkpoints/sha256.ts";
+import { subjectsOf } from "../../../cli/evidence/build-bundle.ts";
+import { proveBundle } from "../../../cli/evidence/prove-bundle.ts";
 import type { ExplainedPrediction } from "../../../cli/load-prediction.ts";
 import { auditEventSchema, type AuditBody } from "../../../contracts/audit.ts";
+import type { AuditLog } from "../../../contracts/audit-log.ts";
 import type { EvidenceBundle } from "../../../contracts/evidence.ts";
 import { canonicalBytes, digestOf } from "../../../db/canonical.ts";
+import { createMemoryLog } from "../../support/memory-log.ts";
 
 const hex = (text: string) => Buffer.from(sha256(Buffer.from(text))).toString("hex");
 
@@ -116,14 +121,9 @@ export function storedEvents(others = 40): StoredAuditEvent[] {
   });
 }
 
-/** The log as a pass over a database with these events finds it. */
-export const logOf = (events: readonly StoredAuditEvent[]): Promise<AuditLog> =>
-  loadAuditLog({
-    verifyAudit: async ({ onEvent } = {}) => {
-      for (const { seq, body } of events) onEvent?.({ stream: "modelwright", seq, body });
-      return { ok: true, events: events.length };
-    },
-  });
+/** A log of these events, and another stream beside it. */
+export const logOf = (events: readonly StoredAuditEvent[]): AuditLog =>
+  createMemoryLog({ modelwright: events.map(({ body }) => body), another: [Buffer.from("of no concern")] });
 
 /** The rows beside those events. */
 function explained(): ExplainedPrediction {
@@ -211,19 +211,19 @@ export async function signSample(events = storedEvents()): Promise<Signed> {
   await writeFile(paths.publicKeyPath, `${publicKey}\n`);
   const key = await loadPrivateKey(paths.keyPath);
   for (const size of [7, 16, events.length]) {
-    const log = await logOf(events.slice(0, size));
-    await writeCheckpoint(log, { path: paths.checkpointsPath, key, formerKeys: [] });
+    const log = logOf(events.slice(0, size));
+    await signLog(log, { path: paths.checkpointsPath, key, formerKeys: [], whole: false });
   }
-  const { tree } = await logOf(events);
-  const notes = await loadNotes(paths.checkpointsPath);
   const subjects = subjectsOf(explained());
-  const bundle = buildBundle({
+  const { anchors } = openAnchors(await loadNotes(paths.checkpointsPath), [key]);
+  const proved = await proveBundle({
+    log: logOf(events),
     explained: explained(),
     events: events.filter(({ subject }) => subjects.includes(subject)),
-    tree,
-    checkpoints: anchorLog(tree, notes, [key]).checkpoints,
-    notes,
+    anchors: anchors.filter(({ stream }) => stream === "modelwright"),
     publicKey,
   });
+  if ("problem" in proved) throw new Error(proved.problem.found);
+  const { bundle } = proved;
   return { directory, ...paths, bundle };
 }

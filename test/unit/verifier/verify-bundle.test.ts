@@ -3,8 +3,8 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundleText } from "../../../cli/evidence/build-bundle.ts";
-import { writeCheckpoint } from "../../../cli/evidence/checkpoint-file.ts";
-import { createNoteKey, formatPublicKey, loadPrivateKey } from "../../../cli/evidence/note-key.ts";
+import { signLog } from "../../../adapters/checkpoints/audit-log.ts";
+import { createNoteKey, formatPublicKey, loadPrivateKey } from "../../../adapters/checkpoints/note-key.ts";
 import { BUNDLE_LIMIT_BYTES, evidenceBundleSchema, type EvidenceBundle } from "../../../contracts/evidence.ts";
 import { logOf, reportText, signSample, sourceText, storedEvents, type Signed } from "./sample-log.ts";
 
@@ -176,7 +176,7 @@ describe("a log is truncated when", () => {
   it("the reader's own checkpoint has more events than the bundle's", async () => {
     const path = pathFor("longer.txt");
     const key = await loadPrivateKey(signed.keyPath);
-    await writeCheckpoint(await logOf(storedEvents(60)), { path, key, formerKeys: [] });
+    await signLog(logOf(storedEvents(60)), { path, key, formerKeys: [], whole: false });
     const verdict = await verify(bundleText(signed.bundle), ["--checkpoint", path]);
     expect(verdict).toMatchObject({ exit: EXIT.truncated, kind: "truncated" });
   });
@@ -188,7 +188,7 @@ describe("a log is forked when", () => {
     const key = await loadPrivateKey(signed.keyPath);
     for (const size of [16, forged.length]) {
       const path = pathFor("forked.txt");
-      await writeCheckpoint(await logOf(forged.slice(0, size)), { path, key, formerKeys: [] });
+      await signLog(logOf(forged.slice(0, size)), { path, key, formerKeys: [], whole: false });
       const verdict = await verify(bundleText(signed.bundle), ["--checkpoint", path]);
       expect(verdict).toMatchObject({ exit: EXIT.forked, kind: "forked" });
     }
@@ -223,8 +223,8 @@ describe("a bundle is unanchored when", () => {
     const path = pathFor("forger.key");
     const key = formatPublicKey(await createNoteKey(path, "example.org/log"));
     const forged = pathFor("forged.txt");
-    const signing = { path: forged, key: await loadPrivateKey(path), formerKeys: [] };
-    await writeCheckpoint(await logOf(storedEvents()), signing);
+    const signing = { path: forged, key: await loadPrivateKey(path), formerKeys: [], whole: false };
+    await signLog(logOf(storedEvents()), signing);
     const note = await readFile(forged, "utf8");
     const change = (b: EvidenceBundle) => Object.assign(b, { checkpoint: note, publicKey: key, earlier: [] });
     expect(await tampered(change)).toMatchObject({ exit: EXIT.unanchored, kind: "unanchored" });
@@ -233,10 +233,10 @@ describe("a bundle is unanchored when", () => {
   it("does not lead to the largest of the reader's own checkpoints", async () => {
     const path = pathFor("between.txt");
     const key = await loadPrivateKey(signed.keyPath);
-    await writeCheckpoint(await logOf(storedEvents().slice(0, 11)), { path, key, formerKeys: [] });
+    await signLog(logOf(storedEvents().slice(0, 11)), { path, key, formerKeys: [], whole: false });
     const verdict = await verify(bundleText(signed.bundle), ["--checkpoint", path]);
     expect(verdict).toMatchObject({ exit: EXIT.unanchored, kind: "unanchored" });
-    await writeCheckpoint(await logOf(storedEvents().slice(0, 16)), { path, key, formerKeys: [] });
+    await signLog(logOf(storedEvents().slice(0, 16)), { path, key, formerKeys: [], whole: false });
     expect((await verify(bundleText(signed.bundle), ["--checkpoint", path])).exit).toBe(EXIT.ok);
     const own = await verify(bundleText(signed.bundle), ["--checkpoint", signed.checkpointsPath]);
     expect(own.exit).toBe(EXIT.ok);

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import type { AuditBody } from "../../contracts/audit.ts";
-import { recordAudit, verifyAudit } from "../../db/queries/audit.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { refusalOf } from "./refusal.ts";
-import { addArtifact, digest } from "./sample.ts";
+import type { AuditBody } from "../../../contracts/audit.ts";
+import { recordAudit } from "../../../db/queries/audit.ts";
+import { verifyAudit } from "../../../db/queries/audit-log.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { refusalOf } from "../refusal.ts";
+import { addArtifact, digest } from "../sample.ts";
 
 let test: TestDatabase;
 let stream = "";

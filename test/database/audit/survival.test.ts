@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Client } from "pg";
+import { expect, it } from "vitest";
+
+import { checkLog, signLog } from "../../../adapters/checkpoints/audit-log.ts";
+import { loadNotes } from "../../../adapters/checkpoints/checkpoint-file.ts";
+import { createNoteKey, loadPrivateKey } from "../../../adapters/checkpoints/note-key.ts";
+import { openDatabase, type Database } from "../../../db/client.ts";
+import { migrate } from "../../../db/migrate.ts";
+import { recordAudit } from "../../../db/queries/audit.ts";
+import { createAuditLog } from "../../../db/queries/audit-log.ts";
+import { openPorts } from "../../../local/ports.ts";
+import { startPostgres, type PostgresServer } from "../../../local/postgres.ts";
+import { startReaper } from "../../../local/reaper.ts";
+import { createTestDatabase } from "../../support/database.ts";
+
+async function record(database: Database, count: number): Promise<void> {
+  for (let index = 0; index < count; index += 1) {
+    await database.transaction((tx) =>
+      recordAudit(tx, {
+        actor: "ada",
+        subject: "lifecycle/äöü",
+        body: { kind: "request-made", request: "pause", reason: `Grund ${index}: "wait"\n` },
+      }),
+    );
+  }
+}
+
+/** What a dump and a restore do to rows: out as COPY's text of another session's settings, in as a new table's. */
+async function copyLog(from: Client, to: Client): Promise<void> {
+  await from.query("SET timezone = 'Asia/Kathmandu'");
+  await from.query("SET bytea_output = 'escape'");
+  await to.query("SET session_replication_role = replica");
+  for (const table of ["audit_head", "audit_event", "audit_node"]) {
+    const { rows } = await from.query<{ columns: string }>(
+      `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute
+       WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`,
+      [table],
+    );
+    const columns = rows[0]?.columns ?? "";
+    const texts = await from.query<{ row: string }>(`SELECT t::text AS row FROM ${table} AS t`);
+    for (const { row } of texts.rows) {
+      await to.query(`INSERT INTO ${table} (${columns}) SELECT (($1::text)::${table}).*`, [row]);
+    }
+  }
+  await to.query("SET session_replication_role = DEFAULT");
+}
+
+it("A3: what was hashed is what is stored: it verifies after a restart of Postgres, and after a dump and a restore", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "modelwright-survival-"));
+  const reaper = startReaper();
+  const ports = await openPorts(dataDir);
+  const start = () => startPostgres({ dataDir, env: {}, reaper, ports });
+  const path = join(dataDir, "checkpoints.txt");
+  await createNoteKey(join(dataDir, "key"), "example.org/log");
+  const key = await loadPrivateKey(join(dataDir, "key"));
+  const applicationPassword = "survival";
+  let server: PostgresServer = await start();
+  let database: Database | undefined;
+  try {
+    const { applicationUrl } = await migrate({ adminUrl: server.adminUrl, applicationPassword });
+    database = openDatabase({ url: applicationUrl });
+    await record(database, 300);
+    const signing = { path, key, formerKeys: [], whole: false };
+    expect(await signLog(createAuditLog(database), signing)).toMatchObject({ checkpoints: [{ size: 300 }] });
+    await database.close();
+
+    await server.stop();
+    server = await start();
+    const restarted = await migrate({ adminUrl: server.adminUrl, applicationPassword });
+    database = openDatabase({ url: restarted.applicationUrl });
+    await record(database, 5);
+    const anchored = async () => ({ notes: await loadNotes(path), keys: [key] });
+    expect(await checkLog(createAuditLog(database), await anchored())).toMatchObject({ events: 305 });
+    expect(await signLog(createAuditLog(database), signing)).toMatchObject({ checkpoints: [{ size: 305 }] });
+
+    const admin = new Client({ connectionString: server.adminUrl });
+    await admin.connect();
+    const restored = await createTestDatabase();
+    try {
+      await copyLog(admin, restored.admin);
+      const report = await checkLog(createAuditLog(restored.database), await anchored());
+      expect(report.problem).toBeUndefined();
+      expect(report.streams[0]?.agreed.map(({ size }) => size)).toEqual([300, 305]);
+      await record(restored.database, 1);
+      expect(await createAuditLog(restored.database).verify()).toEqual({ ok: true, events: 306 });
+    } finally {
+      await admin.end();
+      await restored.close();
+    }
+  } finally {
+    await database?.close();
+    await server.stop();
+    await reaper.close();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+});
