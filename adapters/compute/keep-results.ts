@@ -1,7 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ZodType } from "zod";
+
+/** What tells a kept result from something else: a schema of the contracts. */
+interface Schema<Result> {
+  safeParse(value: unknown): { readonly success: true; readonly data: Result } | { readonly success: false };
+}
 
 /** Results of measurements that an attempt after a crash, or a second run on the same inputs, need not make again. */
 export interface KeptResults {
@@ -12,7 +16,7 @@ export interface KeptResults {
    */
   once<Result>(
     key: { readonly what: string } & Readonly<Record<string, unknown>>,
-    schema: ZodType<Result>,
+    schema: Schema<Result>,
     measure: () => Promise<Result>,
   ): Promise<Result>;
 }
