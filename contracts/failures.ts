@@ -125,8 +125,8 @@ export const FAILURES = {
       `endpoint ${f.endpoint}: this rollout plan cannot end in a promotion: ${f.found}, allowed ${f.allowed}; ${f.wayOut}, or start it all the same with onUnwinnable: start`,
   ),
   QUANTIZATION_UNSUPPORTED: never(
-    (f: { where: string; found: string }) =>
-      `${f.where}: nothing to quantize (${f.found}); keep fp32 and choose a batch size`,
+    (f: { where: string; found: string; instead: string }) =>
+      `${f.where}: nothing to quantize (${f.found}); ${f.instead}`,
   ),
   REFERENCE_INVALID: never(
     (f: { found: string }) =>

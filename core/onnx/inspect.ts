@@ -34,7 +34,7 @@ const FORBIDDEN_OPERATORS: readonly string[] = [
 export function inspectModel(bytes: Uint8Array, where: string, limits: Partial<ModelLimits> = {}): ModelFacts {
   const { maximumBytes, maximumNodes } = { ...DEFAULT_MODEL_LIMITS, ...limits };
   const refuse = (found: string, allowed: string) => new Failure("MODEL_REFUSED", { where, found, allowed });
-  if (bytes.length > maximumBytes) throw refuse(`${bytes.length} bytes`, `at most ${maximumBytes} bytes`);
+  refuseSize(bytes.length, where, maximumBytes);
   const model = parseModel(bytes, where);
   const graph = model.graph!;
   const nodes = [...allNodes(graph.nodes), ...model.functions.flatMap((own) => [...allNodes(own.nodes)])];
@@ -74,6 +74,13 @@ export function inspectModel(bytes: Uint8Array, where: string, limits: Partial<M
     parameterCount: tensors.reduce((count, tensor) => count + elementCount(tensor.dims), 0),
     sizeBytes: bytes.length,
   };
+}
+
+/** @throws MODEL_REFUSED for a file that is larger than allowed; so that it need not be read to know */
+export function refuseSize(sizeBytes: number, where: string, maximumBytes = DEFAULT_MODEL_LIMITS.maximumBytes): void {
+  if (sizeBytes <= maximumBytes) return;
+  const [found, allowed] = [`${sizeBytes} bytes`, `at most ${maximumBytes} bytes`];
+  throw new Failure("MODEL_REFUSED", { where, found, allowed });
 }
 
 type Refuse = (found: string, allowed: string) => Failure;

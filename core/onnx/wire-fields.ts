@@ -1,6 +1,7 @@
 /** Kinds of fields: how text, bytes, integers and messages are kept in memory and on the wire. */
 import { WireType } from "@bufbuild/protobuf/wire";
 import {
+  charge,
   decodeUntil,
   expectWire,
   MalformedMessage,
@@ -10,6 +11,7 @@ import {
   type Field,
   type Message,
   type Unknown,
+  VIEW_BYTES,
 } from "./wire.ts";
 
 function readBytes(decoding: Decoding, wire: WireType, end: number): Uint8Array {
@@ -17,6 +19,12 @@ function readBytes(decoding: Decoding, wire: WireType, end: number): Uint8Array 
   const bytes = decoding.bytes.subarray(decoding.reader.pos, stop);
   decoding.reader.pos = stop;
   return bytes;
+}
+
+/** Bytes that stay a view of the file. */
+function keepBytes(decoding: Decoding, wire: WireType, end: number): Uint8Array {
+  charge(decoding, VIEW_BYTES);
+  return readBytes(decoding, wire, end);
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -64,14 +72,14 @@ export const texts = (number: number): Field<string[]> => ({
 export const optionalBytes = (number: number): Field<Uint8Array | undefined> => ({
   number,
   initial: () => undefined,
-  read: readBytes,
+  read: keepBytes,
   write: (writer, value) => value !== undefined && writer.tag(number, WireType.LengthDelimited).bytes(value),
 });
 
 export const bytesList = (number: number): Field<Uint8Array[]> => ({
   number,
   initial: () => [],
-  read: (decoding, wire, end, current) => (current.push(readBytes(decoding, wire, end)), current),
+  read: (decoding, wire, end, current) => (current.push(keepBytes(decoding, wire, end)), current),
   write: (writer, values) => values.forEach((value) => writer.tag(number, WireType.LengthDelimited).bytes(value)),
 });
 

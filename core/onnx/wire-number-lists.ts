@@ -20,9 +20,11 @@ const numberList =
   <List extends NumberList>(form: NumberListForm<List>) =>
   (number: number, packed: boolean): Field<List> => {
     const pieces = new WeakMap<List, number>();
+    // One for all messages: an empty array of its own would take more memory than the message on the wire.
+    const empty = form.create(0);
     return {
       number,
-      initial: () => form.create(0),
+      initial: () => empty,
       read: (decoding, wire, end, current) => {
         const { reader } = decoding;
         const isPacked = wire === WireType.LengthDelimited;

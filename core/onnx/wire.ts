@@ -11,14 +11,22 @@ export class MalformedMessage extends Error {
 
 /** ONNX nests graph, node, attribute: three levels a subgraph. Deeper than any exporter, far from the stack's end. */
 const MAXIMUM_DEPTH = 64;
-/** An empty message takes two bytes on the wire and some two hundred in memory: the bound on that multiplication. */
-const MAXIMUM_MESSAGES = 1_000_000;
+/**
+ * Memory beyond the file is at most this many times its size and a megabyte: an empty message takes two bytes on the wire and a hundred
+ * times that in memory. Models of many small parts take up to some 40 times their size.
+ */
+const MAXIMUM_MULTIPLE = 100;
+const FREE_BYTES = 1_000_000;
+/** What V8 keeps for a message, and for a view of some bytes, contents aside. */
+const MESSAGE_BYTES = 320;
+export const VIEW_BYTES = 160;
 
 export interface Decoding {
   readonly bytes: Uint8Array;
   readonly reader: BinaryReader;
   depth: number;
-  messages: number;
+  /** Memory that may still be taken. */
+  bytesLeft: number;
 }
 
 /** How one field is kept in memory (`Value`) and on the wire. */
@@ -64,7 +72,11 @@ export function emptyMessage<Shape>(message: Message<Shape>): Shape {
 }
 
 export function decode<Shape extends Unknown>(message: Message<Shape>, bytes: Uint8Array): Shape {
-  return decodeUntil({ bytes, reader: new BinaryReader(bytes), depth: 0, messages: 0 }, message, bytes.length);
+  return decodeUntil(
+    { bytes, reader: new BinaryReader(bytes), depth: 0, bytesLeft: FREE_BYTES + MAXIMUM_MULTIPLE * bytes.length },
+    message,
+    bytes.length,
+  );
 }
 
 export function encode<Shape extends Unknown>(message: Message<Shape>, shape: Shape): Uint8Array {
@@ -77,7 +89,7 @@ export function decodeUntil<Shape extends Unknown>(decoding: Decoding, message: 
   const { reader } = decoding;
   if (++decoding.depth > MAXIMUM_DEPTH)
     throw new MalformedMessage(`${message.name} nested deeper than ${MAXIMUM_DEPTH}`);
-  if (++decoding.messages > MAXIMUM_MESSAGES) throw new MalformedMessage(`more than ${MAXIMUM_MESSAGES} messages`);
+  charge(decoding, MESSAGE_BYTES);
   const shape = emptyMessage(message);
   const values = shape as Record<string, unknown>;
   while (reader.pos < end) {
@@ -86,6 +98,7 @@ export function decodeUntil<Shape extends Unknown>(decoding: Decoding, message: 
     const entry = message.byNumber.get(number);
     if (entry === undefined) {
       skip(decoding, number, wire, end);
+      charge(decoding, VIEW_BYTES);
       (shape.unknown ??= []).push(decoding.bytes.subarray(start, reader.pos));
     } else {
       values[entry[0]] = entry[1].read(decoding, wire, end, values[entry[0]]);
@@ -104,6 +117,13 @@ export function writeMessage<Shape extends Unknown>(writer: BinaryWriter, messag
     if (value !== undefined) field.write(writer, value);
   }
   for (const bytes of shape.unknown ?? []) writer.raw(bytes);
+}
+
+/** Counts memory against what the file may take. */
+export function charge(decoding: Decoding, bytes: number): void {
+  decoding.bytesLeft -= bytes;
+  if (decoding.bytesLeft < 0)
+    throw new MalformedMessage(`parts that take ${MAXIMUM_MULTIPLE} times its size in memory`);
 }
 
 function skip(decoding: Decoding, number: number, wire: WireType, end: number): void {

@@ -2,39 +2,19 @@ import { Failure } from "../../contracts/failures.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
 import { quantizationOptionsSchema, type QuantizationOptions } from "../../contracts/optimization.ts";
 import { parseModel, serializeModel, type OnnxModel } from "../onnx/model.ts";
-import { isDefaultDomain } from "../onnx/rewrite.ts";
-import { allNodes } from "../onnx/walk.ts";
 import type { ActivationRange, NodeAction, QuantizationPass } from "./pass.ts";
+import { actionsOfTrees, KEEP_FP32, refuseKind, refuseModel, type Refusal } from "./refuse.ts";
 import { quantizationPass } from "./registry.ts";
 
 export interface QuantizationResult {
   readonly pass: QuantizationPassName;
   /** The quantized model; the same bytes for the same model and pass on any machine. */
   readonly model: Uint8Array;
-  /** One entry for every node of the pass's operators. */
+  /** One entry for every node of the pass's operators, and one for every tree ensemble. */
   readonly nodes: readonly NodeAction[];
   readonly sourceBytes: number;
   readonly sizeBytes: number;
 }
-
-/** Operators that only a quantized model has, beside those that begin with QLinear. */
-const QUANTIZED_OPERATORS: readonly string[] = [
-  "QuantizeLinear",
-  "DequantizeLinear",
-  "DynamicQuantizeLinear",
-  "MatMulInteger",
-  "ConvInteger",
-  "com.microsoft:DequantizeLinear",
-  "com.microsoft:DynamicQuantizeLSTM",
-  "com.microsoft:DynamicQuantizeMatMul",
-  "com.microsoft:MatMulBnb4",
-  "com.microsoft:MatMulIntegerToFloat",
-  "com.microsoft:MatMulNBits",
-  "com.microsoft:QAttention",
-  "com.microsoft:QEmbedLayerNormalization",
-  "com.microsoft:QGemm",
-  "com.microsoft:QuantizeLinear",
-];
 
 const DEFAULTS: QuantizationOptions = quantizationOptionsSchema.parse({});
 
@@ -52,7 +32,7 @@ export interface QuantizeSettings extends QuantizationOptions {
  * @param where the file or artifact, for failures
  * @param settings options left out have their defaults
  * @throws Failure MODEL_NOT_ONNX; QUANTIZATION_UNSUPPORTED when the model is quantized already, is too old for the pass, or
- *   has no node worth quantizing, with the reasons
+ *   has no node worth quantizing, with the reasons and what to do instead
  */
 export function quantizeModel(
   bytes: Uint8Array,
@@ -65,9 +45,17 @@ export function quantizeModel(
   const original = parseForPass(bytes, pass, where);
   const model = parseForPass(sourceOf(pass, bytes, folded), pass, where);
   const nodes = pass.rewrite(model, { ...DEFAULTS, ...options, ranges, original });
-  if (nodes.every(({ action }) => action === "left")) throw refusal(where, summarize(nodes, pass.operators));
+  if (nodes.every(({ action }) => action === "left")) {
+    throw new Failure("QUANTIZATION_UNSUPPORTED", { where, ...refuseAll(original, pass, nodes) });
+  }
   const result = serializeModel(model);
-  return { pass: passName, model: result, nodes, sourceBytes: bytes.length, sizeBytes: result.length };
+  return {
+    pass: passName,
+    model: result,
+    nodes: [...nodes, ...actionsOfTrees(model)],
+    sourceBytes: bytes.length,
+    sizeBytes: result.length,
+  };
 }
 
 /**
@@ -89,31 +77,28 @@ export function valuesToCalibrate(
 const sourceOf = ({ source }: QuantizationPass, bytes: Uint8Array, folded: Uint8Array | undefined): Uint8Array =>
   source === "folded" ? (folded ?? bytes) : bytes;
 
-const refusal = (where: string, found: string) => new Failure("QUANTIZATION_UNSUPPORTED", { where, found });
-
 function parseForPass(bytes: Uint8Array, pass: QuantizationPass, where: string): OnnxModel {
   const model = parseModel(bytes, where);
-  const quantized = operatorsOf(model).find(
-    (operator) => QUANTIZED_OPERATORS.includes(operator) || /^(com\.microsoft:)?QLinear/.test(operator),
-  );
-  if (quantized !== undefined) throw refusal(where, `it is quantized already, it has ${quantized} nodes`);
+  const refused = refuseModel(model);
+  if (refused !== undefined) throw new Failure("QUANTIZATION_UNSUPPORTED", { where, ...refused });
   const opset = model.opsetImports.find(({ domain }) => domain === "" || domain === "ai.onnx")?.version ?? 0;
   if (opset < pass.minimumOpset) {
-    throw refusal(where, `operator set ${opset}, ${pass.name} needs ${pass.minimumOpset} or newer`);
+    const found = `operator set ${opset}, ${pass.name} needs ${pass.minimumOpset} or newer`;
+    const instead = `export it with operator set ${pass.minimumOpset}, or ${KEEP_FP32}`;
+    throw new Failure("QUANTIZATION_UNSUPPORTED", { where, found, instead });
   }
   return model;
 }
 
-function operatorsOf(model: OnnxModel): string[] {
-  const nodes = [...allNodes(model.graph?.nodes ?? [])];
-  return nodes.map((node) => (isDefaultDomain(node) ? node.opType : `${node.domain}:${node.opType}`));
+/** Why none of the nodes a pass looked at was quantized. */
+function refuseAll(model: OnnxModel, pass: QuantizationPass, nodes: readonly NodeAction[]): Refusal {
+  const kind = nodes.length === 0 ? refuseKind(model, pass.operators) : undefined;
+  return kind ?? { found: summarize(nodes), instead: KEEP_FP32 };
 }
 
 /** The reasons, each once with the number of nodes it held for, the most frequent first. */
-function summarize(nodes: readonly NodeAction[], operators: QuantizationPass["operators"]): string {
-  if (nodes.length === 0) {
-    return typeof operators === "string" ? "no node reads a constant" : `no ${operators.join(", ")} node`;
-  }
+function summarize(nodes: readonly NodeAction[]): string {
+  if (nodes.length === 0) return "no node reads a constant";
   const counts = new Map<string, number>();
   for (const { operator, reason } of nodes) {
     const line = `${operator}: ${reason}`;

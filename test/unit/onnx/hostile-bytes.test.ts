@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -116,7 +118,7 @@ describe("hostile bytes", () => {
   it("are refused for millions of empty nodes instead of filling the memory", () => {
     const bytes = new Uint8Array(2_500_000);
     for (let at = 0; at < bytes.length; at += 2) bytes[at] = 0x0a;
-    expect(() => parseModel(modelOf(bytes), "m.onnx")).toThrow("more than 1000000 messages");
+    expect(() => parseModel(modelOf(bytes), "m.onnx")).toThrow("parts that take 100 times its size in memory");
   });
 
   it("are refused for a list torn into pieces", () => {
@@ -136,4 +138,22 @@ describe("hostile bytes", () => {
   ])("are named for what they are: %s", (found, bytes) => {
     expect(() => parseModel(Uint8Array.from(bytes), "model.onnx")).toThrow(`model.onnx: not an ONNX model (${found}`);
   });
+});
+
+describe("memory beyond a hostile file", () => {
+  const program = fileURLToPath(new URL("hostile-memory.ts", import.meta.url));
+
+  it("is at most a hundred times the file, whatever millions of little things it is made of", () => {
+    // Two million bytes each, in a process with 240 MB: one that took more would end with its process.
+    const flags = ["--expose-gc", "--max-old-space-size=240", "--import", "tsx"];
+    const lines = execFileSync(process.execPath, [...flags, program], { encoding: "utf8" })
+      .trim()
+      .split("\n");
+    const files = lines.map((line) => JSON.parse(line) as { name: string; outcome: string; multiple: number });
+    expect(files).toHaveLength(11);
+    for (const { name, outcome, multiple } of files) {
+      expect([name, outcome]).toEqual([name, "MODEL_NOT_ONNX"]);
+      expect(multiple).toBeLessThan(130);
+    }
+  }, 60_000);
 });
