@@ -8,10 +8,14 @@ export interface ExplainedPrediction {
 
 /**
  * A prediction's chain. What lies upstream of a version also holds the data behind the champion it was compared with and behind the
- * drift that caused it; only what leads to the model's own bytes is its training data.
+ * drift that caused it; only what leads to the model's own bytes is its training data. With `refs` people stay pseudonyms.
  */
-export async function loadPrediction(modelwright: Modelwright, inferenceId: string): Promise<ExplainedPrediction> {
-  const explanation = await modelwright.explain(inferenceId);
+export async function loadPrediction(
+  modelwright: Modelwright,
+  inferenceId: string,
+  options: { readonly refs?: boolean } = {},
+): Promise<ExplainedPrediction> {
+  const explanation = await modelwright.explain(inferenceId, options);
   const { model, number } = explanation.version;
   const version = `model/${model}@${number}`;
   return { explanation, trainingData: trainingDataOf(await modelwright.lineage(version, "upstream"), version) };

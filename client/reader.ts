@@ -10,6 +10,8 @@ import { createAuditLog } from "../db/queries/audit-log.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
 import { loadGraph, type LineageGraph } from "../db/queries/lineage.ts";
+import { loadOpenings, type Opening } from "../db/queries/person.ts";
+import { reveal } from "../db/queries/reveal.ts";
 import { listModels, listVersions, type ModelSummary, type ModelVersion } from "../db/queries/model.ts";
 import { listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
 import {
@@ -46,7 +48,10 @@ export interface WatchOptions {
   readonly patienceMs?: number;
 }
 
-/** Questions: answered from Postgres, which outlives every workflow history. */
+/**
+ * Questions: answered from Postgres, which outlives every workflow history. People are kept as pseudonyms and their words as
+ * commitments; answers have the names and words, as long as they are not erased.
+ */
 export interface Reader {
   /** @throws LIFECYCLE_UNKNOWN */
   readonly lifecycle: (lifecycleId: string) => Promise<LifecycleView>;
@@ -70,10 +75,12 @@ export interface Reader {
   readonly driftChecks: (monitorId: string) => Promise<DriftCheck[]>;
   /** @throws REFERENCE_INVALID, REFERENCE_UNKNOWN */
   readonly lineage: (reference: string, direction: "upstream" | "downstream") => Promise<LineageGraph>;
-  /** The chain behind one prediction. @throws REFERENCE_UNKNOWN */
-  readonly explain: (inferenceId: string) => Promise<PredictionExplanation>;
   /** The audit log as whoever checks or signs it reads it: `verify` recomputes every hash. */
   readonly auditLog: AuditLog;
+  /** The chain behind one prediction; with `refs` people and their words stay as they are stored, as evidence needs them. @throws REFERENCE_UNKNOWN */
+  readonly explain: (inferenceId: string, options?: { readonly refs?: boolean }) => Promise<PredictionExplanation>;
+  /** What opens pseudonyms and commitments; those that were erased are absent. */
+  readonly openings: (refs: readonly string[]) => Promise<Opening[]>;
   /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
   readonly auditEvents: (subjects: readonly string[]) => Promise<StoredAuditEvent[]>;
 }
@@ -81,6 +88,9 @@ export interface Reader {
 export const ENDED: readonly LifecycleStatus[] = ["completed", "failed", "rejected", "aborted"];
 
 export function createReader(database: Database, client: Client): Reader {
+  /** Runs a question and puts names and words into its answer. */
+  const told = <Answer>(question: Promise<Answer>): Promise<Answer> =>
+    translated(question.then((answer) => reveal(database, answer)));
   const view = async (lifecycleId: string): Promise<LifecycleView> => {
     const lifecycle = await loadLifecycle(database, lifecycleId);
     if (!lifecycle) throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
@@ -94,18 +104,18 @@ export function createReader(database: Database, client: Client): Reader {
   };
   const log = createAuditLog(database);
   return {
-    lifecycle: (lifecycleId) => translated(view(lifecycleId)),
-    lifecycles: (options = {}) => translated(listLifecycles(database, options)),
+    lifecycle: (lifecycleId) => told(view(lifecycleId)),
+    lifecycles: (options = {}) => told(listLifecycles(database, options)),
     watch: (lifecycleId, options = {}) =>
       watchViews(async () => {
-        const now = await translated(view(lifecycleId)).catch(unlessUnknown);
+        const now = await told(view(lifecycleId)).catch(unlessUnknown);
         if (!now) await requireAccepted(client, lifecycleId);
         return now;
       }, options),
     rollout: async (rolloutId) => {
-      const found = await translated(findRollout(database, rolloutId));
+      const found = await told(findRollout(database, rolloutId));
       if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
-      return { ...found, looks: await translated(listLooks(database, rolloutId)) };
+      return { ...found, looks: await told(listLooks(database, rolloutId)) };
     },
     traffic: (endpoint, options) =>
       translated(
@@ -114,9 +124,9 @@ export function createReader(database: Database, client: Client): Reader {
         ),
       ),
     models: () => translated(listModels(database)),
-    versions: (model) => translated(listVersions(database, model)),
-    endpoints: (options = {}) => translated(loadRouting(database, options)),
-    monitors: () => translated(listMonitors(database)),
+    versions: (model) => told(listVersions(database, model)),
+    endpoints: (options = {}) => told(loadRouting(database, options)),
+    monitors: () => told(listMonitors(database)),
     driftChecks: (monitorId) => translated(listDriftChecks(database, monitorId)),
     lineage: async (reference, direction) => {
       const ref = parseReference(reference).text;
@@ -128,11 +138,11 @@ export function createReader(database: Database, client: Client): Reader {
       }
       return graph;
     },
-    explain: async (inferenceId) => {
+    explain: async (inferenceId, { refs = false } = {}) => {
       const reference = parseReference(`prediction/${inferenceId}`);
       const explanation = await translated(explainPrediction(database, reference.name));
       if (!explanation) throw new Failure("REFERENCE_UNKNOWN", { reference: reference.text });
-      return explanation;
+      return refs ? explanation : told(Promise.resolve(explanation));
     },
     auditLog: {
       heads: () => translated(log.heads()),
@@ -140,6 +150,7 @@ export function createReader(database: Database, client: Client): Reader {
       keepNodes: (stream) => translated(log.keepNodes(stream)),
       tiles: (stream, wanted) => translated(log.tiles(stream, wanted)),
     },
+    openings: (refs) => translated(loadOpenings(database, refs)),
     auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),
   };
 }

@@ -8,7 +8,8 @@ import {
   VERDICTS,
   type Verdict,
 } from "./names.ts";
-import { actorSchema, digestSchema } from "./primitives.ts";
+import { actorRefSchema } from "./identity.ts";
+import { digestSchema } from "./primitives.ts";
 
 /** The stream that everything the product does is recorded in. */
 export const AUDIT_STREAM = "modelwright";
@@ -16,7 +17,7 @@ export const AUDIT_STREAM = "modelwright";
 const versionId = z.string();
 
 /**
- * What is audited and what each event says. Personal data stays out: the actor is the one name an event carries. Numbers
+ * What is audited and what each event says. Personal data stays out: the actor is a pseudonym, and what a person wrote a commitment. Numbers
  * here are whole; an auditor reads measured numbers in the report whose digest the event names.
  */
 const auditBodySchema = z.discriminatedUnion("kind", [
@@ -136,7 +137,9 @@ export const auditEventSchema = z.strictObject({
   seq: z.int().min(1),
   /** Database time, UTC, microseconds. */
   at: z.string(),
-  actor: actorSchema,
+  actor: actorRefSchema,
+  /** Of the signed statement that proves the actor asked for it; absent where he was believed, and where a worker acts for him. */
+  statement: digestSchema.optional(),
   /** What it is about: `lifecycle/ID`, `model/NAME@N`, ... */
   subject: z.string().min(1),
   body: auditBodySchema,

@@ -42,7 +42,7 @@ export function addExplain(program: Command): void {
           throw new Failure("INPUT_INVALID", { where: text, problems });
         }
         return withStack(async (modelwright) => {
-          const explained = await loadPrediction(modelwright, name);
+          const explained = await loadPrediction(modelwright, name, { refs: options.bundle !== undefined });
           if (options.bundle !== undefined) return writeBundle(modelwright, explained, options.bundle, options);
           const lines = explainPrediction(explained).flatMap((sentence) => [
             ...wrapText(printable(sentence), width),

@@ -6,6 +6,7 @@ import { createId } from "../identifiers.ts";
 import { recordRows } from "../record-rows.ts";
 import { approval } from "../schema/lifecycle.ts";
 import { requireLifecycle } from "./lifecycle.ts";
+import { findActorRef } from "./person.ts";
 
 export type Approval = typeof approval.$inferSelect;
 
@@ -21,13 +22,16 @@ export interface ApprovalRequest extends Pick<
  */
 export async function recordApproval(tx: Transaction, request: ApprovalRequest): Promise<Approval> {
   const { startedBy, status } = await requireLifecycle(tx, request.lifecycle);
-  if (request.decision === "approve" && request.decidedBy.toLowerCase() === startedBy.toLowerCase()) {
+  const decidedBy = await findActorRef(tx, request.decidedBy);
+  // An earlier release wrote names, so both are looked up.
+  if (request.decision === "approve" && decidedBy !== null && decidedBy === (await findActorRef(tx, startedBy))) {
     throw new Failure("APPROVAL_BY_AUTHOR", { lifecycle: request.lifecycle, who: request.decidedBy });
   }
   const [recorded] = await recordRows(tx, approval, [{ ...request, id: createId(), startedBy }]);
   if (recorded) return recorded;
   const before = await findApproval(tx, request);
-  const same = before?.decision === request.decision && before.decidedBy === request.decidedBy;
+  const same =
+    before?.decision === request.decision && before.decidedBy === (await findActorRef(tx, request.decidedBy));
   if (!before || !same) throw new Failure("APPROVAL_NOT_WAITING", { lifecycle: request.lifecycle, status });
   return before;
 }

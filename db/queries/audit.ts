@@ -7,7 +7,10 @@ import { auditEvent } from "../schema/evidence.ts";
 
 export interface AuditRequest {
   readonly stream?: string;
+  /** A name or a ref; the event has the ref. */
   readonly actor: string;
+  /** Of the signed statement that proves the actor asked for it: SHA-256 of its canonical JSON. */
+  readonly statement?: string | null;
   /** What it is about: `lifecycle/ID`, `model/NAME@N`, `endpoint/NAME`, ... */
   readonly subject: string;
   readonly body: AuditBody;
@@ -20,12 +23,24 @@ export interface AuditRequest {
  */
 export async function recordAudit(tx: Transaction, request: AuditRequest): Promise<number> {
   const stream = request.stream ?? AUDIT_STREAM;
-  const { rows } = await tx.execute<{ seq: string; at: string }>(sql`SELECT seq, at FROM lock_audit_head(${stream})`);
+  // The ref first: giving a new name its pseudonym needs no lock on the head.
+  const { rows } = await tx.execute<{ seq: string; at: string; actor: string }>(
+    sql`SELECT head.seq, head.at, actor.ref AS actor FROM actor_ref(${request.actor}) AS actor (ref), lock_audit_head(${stream}) AS head`,
+  );
   const head = rows[0];
   if (!head) throw new Error(`audit stream ${stream} has no head`);
   const seq = Number(head.seq) + 1;
-  const { actor, subject } = request;
-  const event = auditEventSchema.parse({ stream, seq, at: head.at, actor, subject, body: request.body });
+  const { subject, statement } = request;
+  const proof = statement ? { statement } : {};
+  const event = auditEventSchema.parse({
+    stream,
+    seq,
+    at: head.at,
+    actor: head.actor,
+    ...proof,
+    subject,
+    body: request.body,
+  });
   await tx.execute(sql`SELECT append_audit_event(${stream}, ${seq}, ${canonicalBytes(event)})`);
   return seq;
 }

@@ -2,6 +2,7 @@ import { getTableColumns, getTableName, is } from "drizzle-orm";
 import { PgTable, type PgColumn } from "drizzle-orm/pg-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { IDENTITY_MODES, PRINCIPAL_KINDS, ROLES } from "../../contracts/identity.ts";
 import {
   ARMS,
   ARTIFACT_KINDS,
@@ -19,6 +20,7 @@ import * as access from "../../db/schema/access.ts";
 import * as artifacts from "../../db/schema/artifact.ts";
 import * as evaluations from "../../db/schema/evaluation.ts";
 import * as evidence from "../../db/schema/evidence.ts";
+import * as identities from "../../db/schema/identity.ts";
 import * as lifecycles from "../../db/schema/lifecycle.ts";
 import * as models from "../../db/schema/model.ts";
 import * as monitors from "../../db/schema/monitor.ts";
@@ -32,6 +34,7 @@ const modules = [
   artifacts,
   evaluations,
   evidence,
+  identities,
   lifecycles,
   models,
   monitors,
@@ -65,7 +68,7 @@ describe("the drizzle schema", () => {
     "agrees with the columns, types and nullability of %s",
     async (name, table) => {
       const { rows } = await test.admin.query<{ column: string; type: string; required: boolean; filled: boolean }>(
-        `SELECT column_name AS column, data_type AS type, is_nullable = 'NO' AS required, column_default IS NOT NULL AS filled
+        `SELECT column_name AS column, data_type AS type, is_nullable = 'NO' AS required, column_default IS NOT NULL OR is_identity = 'YES' AS filled
          FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 ORDER BY 1`,
         [name],
       );
@@ -100,6 +103,9 @@ describe("the closed lists of names", () => {
     ["prediction", "outcome", predictions.PREDICTION_OUTCOMES],
     ["drift_check", "verdict", DRIFT_VERDICTS],
     ["retrain_decision", "decision", monitors.RETRAIN_DECISIONS],
+    ["principal", "kind", PRINCIPAL_KINDS],
+    ["role_grant", "role", ROLES],
+    ["identity_setting", "mode", IDENTITY_MODES],
   ])("are the same in the check of %s.%s", async (table, column, names) => {
     const { rows } = await test.admin.query<{ definition: string }>(
       `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint
@@ -143,11 +149,15 @@ describe("the rights of the application role", () => {
     );
     const targeted = functions.rows.map(({ name }) => name).filter((name) => !name.startsWith("record_"));
     expect(targeted).toEqual([
+      "actor_ref",
       "append_audit_event",
+      "commit_text",
       "confirm_route",
       "describe_model",
       "end_rollout",
       "ensure_prediction_partitions",
+      "erase_person",
+      "find_actor_ref",
       "finish_stage_run",
       "keep_audit_nodes",
       "lock_audit_head",

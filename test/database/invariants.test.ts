@@ -186,8 +186,13 @@ describe("a lifecycle", () => {
     expect(await refusalOf(app.query(insert, [randomUUID(), 1, "approve", "ada", "somebody else", evidence]))).toBe(
       "approval_lifecycle_started_by_fkey",
     );
-    await write(insert, [randomUUID(), 1, "approve", "grace", "ada", evidence]);
-    expect(await refusalOf(app.query(insert, [randomUUID(), 1, "reject", "grace", "ada", evidence]))).toBe(
+    const { rows } = await app.query<{ ref: string }>("SELECT started_by AS ref FROM lifecycle WHERE id = 'lc-1'");
+    const author = rows[0]?.ref;
+    expect(await refusalOf(app.query(insert, [randomUUID(), 1, "approve", author, author, evidence]))).toBe(
+      "approval_not_by_author",
+    );
+    await write(insert, [randomUUID(), 1, "approve", "grace", author, evidence]);
+    expect(await refusalOf(app.query(insert, [randomUUID(), 1, "reject", "grace", author, evidence]))).toBe(
       "approval_lifecycle_round_key",
     );
   });

@@ -168,7 +168,7 @@ describe("explaining a prediction", () => {
       parentVersion: { id: chain.trained.id, number: 1 },
       evaluation: { id: chain.evaluation.id, verdict: "pass" },
       gates: [{ metric: "roc-auc", verdict: "pass", reason: "0.68 is at least 0.6" }],
-      lifecycle: { id: "lc-1", startedBy: "ada", causedBy: null },
+      lifecycle: { id: "lc-1", startedBy: expect.stringMatching(/^person\/[0-9a-f]{32}$/), causedBy: null },
       approval: chain.approval,
       snapshots: [
         {
