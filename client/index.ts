@@ -10,5 +10,6 @@ export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
 export type { LineageGraph } from "../db/queries/lineage.ts";
 export type { ModelSummary, ModelVersion } from "../db/queries/model.ts";
+export type { Opening } from "../db/queries/person.ts";
 export type { Routing } from "../db/queries/routing.ts";
 export type { LifecycleSpec, LifecycleSpecInput } from "../contracts/spec.ts";

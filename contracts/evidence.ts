@@ -106,5 +106,7 @@ export const evidenceBundleSchema = z.strictObject({
   /** Events about these subjects that were left out for size. */
   eventsLeftOut: z.int().min(0),
   facts: factsSchema,
+  /** Names and words behind the pseudonyms and commitments of facts and events, as far as they are not erased or held back. */
+  openings: z.array(z.strictObject({ ref: z.string(), salt: base64, value: z.string() })).optional(),
 });
 export type EvidenceBundle = z.output<typeof evidenceBundleSchema>;

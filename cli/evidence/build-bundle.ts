@@ -1,4 +1,4 @@
-import type { StoredAuditEvent } from "../../client/index.ts";
+import type { Opening, StoredAuditEvent } from "../../client/index.ts";
 import {
   BUNDLE_FORMAT,
   BUNDLE_LIMIT_BYTES,
@@ -24,6 +24,8 @@ export interface BundleInput {
   /** Checkpoints of the log, at least one, in the order they were signed. */
   readonly anchors: readonly Anchor[];
   readonly publicKey: string;
+  /** Of the refs in `refsOf`, as far as they open. */
+  readonly openings: readonly Opening[];
 }
 
 export { subjectsOf };
@@ -66,6 +68,7 @@ export function buildBundle(input: BundleInput): EvidenceBundle {
       })),
     eventsLeftOut: story.filter((event) => !needed.has(event.seq) && !context.includes(event)).length,
     facts,
+    openings: input.openings.map(({ ref, salt, value }) => ({ ref, salt: encodeBase64(salt), value })),
   });
   let context = covered.filter(({ seq }) => !needed.has(seq));
   let bundle = withContext(context);
@@ -79,6 +82,12 @@ export function buildBundle(input: BundleInput): EvidenceBundle {
 /** The checkpoint a bundle's proofs lead to. */
 export const newestOf = (anchors: readonly Anchor[]): Anchor =>
   anchors.reduce((largest, one) => (one.size >= largest.size ? one : largest));
+
+/** Pseudonyms and commitments in a story and the events about it. */
+export function refsOf({ explanation }: ExplainedPrediction, events: readonly StoredAuditEvent[]): string[] {
+  const texts = [JSON.stringify(explanation), ...events.map(({ body }) => new TextDecoder().decode(body))];
+  return [...new Set(texts.flatMap((text) => text.match(/person\/[0-9a-f]{32}|text\/[0-9a-f]{64}/g) ?? []))];
+}
 
 /** As it is written to the file. */
 export const bundleText = (bundle: EvidenceBundle): string => `${JSON.stringify(bundle, null, 1)}\n`;

@@ -1,4 +1,4 @@
-import type { AuditLog, StoredAuditEvent } from "../../client/index.ts";
+import type { AuditLog } from "../../client/index.ts";
 import { AUDIT_STREAM } from "../../contracts/audit.ts";
 import type { EvidenceBundle } from "../../contracts/evidence.ts";
 import type { Anchor, LogProblem } from "../../adapters/checkpoints/anchors.ts";
@@ -7,16 +7,11 @@ import { decodeBase64 } from "../../core/audit/checkpoint.ts";
 import { hashLeaf } from "../../core/audit/merkle-hash.ts";
 import { verifyConsistency, verifyInclusion } from "../../core/audit/merkle-verify.ts";
 import { computeOverTiles } from "../../core/audit/tiles.ts";
-import type { ExplainedPrediction } from "../load-prediction.ts";
-import { buildBundle, newestOf } from "./build-bundle.ts";
+import { buildBundle, newestOf, type BundleInput } from "./build-bundle.ts";
 
-export interface ProofRequest {
+/** The anchors are signed right. */
+export interface ProofRequest extends Omit<BundleInput, "tree"> {
   readonly log: AuditLog;
-  readonly explained: ExplainedPrediction;
-  readonly events: readonly StoredAuditEvent[];
-  /** Checkpoints of the log that are signed right, at least one. */
-  readonly anchors: readonly Anchor[];
-  readonly publicKey: string;
 }
 
 /**

@@ -6,7 +6,7 @@ import { formatCount, printable, wrapText } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import type { Answer } from "../answer.ts";
-import { bundleText, subjectsOf } from "../evidence/build-bundle.ts";
+import { bundleText, refsOf, subjectsOf } from "../evidence/build-bundle.ts";
 import { DEFAULT_CHECKPOINTS, openCheckpoints, type CheckpointOptions } from "../evidence/open-checkpoints.ts";
 import { proveBundle } from "../evidence/prove-bundle.ts";
 import { explainPrediction } from "../explain-prediction.ts";
@@ -65,10 +65,12 @@ async function writeBundle(
 ): Promise<Answer> {
   const opened = await openCheckpoints(modelwright, options);
   if ("problem" in opened) return refused(opened.problem);
+  const events = await modelwright.auditEvents(subjectsOf(explained));
   const proved = await proveBundle({
     log: modelwright.auditLog,
     explained,
-    events: await modelwright.auditEvents(subjectsOf(explained)),
+    events,
+    openings: await modelwright.openings(refsOf(explained, events)),
     ...opened,
   });
   if ("problem" in proved) return refused(proved.problem);

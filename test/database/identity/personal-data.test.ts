@@ -3,7 +3,7 @@ import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { recordApproval } from "../../../db/queries/approval.ts";
-import { verifyAudit } from "../../../db/queries/audit.ts";
+import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { loadLifecycle } from "../../../db/queries/lifecycle.ts";
 import { attribute, erasePerson, findActorRef, loadOpenings } from "../../../db/queries/person.ts";
 import { reveal } from "../../../db/queries/reveal.ts";

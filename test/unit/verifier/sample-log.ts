@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PredictionExplanation, StoredAuditEvent } from "../../../client/index.ts";
+import type { Opening, PredictionExplanation, StoredAuditEvent } from "../../../client/index.ts";
 import { openAnchors } from "../../../adapters/checkpoints/anchors.ts";
 import { signLog } from "../../../adapters/checkpoints/audit-log.ts";
 import { loadNotes } from "../../../adapters/checkpoints/checkpoint-file.ts";
@@ -10,7 +11,7 @@ import { sha256 } from "../../../adapters/checkpoints/sha256.ts";
 import { subjectsOf } from "../../../cli/evidence/build-bundle.ts";
 import { proveBundle } from "../../../cli/evidence/prove-bundle.ts";
 import type { ExplainedPrediction } from "../../../cli/load-prediction.ts";
-import { auditEventSchema, type AuditBody } from "../../../contracts/audit.ts";
+import type { AuditBody, AuditEvent } from "../../../contracts/audit.ts";
 import type { AuditLog } from "../../../contracts/audit-log.ts";
 import type { EvidenceBundle } from "../../../contracts/evidence.ts";
 import { canonicalBytes, digestOf } from "../../../db/canonical.ts";
@@ -32,7 +33,7 @@ interface Told {
 }
 
 /** What a lifecycle tells on its way to production. */
-function story(): Told[] {
+function story(by: Opening): Told[] {
   const lifecycle = "lifecycle/lc-1";
   const version = { kind: "version-registered", lifecycle: "lc-1" } as const;
   const routed = { kind: "routing-advanced", endpoint: "live", reason: "rollout promoted" } as const;
@@ -86,9 +87,9 @@ function story(): Told[] {
       },
     },
     {
-      actor: "grace",
+      actor: by.ref,
       subject: lifecycle,
-      body: { kind: "approval-decided", decision: "approve", reason: "sound", evidenceDigest: hex(reportText) },
+      body: { kind: "approval-decided", decision: "approve", reason: words.ref, evidenceDigest: hex(reportText) },
     },
     {
       actor: "ada",
@@ -110,13 +111,14 @@ const noise = (index: number): Told => ({
 });
 
 /** Events as the database stores them; `others` before and after the story. */
-export function storedEvents(others = 40): StoredAuditEvent[] {
+export function storedEvents(others = 40, by = approver): StoredAuditEvent[] {
   const around = Array.from({ length: others }, (_, index) => noise(index));
-  const told = [...around.slice(0, others / 2), ...story(), ...around.slice(others / 2)];
+  const told = [...around.slice(0, others / 2), ...story(by), ...around.slice(others / 2)];
   return told.map(({ actor, subject, body }, index) => {
     const seq = index + 1;
     const at = `2026-01-01T00:00:${String(Math.min(59, seq)).padStart(2, "0")}.000000Z`;
-    const event = auditEventSchema.parse({ stream: "modelwright", seq, at, actor, subject, body });
+    // Not parsed: an earlier release's actors are names.
+    const event: AuditEvent = { stream: "modelwright", seq, at, actor, subject, body };
     return { seq, subject, kind: body.kind, body: canonicalBytes(event) };
   });
 }
@@ -125,8 +127,18 @@ export function storedEvents(others = 40): StoredAuditEvent[] {
 export const logOf = (events: readonly StoredAuditEvent[]): AuditLog =>
   createMemoryLog({ modelwright: events.map(({ body }) => body), another: [Buffer.from("of no concern")] });
 
+export function openingOf(kind: "person" | "text", value: string): Opening {
+  const salt = createHash("sha256").update(`salt of ${value}`).digest();
+  const hash = createHash("sha256").update(salt).update(value).digest("hex");
+  return { ref: `${kind}/${kind === "person" ? hash.slice(0, 32) : hash}`, salt, value };
+}
+
+/** Who approved, and what was said: as this release keeps them. The others are names, as an earlier release wrote them. */
+export const approver = openingOf("person", "grace");
+const words = openingOf("text", "sound");
+
 /** The rows beside those events. */
-function explained(): ExplainedPrediction {
+function explained(by: Opening): ExplainedPrediction {
   const at = new Date("2026-01-02T00:00:00Z");
   const version = { model: "flights", lifecycle: "lc-1", round: 1, createdBy: "ada", createdAt: at };
   const explanation = {
@@ -178,8 +190,8 @@ function explained(): ExplainedPrediction {
     approval: {
       lifecycle: "lc-1",
       decision: "approve",
-      decidedBy: "grace",
-      reason: "sound",
+      decidedBy: by.ref,
+      reason: words.ref,
       evidenceDigest: hex(reportText),
     },
     lifecycle: { id: "lc-1", model: "flights", specDigest: hex("spec"), startedBy: "ada", reason: "", causedBy: null },
@@ -200,7 +212,7 @@ export interface Signed {
 }
 
 /** A directory with keys, a file of checkpoints made while the log grew, and a bundle of the story. */
-export async function signSample(events = storedEvents()): Promise<Signed> {
+export async function signSample(events = storedEvents(), by = approver): Promise<Signed> {
   const directory = await mkdtemp(join(tmpdir(), "modelwright-evidence-"));
   const paths = {
     keyPath: join(directory, "audit.key"),
@@ -214,14 +226,15 @@ export async function signSample(events = storedEvents()): Promise<Signed> {
     const log = logOf(events.slice(0, size));
     await signLog(log, { path: paths.checkpointsPath, key, formerKeys: [], whole: false });
   }
-  const subjects = subjectsOf(explained());
+  const subjects = subjectsOf(explained(by));
   const { anchors } = openAnchors(await loadNotes(paths.checkpointsPath), [key]);
   const proved = await proveBundle({
     log: logOf(events),
-    explained: explained(),
+    explained: explained(by),
     events: events.filter(({ subject }) => subjects.includes(subject)),
     anchors: anchors.filter(({ stream }) => stream === "modelwright"),
     publicKey,
+    openings: [by, words],
   });
   if ("problem" in proved) throw new Error(proved.problem.found);
   const { bundle } = proved;
