@@ -23,7 +23,7 @@ COPY local ./local
 ENV MODELWRIGHT_CACHE_DIR=/app/cache
 RUN node --import tsx workers/build-bundle.ts /app/cache
 # Your own trainers run inside the compute worker: build from this image and add what they need.
-RUN mkdir /data && chown node:node /data
+RUN mkdir /data /checkpoints && chown node:node /data /checkpoints
 USER node
 VOLUME /data
 ENTRYPOINT ["node", "--import", "tsx"]

@@ -15,6 +15,7 @@ import { recordRequest } from "./record-request.ts";
 import { registerModel } from "./register-model.ts";
 import { decideRetrain } from "./retrain.ts";
 import { closeRollout, lookAtRollout, renewRolloutLease, shiftTraffic } from "./roll-out.ts";
+import { signCheckpoint } from "./sign-checkpoint.ts";
 import { snapshotData } from "./snapshot-data.ts";
 import { trainModel } from "./train-model.ts";
 import { validateData } from "./validate-data.ts";
@@ -44,6 +45,7 @@ const all = {
   checkDrift,
   decideRetrain,
   registerModel,
+  signCheckpoint,
 } as const;
 
 /** The activities as Temporal calls them: one object in, ids and verdicts out. */

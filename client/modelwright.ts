@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from "@temporalio/client";
 import type {
+  AuditCheckpointResult,
   Decision,
   EndpointRollbackResult,
   LifecycleInput,
@@ -65,6 +66,11 @@ export interface Modelwright extends Reader {
   ) => Promise<{ readonly rolloutId: string; readonly result: () => Promise<RolloutResult> }>;
   /** Ends a running canary, or brings the former champion back. */
   readonly rollback: (endpoint: string, request: Request) => Promise<RolloutResult | EndpointRollbackResult>;
+  /**
+   * Has the stack sign its audit log as it stands now, and comes back when it is. @throws AUDIT_NOT_SIGNED when the log is not the one
+   * that was signed before, CHECKPOINT_UNCONFIGURED
+   */
+  readonly signCheckpoint: () => Promise<AuditCheckpointResult>;
   readonly temporal: Client;
   readonly close: () => Promise<void>;
 }
@@ -98,6 +104,15 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
     ...createReader(database, client),
     ...createLifecycleDeeds(client, database),
     ...createEndpointDeeds(client, database),
+    signCheckpoint: () =>
+      translated(
+        client.workflow.execute(WORKFLOWS.auditCheckpoint, {
+          taskQueue: QUEUES.control,
+          // Its own run and not one under way, which may have read the log before what is asked about was in it.
+          workflowId: workflowIds.auditCheckpoint(randomUUID()),
+          args: [{ whole: false }],
+        }) as Promise<AuditCheckpointResult>,
+      ),
     close: async () => {
       await database.close();
       await connection.close();

@@ -6,6 +6,7 @@ import { workflowIds } from "../contracts/names.ts";
 import type { ObservedTraffic } from "../contracts/traffic.ts";
 import type { Database } from "../db/client.ts";
 import { listAuditEvents, type StoredAuditEvent } from "../db/queries/audit.ts";
+import { listCheckpoints, type AuditCheckpoint } from "../db/queries/audit-checkpoint.ts";
 import { createAuditLog } from "../db/queries/audit-log.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
@@ -81,6 +82,8 @@ export interface Reader {
   readonly explain: (inferenceId: string, options?: { readonly refs?: boolean }) => Promise<PredictionExplanation>;
   /** What opens pseudonyms and commitments; those that were erased are absent. */
   readonly openings: (refs: readonly string[]) => Promise<Opening[]>;
+  /** The newest checkpoints the stack signed, the largest first, as the database remembers them. */
+  readonly checkpoints: () => Promise<AuditCheckpoint[]>;
   /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
   readonly auditEvents: (subjects: readonly string[]) => Promise<StoredAuditEvent[]>;
 }
@@ -151,6 +154,7 @@ export function createReader(database: Database, client: Client): Reader {
       tiles: (stream, wanted) => translated(log.tiles(stream, wanted)),
     },
     openings: (refs) => translated(loadOpenings(database, refs)),
+    checkpoints: () => translated(listCheckpoints(database)),
     auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),
   };
 }

@@ -29,6 +29,14 @@ export const FAILURES = {
     (f: { digest: string; store: string }) =>
       `artifact ${f.digest} is not in the store ${f.store}; check that this process uses the same artifact store as the one that wrote it`,
   ),
+  AUDIT_NOT_SIGNED: never(
+    (f: { kind: string; found: string }) =>
+      `the audit log is not signed: it is ${f.kind} (${f.found}); keep the checkpoints and a copy of the database as they are, and see \`modelwright audit verify\``,
+  ),
+  CHECKPOINT_UNCONFIGURED: never(
+    (f: { variables: string }) =>
+      `the control worker has no place for signed checkpoints of the audit log; set ${f.variables} where it runs, or sign with \`modelwright audit checkpoint --key FILE\``,
+  ),
   COLUMN_MISSING: never(
     (f: { where: string; column: string; found: string }) =>
       `${f.where}: column "${f.column}" is missing; found ${f.found}; add the column or change the signature`,

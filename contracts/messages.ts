@@ -127,6 +127,15 @@ export interface DriftCheckResult extends DriftCheckOutcome {
   readonly lifecycleId: string | null;
 }
 
+export interface AuditCheckpointInput {
+  /** Read every event again, or those since the newest checkpoint. */
+  readonly whole: boolean;
+}
+
+export interface AuditCheckpointResult {
+  readonly checkpoints: readonly { readonly stream: string; readonly size: number; readonly written: boolean }[];
+}
+
 /** `modelwright register`: a model file and its signature on the compute workers' machine. */
 export interface RegistrationInput extends Provable {
   readonly registrationId: string;

@@ -120,6 +120,7 @@ export const WORKFLOWS = {
   endpointRollback: "endpointRollback",
   driftCheck: "driftCheck",
   modelRegistration: "modelRegistration",
+  auditCheckpoint: "auditCheckpoint",
 } as const;
 
 /** Explicit ids: one lifecycle per id, one writer per endpoint, one check per monitor and scheduled time. */
@@ -128,6 +129,7 @@ export const workflowIds = {
   rollout: (endpoint: string) => `rollout/${endpoint}`,
   monitor: (monitorId: string) => `monitor/${monitorId}`,
   registration: (registrationId: string) => `registration/${registrationId}`,
+  auditCheckpoint: (checkpointId: string) => `audit-checkpoint/${checkpointId}`,
 } as const;
 
 /** Exit codes of the command line. */

@@ -89,29 +89,17 @@ async function showProof({ modelwright, stack }: Story, challenger: string, retr
   );
   const predictionId = await lastPrediction(stack.addresses.gateway);
   const shell = createShell(screen, dataDir);
-  const file = (name: string) => join(relative(projectRoot, dataDir) || ".", "demo", name);
+  const file = (...names: string[]) => join(relative(projectRoot, dataDir) || ".", ...names);
   await shell.modelwright(["lineage", `prediction/${predictionId}`]);
   await shell.modelwright(["audit", "verify"]);
   screen.say("");
   screen.say("The same for somebody who trusts neither us nor this database: signed, and checked offline by one file.");
   await shell.modelwright(
-    ["audit", "key", "--out", file("audit.key"), "--name", "demo.example/modelwright"],
-    file("audit.pub"),
+    ["explain", `prediction/${predictionId}`, "--bundle", file("demo", "evidence.json")],
+    file("demo", "explanation.txt"),
   );
-  await shell.modelwright(
-    [
-      "explain",
-      `prediction/${predictionId}`,
-      "--bundle",
-      file("evidence.json"),
-      "--checkpoint",
-      file("audit-checkpoints.txt"),
-      "--key",
-      file("audit.key"),
-    ],
-    file("explanation.txt"),
-  );
-  await shell.node(["verifier/verify-bundle.mjs", file("evidence.json"), "--public-key", file("audit.pub")]);
+  const proof = ["--public-key", file("audit.key.pub"), "--checkpoint", file("audit-checkpoints.txt")];
+  await shell.node(["verifier/verify-bundle.mjs", file("demo", "evidence.json"), ...proof]);
 
   const { stages } = await modelwright.lifecycle(challenger);
   const evaluated = stages.find((stage) => stage.stage === "evaluate")?.result as { page: string } | undefined;

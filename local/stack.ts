@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { Failure } from "../contracts/failures.ts";
 import { migrate } from "../db/migrate.ts";
+import { checkpointFiles } from "./data-directory.ts";
 import { lockHolder } from "./lock.ts";
 import { loadSecret } from "./secret.ts";
 import { once, startServers, type Servers, type ServersOptions } from "./servers.ts";
@@ -103,6 +104,8 @@ async function childSpecs({ servers, env, database }: ChildContext): Promise<rea
     TEMPORAL_NAMESPACE: servers.temporal.namespace,
     MODELWRIGHT_DATA_DIR: servers.dataDir,
   };
+  const { key, checkpoints } = checkpointFiles(env, servers.dataDir);
+  const controlEnv = { ...childEnv, MODELWRIGHT_CHECKPOINT_KEY: key, MODELWRIGHT_CHECKPOINTS: checkpoints };
   // Only the migration acts as the owner of the schema.
   delete childEnv["DATABASE_ADMIN_URL"];
   delete childEnv["DATABASE_APPLICATION_PASSWORD"];
@@ -115,7 +118,7 @@ async function childSpecs({ servers, env, database }: ChildContext): Promise<rea
     GRPC_PORT: await choose(env["GRPC_PORT"] ?? "0", "grpc"),
   };
   return [
-    { name: "control", entry: "workers/control.ts", env: childEnv },
+    { name: "control", entry: "workers/control.ts", env: controlEnv },
     { name: "compute", entry: "workers/compute.ts", env: childEnv },
     { name: "gateway", entry: "serving/main.ts", env: gatewayEnv },
   ];

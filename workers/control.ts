@@ -1,4 +1,5 @@
 import { Worker } from "@temporalio/worker";
+import { ensureNoteKey } from "../adapters/checkpoints/note-key.ts";
 import { QUEUES } from "../contracts/names.ts";
 import { becomeCurrentBuild, DEPLOYMENT_NAME } from "./deployment.ts";
 import { loadWorkflowBundle } from "./workflow-bundle.ts";
@@ -7,7 +8,7 @@ import { runWorkerProcess } from "./worker-process.ts";
 /** Entry of the control worker: workflows and short database work. Never anything that blocks its event loop. */
 await runWorkerProcess({
   maximumConnections: 20,
-  create: async ({ environment, connection, client, activities }) => {
+  create: async ({ environment, connection, client, activities, schedules }) => {
     const { code, buildId } = await loadWorkflowBundle(environment.cacheDirectory);
     const worker = await Worker.create({
       connection,
@@ -24,6 +25,14 @@ await runWorkerProcess({
         defaultVersioningBehavior: "AUTO_UPGRADE",
       },
     });
-    return { worker, started: (signal) => becomeCurrentBuild(client, buildId, signal) };
+    return {
+      worker,
+      started: async (signal) => {
+        await becomeCurrentBuild(client, buildId, signal);
+        if (!environment.checkpoints) return;
+        await ensureNoteKey(environment.checkpoints.keyPath);
+        await schedules.ensureCheckpoints();
+      },
+    };
   },
 });

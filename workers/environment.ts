@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
+import type { CheckpointPlace } from "../activities/dependencies.ts";
 
 const environmentSchema = z.object({
   DATABASE_URL: z.string().min(1),
@@ -8,6 +9,9 @@ const environmentSchema = z.object({
   MODELWRIGHT_DATA_DIR: z.string().min(1),
   /** Where a prebuilt workflow bundle is found; by default below the data directory. */
   MODELWRIGHT_CACHE_DIR: z.string().min(1).optional(),
+  /** The key that signs checkpoints of the audit log, made when it is not there, and the file they go to. */
+  MODELWRIGHT_CHECKPOINT_KEY: z.string().min(1).optional(),
+  MODELWRIGHT_CHECKPOINTS: z.string().min(1).optional(),
 });
 
 export interface WorkerEnvironment {
@@ -17,6 +21,7 @@ export interface WorkerEnvironment {
   readonly artifactsDirectory: string;
   readonly workDirectory: string;
   readonly cacheDirectory: string;
+  readonly checkpoints: CheckpointPlace | null;
 }
 
 /** The environment of a worker process, parsed once. */
@@ -27,6 +32,10 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
   }
   const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, MODELWRIGHT_DATA_DIR, MODELWRIGHT_CACHE_DIR } =
     parsed.data;
+  const { MODELWRIGHT_CHECKPOINT_KEY: keyPath, MODELWRIGHT_CHECKPOINTS: path } = parsed.data;
+  if ((keyPath === undefined) !== (path === undefined)) {
+    throw new Error("environment: MODELWRIGHT_CHECKPOINT_KEY and MODELWRIGHT_CHECKPOINTS go together; set both");
+  }
   return {
     databaseUrl: DATABASE_URL,
     temporalAddress: TEMPORAL_ADDRESS,
@@ -34,5 +43,6 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
     artifactsDirectory: join(MODELWRIGHT_DATA_DIR, "artifacts"),
     workDirectory: join(MODELWRIGHT_DATA_DIR, "work"),
     cacheDirectory: MODELWRIGHT_CACHE_DIR ?? join(MODELWRIGHT_DATA_DIR, "cache"),
+    checkpoints: keyPath !== undefined && path !== undefined ? { keyPath, path } : null,
   };
 }

@@ -2,7 +2,7 @@ import { Client, Connection } from "@temporalio/client";
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from "@temporalio/worker";
 import { createActivities, type Activities } from "../activities/index.ts";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
-import { createTemporalSchedules } from "../adapters/schedules/temporal.ts";
+import { createTemporalSchedules, type Schedules } from "../adapters/schedules/temporal.ts";
 import { openDatabase } from "../db/client.ts";
 import { parseEnvironment, type WorkerEnvironment } from "./environment.ts";
 
@@ -12,6 +12,7 @@ export interface WorkerTools {
   readonly connection: NativeConnection;
   readonly client: Client;
   readonly activities: Activities;
+  readonly schedules: Schedules;
 }
 
 /**
@@ -30,14 +31,16 @@ export async function runWorkerProcess(options: {
   const clientConnection = await Connection.connect({ address: environment.temporalAddress });
   const client = new Client({ connection: clientConnection, namespace: environment.namespace });
   const database = openDatabase({ url: environment.databaseUrl, maximumConnections: options.maximumConnections });
+  const schedules = createTemporalSchedules(client);
   const activities = createActivities({
     database,
     artifacts: createFileStore(environment.artifactsDirectory),
-    schedules: createTemporalSchedules(client),
+    schedules,
+    checkpoints: environment.checkpoints,
     workDirectory: environment.workDirectory,
   });
 
-  const { worker, started } = await options.create({ environment, connection, client, activities });
+  const { worker, started } = await options.create({ environment, connection, client, activities, schedules });
   const stopping = new AbortController();
   const stop = () => {
     stopping.abort();

@@ -50,6 +50,9 @@ export const watching = proxyActivities<Activities>({
 /** CPU-heavy work on the compute queue; it heartbeats, and cancelling it ends its child process. */
 export const compute = proxyActivities<Activities>(heavy);
 
+/** Reading the audit log, on the control queue: long when it is read as a whole, and next to no computing. */
+export const signing = proxyActivities<Activities>({ ...heavy, taskQueue: QUEUES.control });
+
 /** Training handoff: bounded by the spec's own timeout plus room for admission and restarts. */
 export function training(timeoutMs: number) {
   return proxyActivities<Activities>({

@@ -1,3 +1,4 @@
+export { auditCheckpoint } from "./audit-checkpoint.ts";
 export { driftCheck } from "./drift-check.ts";
 export { modelLifecycle } from "./lifecycle.ts";
 export { modelRegistration } from "./registration.ts";

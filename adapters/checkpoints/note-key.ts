@@ -1,5 +1,15 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  randomUUID,
+  sign,
+  verify,
+} from "node:crypto";
+import { existsSync } from "node:fs";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { decodeBase64, encodeBase64, type NoteSignature } from "../../core/audit/checkpoint.ts";
 import { Failure } from "../../contracts/failures.ts";
 
@@ -38,12 +48,45 @@ export async function createNoteKey(path: string, name: string): Promise<PublicN
   const { privateKey } = generateKeyPairSync("ed25519");
   const made = fromSeed(name, privateKey.export({ format: "der", type: "pkcs8" }).subarray(PKCS8.length));
   const line = `PRIVATE+KEY+${name}+${made.id.toString("hex")}+${encodeBase64(Buffer.concat([Buffer.of(ED25519), made.seed]))}\n`;
-  await writeFile(path, line, { mode: 0o600, flag: "wx" }).catch((cause: unknown) => {
+  await createWhole(path, line).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const problems = `the key cannot be written (${reason}); name a new file in a directory that exists`;
     throw new Failure("INPUT_INVALID", { where: path, problems }, { cause });
   });
   return made;
+}
+
+/** Where the public key of a signing key that the stack made lies, and below it keys that were in use before. */
+const publicKeyPath = (keyPath: string): string => `${keyPath}.pub`;
+
+/**
+ * Makes the signing key and the file of its public key, unless they are there; several processes may do so at once. The name is one that
+ * no other installation has.
+ */
+export async function ensureNoteKey(path: string): Promise<void> {
+  const there = await readFile(path).catch(() => null);
+  // Whoever loses the race finds the winner's.
+  if (!there) await createNoteKey(path, `modelwright-${randomBytes(4).toString("hex")}`).catch(() => undefined);
+  const line = `${formatPublicKey(await loadPrivateKey(path))}\n`;
+  // There already, or the key was handed in where nobody can write.
+  await createWhole(publicKeyPath(path), line).catch(() => undefined);
+}
+
+/** Readers find all of it or nothing; a file that is there stays. */
+async function createWhole(path: string, content: string): Promise<void> {
+  const partial = `${path}.${randomUUID()}`;
+  await writeFile(partial, content, { mode: 0o600, flag: "wx" });
+  try {
+    await link(partial, path);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+/** Public keys beside a signing key: its own and those that signed before it; none where there is no file of them. @throws INPUT_INVALID */
+export async function loadOwnKeys(keyPath: string): Promise<PublicNoteKey[]> {
+  const path = publicKeyPath(keyPath);
+  return existsSync(path) ? await loadPublicKeys(path) : [];
 }
 
 /** @throws FILE_MISSING, INPUT_INVALID */
@@ -57,8 +100,12 @@ export async function loadPrivateKey(path: string): Promise<PrivateNoteKey> {
 }
 
 /** Every key of the file, a line each; a key that was replaced stays in it for what it signed. @throws FILE_MISSING, INPUT_INVALID */
-export async function loadPublicKeys(path: string): Promise<PublicNoteKey[]> {
-  const lines = (await load(path, "the public key")).split("\n").filter((line) => line.trim() !== "");
+export const loadPublicKeys = async (path: string): Promise<PublicNoteKey[]> =>
+  parsePublicKeys(await load(path, "the public key"), path);
+
+/** As `loadPublicKeys`, from text found at `where`. @throws INPUT_INVALID */
+export function parsePublicKeys(text: string, where: string): PublicNoteKey[] {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
   const keys = lines.map((line) => {
     const [, name = "", id, encoded = ""] = PUBLIC.exec(line.trim()) ?? [];
     const key = ed25519Bytes(encoded);
@@ -67,7 +114,7 @@ export async function loadPublicKeys(path: string): Promise<PublicNoteKey[]> {
   const known = keys.filter((key) => key !== null);
   if (known.length > 0 && known.length === keys.length) return known;
   const problems = "a line of it is no public key; put there what `modelwright audit key` printed, NAME+ID+KEY";
-  throw new Failure("INPUT_INVALID", { where: path, problems });
+  throw new Failure("INPUT_INVALID", { where, problems });
 }
 
 /** Signs the text of a note. */

@@ -2,10 +2,17 @@ import type { Command } from "commander";
 import type { LogProblem } from "../../adapters/checkpoints/anchors.ts";
 import { checkLog, signLog } from "../../adapters/checkpoints/audit-log.ts";
 import { loadNotes } from "../../adapters/checkpoints/checkpoint-file.ts";
-import { createNoteKey, formatPublicKey, loadPrivateKey, loadPublicKeys } from "../../adapters/checkpoints/note-key.ts";
+import {
+  createNoteKey,
+  formatPublicKey,
+  loadOwnKeys,
+  loadPrivateKey,
+  loadPublicKeys,
+} from "../../adapters/checkpoints/note-key.ts";
 import { formatCount } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
+import { checkpointFiles } from "../../local/data-directory.ts";
 import type { Answer } from "../answer.ts";
 import { DEFAULT_CHECKPOINTS } from "../evidence/open-checkpoints.ts";
 import { shownPath } from "../files.ts";
@@ -33,7 +40,7 @@ function addVerify(audit: Command): void {
     usage: "verify",
     summary: "Recompute every hash of the audit trail, and compare it with signed checkpoints",
     details:
-      "Without checkpoints a trail that somebody rewrote as a whole looks right; with them it does not.\nExit code: 0 the trail is whole, 1 it could not be checked, 2 it is not: an event is modified or missing, the trail is truncated, forked from what was signed, or unanchored (a checkpoint without a right signature).",
+      "Without checkpoints a trail that somebody rewrote as a whole looks right; with them it does not. Those that a stack on this machine signed are used unless others are named; keep copies of them elsewhere.\nExit code: 0 the trail is whole, 1 it could not be checked, 2 it is not: an event is modified or missing, the trail is truncated, forked from what was signed, or unanchored (a checkpoint without a right signature).",
     examples: [
       "audit verify",
       "audit verify --checkpoint audit-checkpoints.txt --public-key audit.pub",
@@ -44,8 +51,9 @@ function addVerify(audit: Command): void {
     .option("--public-key <file>", "the key they are signed with, as `audit key` printed it; kept apart from the file")
     .action(
       answering(async (screen, options: VerifyOptions) => {
-        const anchors = await loadAnchors(options);
-        return withStack(async ({ auditLog }) => {
+        const named = await loadAnchors(options);
+        return withStack(async ({ auditLog, addresses }) => {
+          const anchors = named ?? (await loadOwnAnchors(addresses.dataDir));
           const { streams, events, problem } = await checkLog(auditLog, anchors);
           const agreed = streams.flatMap((stream) => stream.agreed);
           const anchoredEvents = Math.max(0, ...agreed.map(({ size }) => size));
@@ -78,6 +86,14 @@ async function loadAnchors({ checkpoint, publicKey }: VerifyOptions) {
     throw new Failure("INPUT_INVALID", { where, problems: "it is missing; checkpoints and their key go together" });
   }
   return { notes: await loadNotes(checkpoint), keys: await loadPublicKeys(publicKey) };
+}
+
+/** What the stack on this data folder signed, if there is one and it did. */
+async function loadOwnAnchors(dataDir: string | null) {
+  if (dataDir === null) return undefined;
+  const { key, checkpoints } = checkpointFiles(process.env, dataDir);
+  const [notes, keys] = await Promise.all([loadNotes(checkpoints), loadOwnKeys(key)]);
+  return notes.length > 0 && keys.length > 0 ? { notes, keys } : undefined;
 }
 
 interface CheckpointOptions {

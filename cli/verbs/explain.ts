@@ -7,7 +7,7 @@ import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import type { Answer } from "../answer.ts";
 import { bundleText, refsOf, subjectsOf } from "../evidence/build-bundle.ts";
-import { DEFAULT_CHECKPOINTS, openCheckpoints, type CheckpointOptions } from "../evidence/open-checkpoints.ts";
+import { openCheckpoints, type CheckpointOptions } from "../evidence/open-checkpoints.ts";
 import { proveBundle } from "../evidence/prove-bundle.ts";
 import { explainPrediction } from "../explain-prediction.ts";
 import { shownPath } from "../files.ts";
@@ -24,15 +24,15 @@ export function addExplain(program: Command): void {
     usage: "explain <ref>",
     summary: "Tell in sentences why a prediction was what it was: prediction/ID",
     details:
-      "--bundle writes the evidence as one file for somebody with no access to this system; `node verifier/verify-bundle.mjs FILE --public-key KEY` checks it. It leads to a signed checkpoint: the newest of --checkpoint, or with --key one that is signed now and appended there.\nExit code: 2 when the audit trail is not the one that was signed; then no bundle is written.",
+      "--bundle writes the evidence as one file for somebody with no access to this system; `node verifier/verify-bundle.mjs FILE --public-key KEY` checks it. It leads to a signed checkpoint: one that the stack signs now; or the newest of --checkpoint; or with --key one that is signed now and appended there.\nExit code: 2 when the audit trail is not the one that was signed; then no bundle is written.",
     examples: [
       "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60",
-      "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60 --bundle evidence.json --key audit.key",
+      "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60 --bundle evidence.json",
     ],
   })
     .option("--bundle <file>", "write the evidence to this file")
-    .option("--checkpoint <file>", "signed checkpoints, as `audit checkpoint` writes them", DEFAULT_CHECKPOINTS)
-    .option("--key <file>", "sign a new checkpoint with this key first")
+    .option("--checkpoint <file>", "signed checkpoints of your own, as `audit checkpoint` writes them")
+    .option("--key <file>", "sign a new one with this key, instead of the stack")
     .option("--public-key <file>", "the key the checkpoints are signed with, when --key is not given")
     .action(
       answering(async ({ width }, ref: string, options: ExplainOptions) => {

@@ -60,7 +60,8 @@ GRANT EXECUTE ON FUNCTION keep_audit_nodes(text) TO modelwright_application;
 
 -- What was signed, for whoever asks the database how far the log is anchored; the file outside it is what counts.
 CREATE TABLE audit_checkpoint (
-  stream text NOT NULL REFERENCES audit_head,
+  -- No reference to the stream's head: that a stream was signed must outlive the stream.
+  stream text NOT NULL CHECK (length(stream) BETWEEN 1 AND 200),
   size bigint NOT NULL CHECK (size >= 0),
   root bytea NOT NULL CHECK (length(root) = 32),
   -- The signed note, as it stands in the file.

@@ -98,7 +98,7 @@ async function verifyStream(
   return { right };
 }
 
-const PAGE = 2000;
+const PAGE = 1000;
 
 interface StoredEvent extends Record<string, unknown> {
   readonly seq: string;

@@ -197,6 +197,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await handle.result();
     return [handle.workflowId];
   },
+  "audit-checkpoint": async ({ client }, name) => {
+    const handle = await startWorkflow(client, "auditCheckpoint", workflowIds.auditCheckpoint(name), { whole: false });
+    await handle.result();
+    return [handle.workflowId];
+  },
   "drift-stable": driftCheck(),
   "drift-cooldown": driftCheck((stubs) => stubs.set({ checkDrift: harm })),
   "drift-retrain": driftCheck(startsLifecycle),

@@ -107,6 +107,7 @@ const passing: Activities = {
   endLifecycle: async () => undefined,
   checkDrift: async () => ({ driftCheckId: "check-1", verdict: "stable", harm: false }),
   decideRetrain: async () => ({ decision: "cooldown", lifecycle: null }),
+  signCheckpoint: async () => ({ checkpoints: [{ stream: "modelwright", size: 3, written: true }] }),
   registerModel: async ({ model }) => ({ versionId: "version-1", model, number: 1, digest: "0".repeat(64) }),
 };
 

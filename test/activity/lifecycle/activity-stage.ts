@@ -46,7 +46,9 @@ export async function openActivityStage(): Promise<ActivityStage> {
     schedules: {
       ensure: async ({ monitorId, cron }) => void schedules.set(monitorId, cron),
       remove: async (monitorId) => void schedules.delete(monitorId),
+      ensureCheckpoints: async () => undefined,
     },
+    checkpoints: { keyPath: join(directory, "audit.key"), path: join(directory, "checkpoints.txt") },
     workDirectory: join(directory, "work"),
   };
   const activities = createActivities(dependencies);

@@ -39,15 +39,22 @@ it("a prediction served by the stack is proved to somebody who has the bundle an
   await until(async () => (await served()).length > 0);
   const [prediction] = await served();
 
-  // Without --key the newest checkpoint is the one from before the lifecycle, which proves nothing of it.
-  const explain = [
-    "explain",
-    `prediction/${prediction?.id}`,
-    "--bundle",
-    String(bundle),
-    "--checkpoint",
-    String(checkpoints),
-  ];
+  // The stack signs by itself, so that a bundle needs neither key nor file.
+  const explain = ["explain", `prediction/${prediction?.id}`, "--bundle"];
+  const own = inFolder("own.json");
+  expect(await run(...explain, own)).toMatchObject({ exitCode: 0, errors: "" });
+  const ownAnchors = [join("data", "audit.key.pub"), join("data", "audit-checkpoints.txt")].map(inFolder);
+  const [ownKey = "", ownCheckpoints = ""] = ownAnchors;
+  const ownProof = spawnSync(process.execPath, [verifier, own, "--public-key", ownKey, "--checkpoint", ownCheckpoints]);
+  expect(ownProof).toMatchObject({ status: 0 });
+  expect(JSON.parse((await run("audit", "verify", "--json")).output)).toMatchObject({
+    ok: true,
+    checkpoints: expect.any(Number),
+    anchoredEvents: expect.any(Number),
+  });
+
+  // With a key of one's own: the newest checkpoint is the one from before the lifecycle, which proves nothing of it.
+  explain.push(String(bundle), "--checkpoint", String(checkpoints));
   expect(await run(...explain, "--public-key", String(publicKey))).toMatchObject({
     exitCode: 1,
     errors: expect.stringContaining("sign a new one"),
