@@ -1,5 +1,6 @@
 import { Failure } from "../contracts/failures.ts";
 import type { LookOutcome, RolloutResult } from "../contracts/messages.ts";
+import type { RolloutLook } from "../contracts/rollout.ts";
 import { judgeRollout } from "../core/rollout/judge.ts";
 import type { Transaction } from "../db/client.ts";
 import { advanceEpoch } from "../db/queries/advance-epoch.ts";
@@ -42,18 +43,7 @@ export async function lookAtRollout(
 ): Promise<LookOutcome> {
   const rollout = await requireRunning(database, rolloutId);
   const seen = await findLook(database, { rollout: rolloutId, number });
-  const judged =
-    seen?.look ??
-    judgeRollout({
-      plan: rollout.plan,
-      step,
-      counts: await countEpochs(database, {
-        endpoint: rollout.endpoint,
-        rollout: rolloutId,
-        latencyThresholdMs: rollout.latencyThresholdMs ?? Number.MAX_VALUE,
-      }),
-      firstDeployment: rollout.championVersion === null,
-    });
+  const judged = seen?.look ?? (await judgeNow(database, rollout, step));
   const look = await database.transaction(async (tx) => {
     await recordLook(tx, { rollout: rolloutId, number, look: judged });
     // Another attempt may have looked at the same moment; what is recorded is what counts.
@@ -62,6 +52,15 @@ export async function lookAtRollout(
     return recorded;
   });
   return { verdict: look.verdict, stepDone: look.stepDone, reason: look.reason };
+}
+
+async function judgeNow(database: Dependencies["database"], rollout: Rollout, step: number): Promise<RolloutLook> {
+  const { id, endpoint, plan, planDigest, latencyThresholdMs } = rollout;
+  const firstDeployment = rollout.championVersion === null;
+  const slowFrom = latencyThresholdMs ?? Number.MAX_VALUE;
+  const counts = await countEpochs(database, { endpoint, rollout: id, latencyThresholdMs: slowFrom });
+  const look = judgeRollout({ plan, step, counts, firstDeployment });
+  return { ...look, basis: { planDigest, latencyThresholdMs, firstDeployment } };
 }
 
 export async function renewRolloutLease(

@@ -16,9 +16,11 @@ import { reveal } from "../db/queries/reveal.ts";
 import { listModels, listVersions, type ModelSummary, type ModelVersion } from "../db/queries/model.ts";
 import { listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
 import {
+  digestStoredPlan,
   findRollout,
   findRunningRollout,
   listLooks,
+  listRollouts,
   type DeploymentLook,
   type Rollout,
 } from "../db/queries/rollout.ts";
@@ -64,6 +66,10 @@ export interface Reader {
   readonly watch: (lifecycleId: string, options?: WatchOptions) => AsyncIterable<LifecycleView>;
   /** @throws REFERENCE_UNKNOWN */
   readonly rollout: (rolloutId: string) => Promise<RolloutView>;
+  /** A lifecycle's rollouts in the order they started; none when it has not got so far. @throws LIFECYCLE_UNKNOWN */
+  readonly rolloutsOf: (lifecycleId: string) => Promise<RolloutView[]>;
+  /** Digest of a rollout's plan as it is stored. @throws REFERENCE_UNKNOWN */
+  readonly planDigest: (rolloutId: string) => Promise<string>;
   /** What the log of an endpoint counted in the last `windowMs`; the rates are its present champion's. */
   readonly traffic: (
     endpoint: string,
@@ -119,6 +125,20 @@ export function createReader(database: Database, client: Client): Reader {
       const found = await told(findRollout(database, rolloutId));
       if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
       return { ...found, looks: await told(listLooks(database, rolloutId)) };
+    },
+    rolloutsOf: (lifecycleId) =>
+      translated(
+        (async () => {
+          if (!(await loadLifecycle(database, lifecycleId)))
+            throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
+          const found = await listRollouts(database, { lifecycle: lifecycleId });
+          return Promise.all(found.map(async (one) => ({ ...one, looks: await listLooks(database, one.id) })));
+        })(),
+      ),
+    planDigest: async (rolloutId) => {
+      const digest = await translated(digestStoredPlan(database, rolloutId));
+      if (digest === null) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
+      return digest;
     },
     traffic: (endpoint, options) =>
       translated(

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { BASIS_POINTS, GUARDRAILS, ROLLOUT_VERDICTS } from "./names.ts";
-import { milliseconds, shareSchema } from "./primitives.ts";
+import { digestSchema, milliseconds, shareSchema } from "./primitives.ts";
 
 export const guardrailSchema = z.discriminatedUnion("name", [
   z.strictObject({
@@ -105,6 +105,14 @@ export const guardrailLookSchema = z.strictObject({
 });
 export type GuardrailLook = z.output<typeof guardrailLookSchema>;
 
+/** What a look was judged by besides its counts; the plan itself is with the rollout, under this digest. */
+const lookBasisSchema = z.strictObject({
+  planDigest: digestSchema,
+  /** Above it a request was counted as slow. */
+  latencyThresholdMs: z.number().nullable(),
+  firstDeployment: z.boolean(),
+});
+
 /** One look of the judge: a pure function of the plan and the counts, so that anyone recomputes it. */
 export const rolloutLookSchema = z.strictObject({
   verdict: z.enum(ROLLOUT_VERDICTS),
@@ -117,5 +125,7 @@ export const rolloutLookSchema = z.strictObject({
   /** e-value against "requests were split as intended"; evidence is not used above 1000. */
   sampleRatioEvidence: z.number(),
   counts: z.array(epochCountsSchema),
+  /** Absent from looks of the first release and from those not yet recorded. */
+  basis: lookBasisSchema.optional(),
 });
 export type RolloutLook = z.output<typeof rolloutLookSchema>;

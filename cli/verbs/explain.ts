@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { Modelwright } from "../../client/index.ts";
-import { parseReference } from "../../client/reference.ts";
+import { parseReference, type ReferenceKind } from "../../client/reference.ts";
 import { formatCount, printable, wrapText } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
@@ -10,23 +10,27 @@ import { bundleText, refsOf, subjectsOf } from "../evidence/build-bundle.ts";
 import { openCheckpoints, type CheckpointOptions } from "../evidence/open-checkpoints.ts";
 import { proveBundle } from "../evidence/prove-bundle.ts";
 import { explainPrediction } from "../explain-prediction.ts";
+import { explainRollouts } from "../explain-rollouts.ts";
 import { shownPath } from "../files.ts";
 import { loadPrediction, type ExplainedPrediction } from "../load-prediction.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
+
+const RECOMPUTED: readonly ReferenceKind[] = ["lifecycle", "rollout"];
 
 interface ExplainOptions extends CheckpointOptions {
   readonly bundle?: string;
 }
 
-/** `explain prediction/ID`: the chain in sentences, or as evidence that an outsider verifies. */
+/** `explain REF`: a prediction's chain in sentences, or as evidence that an outsider verifies; a rollout's verdicts, recomputed. */
 export function addExplain(program: Command): void {
   defineVerb(program, {
     usage: "explain <ref>",
-    summary: "Tell in sentences why a prediction was what it was: prediction/ID",
+    summary: "Tell why a prediction was what it was, or whether a rollout's verdicts follow from its records",
     details:
-      "--bundle writes the evidence as one file for somebody with no access to this system; `node verifier/verify-bundle.mjs FILE --public-key KEY` checks it. It leads to a signed checkpoint: one that the stack signs now; or the newest of --checkpoint; or with --key one that is signed now and appended there.\nExit code: 2 when the audit trail is not the one that was signed; then no bundle is written.",
+      "prediction/ID: its chain in sentences. lifecycle/ID and rollout/ID: every recorded look is judged again from its recorded counts, and the promotion with it; each is a match or a mismatch (exit 2).\n\n--bundle writes the evidence as one file for somebody with no access to this system; `node verifier/verify-bundle.mjs FILE --public-key KEY` checks it. It leads to a signed checkpoint: one that the stack signs now; or the newest of --checkpoint; or with --key one that is signed now and appended there.\nExit code: 2 when the audit trail is not the one that was signed; then no bundle is written.",
     examples: [
       "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60",
+      "explain lifecycle/flight-delay-ee649c50 --json",
       "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60 --bundle evidence.json",
     ],
   })
@@ -35,17 +39,22 @@ export function addExplain(program: Command): void {
     .option("--key <file>", "sign a new one with this key, instead of the stack")
     .option("--public-key <file>", "the key the checkpoints are signed with, when --key is not given")
     .action(
-      answering(async ({ width }, ref: string, options: ExplainOptions) => {
-        const { kind, name, text } = parseReference(ref);
+      answering(async (screen, ref: string, options: ExplainOptions) => {
+        const reference = parseReference(ref);
+        const { kind, name, text } = reference;
+        if (RECOMPUTED.includes(kind)) {
+          if (options.bundle !== undefined)
+            throw unfit("--bundle", "a bundle is about one prediction, as prediction/ID");
+          return withStack((modelwright) => explainRollouts(modelwright, screen, reference));
+        }
         if (kind !== "prediction") {
-          const problems = "only predictions are explained, as prediction/ID; `modelwright lineage` shows the rest";
-          throw new Failure("INPUT_INVALID", { where: text, problems });
+          throw unfit(text, "predictions, lifecycles and rollouts are explained; `modelwright lineage` shows the rest");
         }
         return withStack(async (modelwright) => {
           const explained = await loadPrediction(modelwright, name, { refs: options.bundle !== undefined });
           if (options.bundle !== undefined) return writeBundle(modelwright, explained, options.bundle, options);
           const lines = explainPrediction(explained).flatMap((sentence) => [
-            ...wrapText(printable(sentence), width),
+            ...wrapText(printable(sentence), screen.width),
             "",
           ]);
           return {
@@ -56,6 +65,8 @@ export function addExplain(program: Command): void {
       }),
     );
 }
+
+const unfit = (where: string, problems: string) => new Failure("INPUT_INVALID", { where, problems });
 
 async function writeBundle(
   modelwright: Modelwright,

@@ -92,3 +92,17 @@ export async function listLooks(db: Queryable, id: string): Promise<DeploymentLo
     .where(eq(deploymentLook.rollout, id))
     .orderBy(asc(deploymentLook.number));
 }
+
+/** A lifecycle's rollouts, one a round that got so far, in the order they started. */
+export async function listRollouts(db: Queryable, { lifecycle }: { readonly lifecycle: string }): Promise<Rollout[]> {
+  return await db.select().from(rollout).where(eq(rollout.lifecycle, lifecycle)).orderBy(asc(rollout.startedAt));
+}
+
+/** Digest of the plan exactly as it is stored, before any parsing; null for an unknown rollout. */
+export async function digestStoredPlan(db: Queryable, id: string): Promise<string | null> {
+  const [found] = await db
+    .select({ plan: sql<string>`${rollout.plan}::text` })
+    .from(rollout)
+    .where(eq(rollout.id, id));
+  return found ? digestOf(JSON.parse(found.plan)) : null;
+}

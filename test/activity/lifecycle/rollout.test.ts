@@ -113,7 +113,8 @@ describe("a rollout's activities", () => {
       counts: stored.look.counts,
       firstDeployment: false,
     });
-    expect(stored.look).toEqual(recomputed);
+    const { planDigest, latencyThresholdMs } = rollout;
+    expect(stored.look).toEqual({ ...recomputed, basis: { planDigest, latencyThresholdMs, firstDeployment: false } });
     expect(outcome).toEqual({ verdict: recomputed.verdict, stepDone: true, reason: recomputed.reason });
 
     await serve(endpoint, "canary", 40, 40);

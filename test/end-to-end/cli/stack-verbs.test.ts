@@ -172,6 +172,13 @@ describe("the verbs that need a stack, with --json", () => {
     const deployed = await run("deploy", "tiny@3", ...where, "--as", "ada", "--wait");
     await traffic.stop();
     expect(deployed).toMatchObject({ exitCode: 0, document: { status: "promoted" } });
+    const explained = await run("explain", `rollout/${String(deployed.document["rolloutId"])}`);
+    expect(explained).toMatchObject({
+      exitCode: 0,
+      document: { matches: true, rollouts: [{ status: "promoted", decision: { matches: true } }] },
+    });
+    expect(JSON.stringify(explained.document)).toContain('"recomputed":"promote"');
+    expect(await run("explain", "lifecycle/first")).toMatchObject({ exitCode: 0, document: { matches: true } });
     expect(await run("rollback", "tiny", ...as("grace", "complaints"))).toMatchObject({
       exitCode: 0,
       document: { endpoint: "tiny", champion: "tiny@1" },
@@ -215,6 +222,8 @@ describe("the verbs that need a stack, with --json", () => {
       ["REFERENCE_UNKNOWN", "deploy", "nobody@1", "--endpoint", "tiny", "--environment", "production"],
       ["REFERENCE_UNKNOWN", "rollback", "nobody", "--reason", "why not"],
       ["LIFECYCLE_UNKNOWN", "watch", "nobody"],
+      ["LIFECYCLE_UNKNOWN", "explain", "lifecycle/nobody"],
+      ["REFERENCE_UNKNOWN", "explain", "rollout/nobody"],
       ["LIFECYCLE_UNKNOWN", "approve", "nobody", ...as("grace", "why not")],
       ["MODEL_UNKNOWN", "models", "nobody"],
     ];

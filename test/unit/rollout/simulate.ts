@@ -37,7 +37,13 @@ function binomial(random: () => number, trials: number, share: number): number {
 }
 
 /** Walks a rollout through its steps, one look after each batch of requests, until the judge decides or the looks are used up. */
-export function simulateRollout(plan: RolloutPlan, world: World, looks: number, seed: number): Outcome {
+export function simulateRollout(
+  plan: RolloutPlan,
+  world: World,
+  looks: number,
+  seed: number,
+  onLook: (look: RolloutLook) => void = () => undefined,
+): Outcome {
   const generator = createRandom(seed);
   const random = () => generator.uniform();
   const counts: EpochCounts[] = [];
@@ -50,6 +56,7 @@ export function simulateRollout(plan: RolloutPlan, world: World, looks: number, 
     add(epoch, "canary", canary, world.canary(look), random);
     add(epoch, "champion", world.requestsPerLook - canary, world.champion(look), random);
     const last = judgeRollout({ plan, step, counts, firstDeployment: false });
+    onLook(last);
     if (last.verdict !== "hold" || look + 1 === looks) return { verdict: last.verdict, looks: look + 1, last };
     if (last.stepDone && step < plan.steps.length - 1) step += 1;
   }

@@ -1,0 +1,104 @@
+import type { Modelwright, RolloutView } from "../client/index.ts";
+import type { Reference } from "../client/reference.ts";
+import { formatCount, printable, wrapText } from "../client/text.ts";
+import { EXIT_CODES } from "../contracts/names.ts";
+import {
+  recomputeRollout,
+  type Difference,
+  type Recomputation,
+  type RecomputedLook,
+} from "../core/rollout/recompute.ts";
+import type { Answer } from "./answer.ts";
+import { instantText } from "./instant-text.ts";
+import type { Screen } from "./screen.ts";
+import { renderTable, type TableColumn } from "./table.ts";
+
+interface Explained {
+  readonly rollout: RolloutView;
+  readonly recomputation: Recomputation;
+}
+
+/** `explain lifecycle/ID` and `explain rollout/ID`: every recorded look judged again from its own counts, here and now. */
+export async function explainRollouts(
+  modelwright: Modelwright,
+  screen: Screen,
+  { kind, name, text }: Reference,
+): Promise<Answer> {
+  const rollouts = kind === "rollout" ? [await modelwright.rollout(name)] : await modelwright.rolloutsOf(name);
+  const explained = await Promise.all(rollouts.map((rollout) => recompute(modelwright, rollout)));
+  const matches = explained.every(({ recomputation }) => recomputation.matches);
+  const nothing = `${text}: no rollout was started for it, so there is nothing to recompute`;
+  const lines = explained.flatMap((one) => [...describe(screen, one), ""]).slice(0, -1);
+  return {
+    document: { reference: text, matches, rollouts: explained.map(documentOf) },
+    lines: explained.length === 0 ? [nothing] : lines,
+    exitCode: matches ? EXIT_CODES.pass : EXIT_CODES.gateFailed,
+  };
+}
+
+async function recompute(modelwright: Modelwright, rollout: RolloutView): Promise<Explained> {
+  const events = await modelwright.auditEvents([`rollout/${rollout.id}`]);
+  const started = events.find(({ kind }) => kind === "rollout-started");
+  const recomputation = recomputeRollout({
+    ...rollout,
+    firstDeployment: rollout.championVersion === null,
+    storedPlanDigest: await modelwright.planDigest(rollout.id),
+    auditedPlanDigest: started ? auditedPlanDigest(started.body) : null,
+  });
+  return { rollout, recomputation };
+}
+
+function auditedPlanDigest(body: Uint8Array): string {
+  const { planDigest } = JSON.parse(new TextDecoder().decode(body)) as { planDigest?: unknown };
+  return String(planDigest);
+}
+
+function documentOf({ rollout, recomputation }: Explained): unknown {
+  const { id, endpoint, status, outcome, planDigest, plan } = rollout;
+  const looks = recomputation.looks.map((look, index) => ({ ...look, at: rollout.looks[index]?.at }));
+  return { id, endpoint, status, outcome, planDigest, plan, ...recomputation, looks };
+}
+
+function describe(screen: Screen, { rollout, recomputation }: Explained): string[] {
+  const { looks, decision, planDifferences } = recomputation;
+  const wrong = looks.filter(({ matches }) => !matches);
+  const shown = looks.filter((look, index) => !look.matches || isTurn(looks, index));
+  const word = recomputation.matches ? screen.paint("good", "match") : screen.paint("bad", "mismatch");
+  const counted = `${formatCount(looks.length)} looks judged again, ${formatCount(looks.length - wrong.length)} match, ${formatCount(wrong.length)} do not`;
+  const times = new Map(rollout.looks.map(({ number, at }) => [number, at]));
+  return [
+    `${word}  rollout/${printable(rollout.id)} on ${rollout.endpoint}: ${counted}`,
+    "",
+    ...(shown.length === 0 ? [] : [...renderTable(screen, columns(times, rollout), shown), ""]),
+    ...[
+      ...planDifferences,
+      ...wrong.flatMap(({ number, differences }) => differences.map((one) => inLook(number, one))),
+    ].flatMap((one) => wrapText(sentence(one), screen.width)),
+    ...wrapText(`decision: ${decision.matches ? "match" : "mismatch"}; ${printable(decision.basis)}`, screen.width),
+  ];
+}
+
+/** The first and last look and those whose verdict or step is another than before: the rest say the same again. */
+function isTurn(looks: readonly RecomputedLook[], index: number): boolean {
+  return index === 0 || index === looks.length - 1 || looks[index]?.recorded !== looks[index - 1]?.recorded;
+}
+
+const columns = (times: ReadonlyMap<number, Date>, rollout: RolloutView): TableColumn<RecomputedLook>[] => [
+  { title: "look", value: ({ number }) => number, align: "right" },
+  { title: "at", value: ({ number }) => instantText(times.get(number) ?? rollout.startedAt) },
+  { title: "recorded", value: ({ recorded }) => recorded },
+  { title: "recomputed", value: ({ recomputed }) => recomputed },
+  {
+    title: "",
+    value: ({ matches }) => (matches ? "match" : "mismatch"),
+    tone: ({ matches }) => (matches ? "good" : "bad"),
+  },
+];
+
+const inLook = (number: number, difference: Difference): Difference => ({
+  ...difference,
+  field: `look ${number}: ${difference.field}`,
+});
+
+const sentence = ({ field, recorded, recomputed }: Difference): string =>
+  printable(`${field} is recorded as ${JSON.stringify(recorded)}, recomputed ${JSON.stringify(recomputed)}`);
