@@ -1,4 +1,4 @@
-import type { Modelwright, RolloutView } from "../client/index.ts";
+import type { Reader, RolloutView } from "../client/index.ts";
 import type { Reference } from "../client/reference.ts";
 import { formatCount, printable, wrapText } from "../client/text.ts";
 import { EXIT_CODES } from "../contracts/names.ts";
@@ -13,6 +13,8 @@ import { instantText } from "./instant-text.ts";
 import type { Screen } from "./screen.ts";
 import { renderTable, type TableColumn } from "./table.ts";
 
+type Records = Pick<Reader, "rollout" | "rolloutsOf" | "planDigest" | "auditEvents">;
+
 interface Explained {
   readonly rollout: RolloutView;
   readonly recomputation: Recomputation;
@@ -20,12 +22,12 @@ interface Explained {
 
 /** `explain lifecycle/ID` and `explain rollout/ID`: every recorded look judged again from its own counts, here and now. */
 export async function explainRollouts(
-  modelwright: Modelwright,
-  screen: Screen,
+  records: Records,
+  screen: Pick<Screen, "paint" | "width">,
   { kind, name, text }: Reference,
 ): Promise<Answer> {
-  const rollouts = kind === "rollout" ? [await modelwright.rollout(name)] : await modelwright.rolloutsOf(name);
-  const explained = await Promise.all(rollouts.map((rollout) => recompute(modelwright, rollout)));
+  const rollouts = kind === "rollout" ? [await records.rollout(name)] : await records.rolloutsOf(name);
+  const explained = await Promise.all(rollouts.map((rollout) => recompute(records, rollout)));
   const matches = explained.every(({ recomputation }) => recomputation.matches);
   const nothing = `${text}: no rollout was started for it, so there is nothing to recompute`;
   const lines = explained.flatMap((one) => [...describe(screen, one), ""]).slice(0, -1);
@@ -36,21 +38,21 @@ export async function explainRollouts(
   };
 }
 
-async function recompute(modelwright: Modelwright, rollout: RolloutView): Promise<Explained> {
-  const events = await modelwright.auditEvents([`rollout/${rollout.id}`]);
+async function recompute(records: Records, rollout: RolloutView): Promise<Explained> {
+  const events = await records.auditEvents([`rollout/${rollout.id}`]);
   const started = events.find(({ kind }) => kind === "rollout-started");
   const recomputation = recomputeRollout({
     ...rollout,
     firstDeployment: rollout.championVersion === null,
-    storedPlanDigest: await modelwright.planDigest(rollout.id),
+    storedPlanDigest: await records.planDigest(rollout.id),
     auditedPlanDigest: started ? auditedPlanDigest(started.body) : null,
   });
   return { rollout, recomputation };
 }
 
-function auditedPlanDigest(body: Uint8Array): string {
-  const { planDigest } = JSON.parse(new TextDecoder().decode(body)) as { planDigest?: unknown };
-  return String(planDigest);
+function auditedPlanDigest(event: Uint8Array): string {
+  const { body } = JSON.parse(new TextDecoder().decode(event)) as { body: { planDigest?: unknown } };
+  return String(body.planDigest);
 }
 
 function documentOf({ rollout, recomputation }: Explained): unknown {
@@ -59,7 +61,7 @@ function documentOf({ rollout, recomputation }: Explained): unknown {
   return { id, endpoint, status, outcome, planDigest, plan, ...recomputation, looks };
 }
 
-function describe(screen: Screen, { rollout, recomputation }: Explained): string[] {
+function describe(screen: Pick<Screen, "paint" | "width">, { rollout, recomputation }: Explained): string[] {
   const { looks, decision, planDifferences } = recomputation;
   const wrong = looks.filter(({ matches }) => !matches);
   const shown = looks.filter((look, index) => !look.matches || isTurn(looks, index));
