@@ -24,7 +24,7 @@ const folders = {
   workflows: { ours: ["contracts", "activities"], packages: ["@temporalio/workflow"] },
   serving: { ours: ["contracts", "core", "db", "adapters"], packages: ["@grpc/grpc-js", "@grpc/proto-loader", "zod"] },
   client: {
-    ours: ["contracts", "workflows", "db"],
+    ours: ["contracts", "core", "workflows", "db"],
     packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"],
   },
   verifier: { ours: [], packages: [] },

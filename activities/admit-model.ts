@@ -1,10 +1,9 @@
 import { runJob } from "../adapters/compute/run-job.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepJson } from "./keep-artifact.ts";
 import { runStage } from "./stage.ts";
-import { recordVersion, referenceOf, versionName } from "./version-reference.ts";
+import { recordVersion, referenceOf, versionAs } from "./version-reference.ts";
 
 /** Admits the trained file as a version: limits, signature, a smoke inference; and freezes the baseline drift checks count against. */
 export async function admitModel(dependencies: Dependencies, run: LifecycleRun): Promise<StageOutcome> {
@@ -33,33 +32,25 @@ export async function admitModel(dependencies: Dependencies, run: LifecycleRun):
     return {
       verdict: "pass",
       headline: `${facts.parameterCount.toLocaleString("en-US")} parameters, ${facts.operators.length} kinds of operators`,
-      record: async (tx) => {
+      record: async (tx, seal) => {
         await stored.register(tx);
-        const version = await recordVersion(tx, {
+        const version = await recordVersion(tx, seal, {
           model: spec.model.name,
           artifact: model,
           signature,
           origin: "trained",
-          parentVersion: null,
+          parent: null,
           facts,
           createdBy: lifecycle.startedBy,
           key: { lifecycle: lifecycle.id, round: stageRun.round, name: "trained" },
           trainingData: training.digest,
         });
-        await recordEdges(tx, [
-          {
-            from: `artifact/${training.digest}`,
-            to: `artifact/${stored.digest}`,
-            role: "baseline",
-            lifecycle: lifecycle.id,
-          },
-          {
-            from: `model/${versionName(version)}`,
-            to: `artifact/${stored.digest}`,
-            role: "scored",
-            lifecycle: lifecycle.id,
-          },
-        ]);
+        await seal({
+          kind: "admit",
+          parameters: { columns: spec.monitoring?.drift.columns ?? null },
+          used: [{ ref: `artifact/${training.digest}`, role: "training-data" }, versionAs("version", version)],
+          generated: [{ ref: `artifact/${stored.digest}`, role: "baseline" }],
+        });
         return { version: referenceOf(version), facts, profile: stored.digest };
       },
     };

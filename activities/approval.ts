@@ -2,11 +2,12 @@ import type { Decision, LifecycleRun } from "../contracts/messages.ts";
 import { findApproval, recordApproval } from "../db/queries/approval.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireLifecycle, setLifecycleStatus } from "../db/queries/lifecycle.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
+import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { findPassedStageRun, findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { executionContext } from "./operation-context.ts";
 import { loadStageResult } from "./stage.ts";
-import { versionName } from "./version-reference.ts";
+import { versionAs } from "./version-reference.ts";
 
 /** Opens the wait for a person, unless an earlier round was approved already on the same evidence. */
 export async function awaitApproval(
@@ -63,15 +64,20 @@ export async function recordDecision(
     });
     const lifecycle = await requireLifecycle(tx, lifecycleId);
     if (lifecycle.status === "waiting") await setLifecycleStatus(tx, { id: lifecycleId, status: "running" });
-    await recordEdges(tx, [
-      { from: `evaluation/${evaluationId}`, to: `approval/${approval.id}`, role: "evidence", lifecycle: lifecycleId },
-      {
-        from: `model/${versionName(version)}`,
-        to: `approval/${approval.id}`,
-        role: "decided-on",
-        lifecycle: lifecycleId,
-      },
-    ]);
+    await recordExecution(tx, {
+      kind: "approve",
+      lifecycle: lifecycleId,
+      round,
+      context: executionContext(dependencies),
+      parameters: { approval: lifecycle.spec.approval },
+      startedAt: run.startedAt,
+      used: [
+        { ref: `evaluation/${evaluationId}`, role: "evaluation" },
+        { ref: `artifact/${report}`, role: "report" },
+        versionAs("version", version),
+      ],
+      generated: [{ ref: `approval/${approval.id}`, role: "approval" }],
+    });
     await recordAudit(tx, {
       actor: decision.by,
       subject: `lifecycle/${lifecycleId}`,

@@ -8,11 +8,12 @@ import type { DriftCheckOutcome } from "../contracts/messages.ts";
 import type { DataWindow } from "../contracts/primitives.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
+import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { findDriftCheck, findMonitor, recordDriftCheck, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
+import { executionContext } from "./operation-context.ts";
 import { keepFile, keepJson, keepPage, type KeptArtifact } from "./keep-artifact.ts";
 
 /** Schedules act for nobody in person. */
@@ -53,12 +54,22 @@ export async function checkDrift(dependencies: Dependencies, request: DriftCheck
       harm: counted?.outcome.verdict === "drifted",
     });
     const subject = `drift-check/${recorded.id}`;
-    await recordEdges(tx, [
-      { from: `monitor/${monitor.id}`, to: subject, role: "checked", lifecycle: monitor.lifecycle },
-      ...(counted
-        ? [{ from: `artifact/${counted.data.digest}`, to: subject, role: "window", lifecycle: monitor.lifecycle }]
-        : []),
-    ]);
+    const shared = { lifecycle: monitor.lifecycle, context: executionContext(dependencies) };
+    const watched = { ref: `monitor/${monitor.id}`, role: "monitor" } as const;
+    const cut = counted && ({ ref: `artifact/${counted.data.digest}`, role: "window" } as const);
+    if (cut) {
+      await recordExecution(tx, { kind: "window", ...shared, parameters: { window }, used: [watched], generated: [cut] });
+    }
+    await recordExecution(tx, {
+      kind: "drift-check",
+      ...shared,
+      parameters: { drift: monitor.spec.drift, window },
+      used: [watched, ...(cut ? [cut] : [])],
+      generated: [
+        { ref: subject, role: "drift-check" },
+        ...(counted ? [{ ref: `artifact/${counted.report.digest}`, role: "report" as const }] : []),
+      ],
+    });
     await recordAudit(tx, {
       actor: SCHEDULER,
       subject,

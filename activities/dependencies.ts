@@ -13,6 +13,8 @@ export interface Dependencies {
   readonly database: Database;
   readonly artifacts: ArtifactStore;
   readonly schedules: Schedules;
+  /** Of the sources this worker runs; executions carry it. */
+  readonly codeDigest: string;
   /** Scratch space on this machine; everything worth keeping becomes an artifact. */
   readonly workDirectory: string;
   /** Where checkpoints of the audit log are signed into; null where they are not. */

@@ -9,7 +9,6 @@ import type {
 import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
@@ -53,7 +52,6 @@ export async function recordDeployment(
   { lifecycleId, round, rollout }: LifecycleRun & { readonly rollout: RolloutResult },
 ): Promise<void> {
   const { database } = dependencies;
-  const { version } = await loadStageResult(dependencies, lifecycleId, "optimize");
   await database.transaction(async (tx) => {
     const run = await findStageRun(tx, { lifecycle: lifecycleId, stage: "deploy", round });
     if (!run || run.finishedAt !== null) return;
@@ -79,14 +77,6 @@ export async function recordDeployment(
         headline: rollout.status,
       },
     });
-    await recordEdges(tx, [
-      {
-        from: `model/${versionName(version)}`,
-        to: `rollout/${rollout.rolloutId}`,
-        role: rollout.status,
-        lifecycle: lifecycleId,
-      },
-    ]);
   });
 }
 

@@ -7,12 +7,11 @@ import { digestOf } from "../db/canonical.ts";
 import type { ModelVersion } from "../db/queries/model.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { recordEvaluation } from "../db/queries/evaluation.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import { championOf } from "../db/queries/routing.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepJson, keepPage } from "./keep-artifact.ts";
 import { runStage } from "./stage.ts";
-import { versionName } from "./version-reference.ts";
+import { versionAs, versionName } from "./version-reference.ts";
 
 /** Judges exactly the bytes that would serve, under the gates the spec fixed, paired with the champion on the same rows. */
 export async function evaluateModel(dependencies: Dependencies, run: LifecycleRun): Promise<StageOutcome> {
@@ -38,7 +37,7 @@ export async function evaluateModel(dependencies: Dependencies, run: LifecycleRu
     return {
       verdict: report.verdict,
       headline: headline(report),
-      record: async (tx) => {
+      record: async (tx, seal) => {
         await stored.register(tx);
         await page.register(tx);
         const evaluation = await recordEvaluation(tx, {
@@ -49,20 +48,20 @@ export async function evaluateModel(dependencies: Dependencies, run: LifecycleRu
           report,
         });
         const subject = `evaluation/${evaluation.id}`;
-        await recordEdges(tx, [
-          { from: `model/${names.model}`, to: subject, role: "evaluated", lifecycle: lifecycle.id },
-          { from: `artifact/${data.digest}`, to: subject, role: "evaluation-data", lifecycle: lifecycle.id },
-          { from: subject, to: `artifact/${stored.digest}`, role: "report", lifecycle: lifecycle.id },
-          {
-            from: `artifact/${stored.digest}`,
-            to: `artifact/${page.digest}`,
-            role: "rendered",
-            lifecycle: lifecycle.id,
-          },
-          ...(names.champion
-            ? [{ from: `model/${names.champion}`, to: subject, role: "champion", lifecycle: lifecycle.id }]
-            : []),
-        ]);
+        await seal({
+          kind: "evaluate",
+          parameters: spec.evaluation,
+          used: [
+            versionAs("version", version),
+            { ref: `artifact/${data.digest}`, role: "evaluation-data" },
+            ...(champion ? [versionAs("champion", champion)] : []),
+          ],
+          generated: [
+            { ref: subject, role: "evaluation" },
+            { ref: `artifact/${stored.digest}`, role: "report" },
+            { ref: `artifact/${page.digest}`, role: "page" },
+          ],
+        });
         await recordAudit(tx, {
           actor: lifecycle.startedBy,
           subject,

@@ -1,11 +1,10 @@
 import type { LifecycleRun } from "../contracts/messages.ts";
 import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import { createMonitor, listMonitors, setMonitorActive, type Monitor } from "../db/queries/monitor.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { loadStageResult, runStage } from "./stage.ts";
-import { versionName } from "./version-reference.ts";
+import { versionAs } from "./version-reference.ts";
 
 /** Watches the promoted version on the spec's schedule against the baseline frozen at training; the former version's watch ends. */
 export async function startMonitor(dependencies: Dependencies, run: LifecycleRun): Promise<void> {
@@ -21,7 +20,7 @@ export async function startMonitor(dependencies: Dependencies, run: LifecycleRun
     return {
       verdict: "pass",
       headline: `drift checks ${monitoring.schedule} (UTC)`,
-      record: async (tx) => {
+      record: async (tx, seal) => {
         const retired = await retireFormer(tx, version.model, prefix, lifecycle.startedBy);
         const monitor = await createMonitor(tx, {
           id: monitorId,
@@ -32,15 +31,12 @@ export async function startMonitor(dependencies: Dependencies, run: LifecycleRun
           schedule: monitoring.schedule,
           baselineProfile: profile,
         });
-        await recordEdges(tx, [
-          {
-            from: `model/${versionName(version)}`,
-            to: `monitor/${monitorId}`,
-            role: "watched",
-            lifecycle: lifecycle.id,
-          },
-          { from: `artifact/${profile}`, to: `monitor/${monitorId}`, role: "baseline", lifecycle: lifecycle.id },
-        ]);
+        await seal({
+          kind: "monitor",
+          parameters: monitoring,
+          used: [versionAs("version", version), { ref: `artifact/${profile}`, role: "baseline" }],
+          generated: [{ ref: `monitor/${monitorId}`, role: "monitor" }],
+        });
         await auditMonitor(tx, monitor, lifecycle.startedBy);
         return { monitorId, schedule: monitor.schedule, retired };
       },

@@ -1,5 +1,7 @@
 import { Context } from "@temporalio/activity";
+import type { ExecutionContext } from "../db/queries/lineage/record-execution.ts";
 import type { OperationContext } from "../db/queries/operation.ts";
+import type { Dependencies } from "./dependencies.ts";
 
 /** Who asks, as Temporal names it. */
 export function operationContext(): OperationContext {
@@ -11,3 +13,9 @@ export function operationContext(): OperationContext {
     attempt,
   };
 }
+
+/** The same with the code it runs, for lineage. */
+export const executionContext = ({ codeDigest }: Dependencies): ExecutionContext => ({
+  ...operationContext(),
+  codeDigest,
+});

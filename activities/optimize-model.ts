@@ -2,11 +2,10 @@ import { join } from "node:path";
 import { runJob } from "../adapters/compute/run-job.ts";
 import { renderOptimization } from "../adapters/reports/optimization-page.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepFile, keepJson, keepPage } from "./keep-artifact.ts";
 import { runStage } from "./stage.ts";
-import { recordVersion, referenceOf, versionName } from "./version-reference.ts";
+import { recordVersion, referenceOf, versionAs, versionName } from "./version-reference.ts";
 
 /** Measures the candidates and chooses one; a chosen rewrite becomes a child version. Keeping fp32 is a valid answer. */
 export async function optimizeModel(dependencies: Dependencies, run: LifecycleRun): Promise<StageOutcome> {
@@ -44,35 +43,36 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
       return {
         verdict: "pass",
         headline: `${report.chosen}: ${report.reason}`,
-        record: async (tx) => {
+        record: async (tx, seal) => {
           await stored.register(tx);
           await page.register(tx);
-          const source = `model/${versionName(trained)}`;
-          await recordEdges(tx, [
-            { from: source, to: `artifact/${stored.digest}`, role: "measured", lifecycle: lifecycle.id },
-            {
-              from: `artifact/${stored.digest}`,
-              to: `artifact/${page.digest}`,
-              role: "rendered",
-              lifecycle: lifecycle.id,
-            },
-          ]);
+          await rewrite?.file.register(tx);
+          await seal({
+            kind: "optimize",
+            parameters: spec.optimization,
+            used: [
+              versionAs("version", trained),
+              { ref: `artifact/${training.digest}`, role: "calibration-data" },
+              { ref: `artifact/${evaluation.digest}`, role: "evaluation-data" },
+            ],
+            generated: [
+              { ref: `artifact/${stored.digest}`, role: "report" },
+              { ref: `artifact/${page.digest}`, role: "page" },
+              ...(rewrite ? [{ ref: `artifact/${rewrite.file.digest}`, role: "bytes" as const }] : []),
+            ],
+          });
           if (rewrite === null) return { version: trained, report: stored.digest, chosen: report.chosen };
-          await rewrite.file.register(tx);
-          const version = await recordVersion(tx, {
+          const version = await recordVersion(tx, seal, {
             model: trained.model,
             artifact: rewrite.file.digest,
             signature,
             origin: "optimized",
-            parentVersion: trained.versionId,
+            parent: trained,
             facts: rewrite.facts,
             createdBy: lifecycle.startedBy,
             key: { lifecycle: lifecycle.id, round: stageRun.round, name: "optimized" },
             trainingData: null,
           });
-          await recordEdges(tx, [
-            { from: source, to: `model/${versionName(version)}`, role: "optimized-from", lifecycle: lifecycle.id },
-          ]);
           return { version: referenceOf(version), report: stored.digest, chosen: report.chosen };
         },
       };

@@ -5,11 +5,13 @@ import type { RegistrationInput } from "../contracts/messages.ts";
 import { modelSignatureSchema, type ModelSignature } from "../contracts/signature.ts";
 import type { VersionReference } from "../contracts/stages.ts";
 import { ensureModel } from "../db/queries/model.ts";
+import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import { keepFile } from "./keep-artifact.ts";
-import { operationContext } from "./operation-context.ts";
+import { executionContext, operationContext } from "./operation-context.ts";
+import type { Seal } from "./stage.ts";
 import { recordVersion, referenceOf } from "./version-reference.ts";
 
 /** Admits somebody's own model file as a version: the same limits and smoke inference as for a trained one. */
@@ -29,12 +31,15 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
       async (tx) => {
         await ensureModel(tx, { name: input.model, purpose: "" });
         await file.register(tx);
-        const version = await recordVersion(tx, {
+        const seal: Seal = async (execution) => {
+          await recordExecution(tx, { ...execution, lifecycle: null, context: executionContext(dependencies) });
+        };
+        const version = await recordVersion(tx, seal, {
           model: input.model,
           artifact: file.digest,
           signature,
           origin: "registered",
-          parentVersion: null,
+          parent: null,
           facts,
           createdBy: input.registeredBy,
           key: null,

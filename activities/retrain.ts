@@ -4,19 +4,21 @@ import type { DataWindow } from "../contracts/primitives.ts";
 import type { LifecycleSpec } from "../contracts/spec.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
+import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { findDriftCheckById, findMonitor } from "../db/queries/monitor.ts";
 import { decideRetrain as decide, findRetrainDecision } from "../db/queries/retrain.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { executionContext } from "./operation-context.ts";
 
 /** Retraining is asked for by the policy, so no person is its author and any person may approve it. */
 const POLICY = "modelwright/retrain-policy";
 
 /** Whether a check's harm starts a lifecycle: cooldown, budget, single flight. Decided once for a check. */
 export async function decideRetrain(
-  { database }: Dependencies,
+  dependencies: Dependencies,
   { driftCheckId }: { driftCheckId: string },
 ): Promise<RetrainOutcome> {
+  const { database } = dependencies;
   const check = await findDriftCheckById(database, driftCheckId);
   const monitor = check && (await findMonitor(database, check.monitor));
   if (!monitor || monitor.lifecycle === null)
@@ -30,12 +32,17 @@ export async function decideRetrain(
     const decided = await decide(tx, { driftCheckId, policy, lifecycleId });
     if (repeated) return decided;
     const subject = `retrain-decision/${decided.id}`;
-    await recordEdges(tx, [
-      { from: `drift-check/${driftCheckId}`, to: subject, role: "evidence", lifecycle: monitor.lifecycle },
-      ...(decided.lifecycle
-        ? [{ from: subject, to: `lifecycle/${decided.lifecycle}`, role: "caused", lifecycle: monitor.lifecycle }]
-        : []),
-    ]);
+    await recordExecution(tx, {
+      kind: "retrain-decision",
+      lifecycle: monitor.lifecycle,
+      context: executionContext(dependencies),
+      parameters: policy,
+      used: [{ ref: `drift-check/${driftCheckId}`, role: "drift-check" }],
+      generated: [
+        { ref: subject, role: "decision" },
+        ...(decided.lifecycle ? [{ ref: `lifecycle/${decided.lifecycle}`, role: "lifecycle" as const }] : []),
+      ],
+    });
     await recordAudit(tx, {
       actor: POLICY,
       subject,

@@ -7,12 +7,15 @@ import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { renewLease } from "../db/queries/endpoint.ts";
 import { countEpochs } from "../db/queries/epoch-counts.ts";
+import { recordExecution } from "../db/queries/lineage/record-execution.ts";
+import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { endRollout, findLook, findRollout, recordLook, type Rollout } from "../db/queries/rollout.ts";
 import { loadRouting, type Routing } from "../db/queries/routing.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
-import { operationContext } from "./operation-context.ts";
+import { executionContext, operationContext } from "./operation-context.ts";
+import { versionAs } from "./version-reference.ts";
 
 /** Gives the canary the step's share by compare-and-set, once: a repeated call, at once or after a continued run, changes nothing. */
 export async function shiftTraffic(
@@ -81,9 +84,10 @@ async function renew(tx: Transaction, { id, endpoint, plan }: Rollout): Promise<
  * a later call, whatever it asks for, is told how the rollout ended.
  */
 export async function closeRollout(
-  { database }: Dependencies,
+  dependencies: Dependencies,
   { rolloutId, status, reason }: RolloutResult,
 ): Promise<RolloutResult> {
+  const { database } = dependencies;
   const rollout = await findRollout(database, rolloutId);
   // Nothing was opened, so nothing moved.
   if (!rollout) return { rolloutId, status, reason };
@@ -95,6 +99,7 @@ export async function closeRollout(
       await move(tx, rollout, routing, { champion, canary: null, share: 0, reason: `rollout ${status}` });
     }
     await endRollout(tx, { id: rolloutId, status, outcome: reason });
+    await recordRollout(tx, dependencies, rollout);
     await recordAudit(tx, {
       actor: rollout.startedBy,
       subject: `rollout/${rolloutId}`,
@@ -105,6 +110,23 @@ export async function closeRollout(
   // The decision stands whether or not every gateway is there to hear it; a deaf one loses its canary with the lease.
   await awaitConfirmation(database, rollout.endpoint, whoConfirms.closing);
   return ended;
+}
+
+/** Which version was tried against which; how it ended is the rollout's own row. */
+async function recordRollout(tx: Transaction, dependencies: Dependencies, rollout: Rollout): Promise<void> {
+  const part = async (role: "canary" | "champion", id: string | null) => {
+    const version = id === null ? null : await findVersionById(tx, id);
+    return version ? [versionAs(role, version)] : [];
+  };
+  await recordExecution(tx, {
+    kind: "rollout",
+    lifecycle: rollout.lifecycle,
+    context: executionContext(dependencies),
+    parameters: rollout.plan,
+    startedAt: rollout.startedAt,
+    used: [...(await part("canary", rollout.canaryVersion)), ...(await part("champion", rollout.championVersion))],
+    generated: [{ ref: `rollout/${rollout.id}`, role: "rollout" }],
+  });
 }
 
 interface Move {

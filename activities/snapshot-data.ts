@@ -5,7 +5,6 @@ import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
 import type { SnapshotReference } from "../contracts/stages.ts";
 import { recordSnapshot } from "../db/queries/artifact.ts";
 import { recordAudit } from "../db/queries/audit.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepFile } from "./keep-artifact.ts";
 import { runStage } from "./stage.ts";
@@ -40,7 +39,7 @@ export async function snapshotData(dependencies: Dependencies, run: LifecycleRun
     return {
       verdict: "pass",
       headline: `${rows(training.reference)} rows to train on, ${rows(evaluation.reference)} to evaluate on`,
-      record: async (tx) => {
+      record: async (tx, seal) => {
         for (const { file, reference } of [training, evaluation]) {
           await file.register(tx);
           await recordSnapshot(tx, {
@@ -51,16 +50,21 @@ export async function snapshotData(dependencies: Dependencies, run: LifecycleRun
             selectExpressions: select,
             window: reference.description.window,
           });
-          const origin = `source/${source.path}#${sourceDigest}`;
-          await recordEdges(tx, [
-            { from: origin, to: `artifact/${file.digest}`, role: "snapshot", lifecycle: lifecycle.id },
-          ]);
           await recordAudit(tx, {
             actor: lifecycle.startedBy,
             subject: `artifact/${file.digest}`,
             body: { kind: "snapshot-recorded", digest: file.digest, sourceDigest },
           });
         }
+        await seal({
+          kind: "snapshot",
+          parameters: { source, select, time, windows },
+          used: [{ ref: `source/${source.path}#${sourceDigest}`, role: "source" }],
+          generated: [
+            { ref: `artifact/${training.file.digest}`, role: "training-data" },
+            { ref: `artifact/${evaluation.file.digest}`, role: "evaluation-data" },
+          ],
+        });
         return { training: training.reference, evaluation: evaluation.reference };
       },
     };

@@ -11,11 +11,12 @@ import type { Transaction } from "../db/client.ts";
 import type { JsonValue } from "../db/json.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireLifecycle, type Lifecycle } from "../db/queries/lifecycle.ts";
+import { recordExecution, type ExecutionContext, type ExecutionRequest } from "../db/queries/lineage/record-execution.ts";
 import { findOperation, runOperation } from "../db/queries/operation.ts";
 import { findPassedStageRun, finishStageRun, startStageRun, type StageRun } from "../db/queries/stage-run.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
-import { operationContext } from "./operation-context.ts";
+import { executionContext, operationContext } from "./operation-context.ts";
 
 type ResultStage = keyof typeof stageResultSchemas;
 
@@ -33,13 +34,18 @@ export interface StageTools {
   readonly result: <Name extends ResultStage>(stage: Name) => Promise<StageResult<Name>>;
 }
 
+/** What a stage did, besides what every execution of it shares: lifecycle, round, start, who ran it. */
+export type StageExecution = Pick<ExecutionRequest, "kind" | "parameters" | "used" | "generated">;
+/** Records an execution of the stage, sealed with it. */
+export type Seal = (execution: StageExecution) => Promise<void>;
+
 /** What a stage's work hands back to be recorded in one transaction. */
 export interface StageEnd<Name extends ResultStage> {
   readonly verdict: Verdict;
   /** The one number that mattered, in a sentence. */
   readonly headline: string;
   /** Writes the stage's domain rows and lineage and tells what it leaves behind; stage run, ledger and audit event are written around it. */
-  readonly record: (tx: Transaction) => Promise<StageResult<Name>>;
+  readonly record: (tx: Transaction, seal: Seal) => Promise<StageResult<Name>>;
 }
 
 const STATUS_OF_VERDICT = { pass: "passed", fail: "failed", inconclusive: "inconclusive" } as const satisfies Record<
@@ -83,7 +89,7 @@ export async function runStage<Name extends ResultStage>(
     return await runOperation(
       database,
       { key, request: { lifecycleId, stage, round }, context: operationContext() },
-      (tx) => recordEnd(tx, { stage, lifecycle, stageRun, end }),
+      (tx) => recordEnd(tx, { stage, lifecycle, stageRun, end, context: executionContext(dependencies) }),
     );
   } catch (thrown) {
     await recordThrown(dependencies, { stage, lifecycle, stageRun, thrown });
@@ -110,9 +116,19 @@ interface Ending {
 
 async function recordEnd<Name extends ResultStage>(
   tx: Transaction,
-  { stage, lifecycle, stageRun, end }: Ending & { readonly end: StageEnd<Name> },
+  {
+    stage,
+    lifecycle,
+    stageRun,
+    end,
+    context,
+  }: Ending & { readonly end: StageEnd<Name>; readonly context: ExecutionContext },
 ): Promise<StageOutcome> {
-  const result = (await end.record(tx)) as unknown as JsonValue;
+  const { round, startedAt } = stageRun;
+  const seal: Seal = async (execution) => {
+    await recordExecution(tx, { ...execution, lifecycle: lifecycle.id, round, startedAt, context });
+  };
+  const result = (await end.record(tx, seal)) as unknown as JsonValue;
   const { verdict, headline } = end;
   const status = STATUS_OF_VERDICT[verdict];
   await finishStageRun(tx, { id: stageRun.id, attempt: stageRun.attempt, status, verdict, headline, result });

@@ -1,7 +1,7 @@
+import { digestTrainerCode } from "../adapters/training/trainer-code.ts";
 import { trainerOutputPaths } from "../adapters/training/trainer.ts";
 import { trainers } from "../adapters/training/trainers.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepFile } from "./keep-artifact.ts";
 import { runStage } from "./stage.ts";
@@ -11,6 +11,7 @@ export async function trainModel(dependencies: Dependencies, run: LifecycleRun):
   return runStage(dependencies, run, "train", async ({ spec, lifecycle, directory, result, signal, progress }) => {
     const { training } = await result("snapshot");
     const { label, time } = spec.data;
+    const code = await digestTrainerCode(spec.training);
     const trained = await trainers[spec.training.trainer].train({
       settings: spec.training,
       manifest: {
@@ -46,22 +47,18 @@ export async function trainModel(dependencies: Dependencies, run: LifecycleRun):
         metrics.length === 0
           ? "trained"
           : `trainer reports ${metrics.map(([name, value]) => `${name} ${round(value)}`).join(", ")}`,
-      record: async (tx) => {
+      record: async (tx, seal) => {
         await model.register(tx);
-        await recordEdges(tx, [
-          {
-            from: `artifact/${training.digest}`,
-            to: `artifact/${model.digest}`,
-            role: "training-data",
-            lifecycle: lifecycle.id,
-          },
-          {
-            from: `lifecycle/${lifecycle.id}`,
-            to: `artifact/${model.digest}`,
-            role: "trained-by",
-            lifecycle: lifecycle.id,
-          },
-        ]);
+        await seal({
+          kind: "train",
+          parameters: { label, time, ...spec.training },
+          used: [
+            { ref: `artifact/${training.digest}`, role: "training-data" },
+            { ref: `lifecycle/${lifecycle.id}`, role: "lifecycle" },
+            ...code.map(({ path, digest }) => ({ ref: `source/${path}#${digest}`, role: "trainer" as const })),
+          ],
+          generated: [{ ref: `artifact/${model.digest}`, role: "bytes" }],
+        });
         return { model: model.digest, signature: trained.signature, metrics: { ...trained.metrics } };
       },
     };

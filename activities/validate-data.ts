@@ -1,7 +1,6 @@
 import { runJob } from "../adapters/compute/run-job.ts";
 import { renderValidation } from "../adapters/reports/validation-page.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepJson, keepPage } from "./keep-artifact.ts";
 import { runStage } from "./stage.ts";
@@ -30,29 +29,21 @@ export async function validateData(dependencies: Dependencies, run: LifecycleRun
         failed.length === 0
           ? `${report.executedCount} checks passed`
           : `${failed.length} of ${report.executedCount} checks did not pass: ${failed.map((check) => check.message).join("; ")}`,
-      record: async (tx) => {
+      record: async (tx, seal) => {
         await stored.register(tx);
         await page.register(tx);
-        await recordEdges(tx, [
-          {
-            from: `artifact/${training.digest}`,
-            to: `artifact/${stored.digest}`,
-            role: "validated",
-            lifecycle: lifecycle.id,
-          },
-          {
-            from: `artifact/${evaluation.digest}`,
-            to: `artifact/${stored.digest}`,
-            role: "validated",
-            lifecycle: lifecycle.id,
-          },
-          {
-            from: `artifact/${stored.digest}`,
-            to: `artifact/${page.digest}`,
-            role: "rendered",
-            lifecycle: lifecycle.id,
-          },
-        ]);
+        await seal({
+          kind: "validate",
+          parameters: { checks: spec.data.checks, label: spec.data.label, time: spec.data.time },
+          used: [
+            { ref: `artifact/${training.digest}`, role: "training-data" },
+            { ref: `artifact/${evaluation.digest}`, role: "evaluation-data" },
+          ],
+          generated: [
+            { ref: `artifact/${stored.digest}`, role: "report" },
+            { ref: `artifact/${page.digest}`, role: "page" },
+          ],
+        });
         return { report: stored.digest, verdict: report.verdict, failedChecks: failed.map((check) => check.check) };
       },
     };

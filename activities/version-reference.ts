@@ -1,8 +1,9 @@
 import type { VersionReference } from "../contracts/stages.ts";
 import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
-import { recordEdges } from "../db/queries/lineage.ts";
+import type { LineagePart } from "../db/queries/lineage/record-execution.ts";
 import { registerVersion, type ModelVersion, type VersionRequest } from "../db/queries/model.ts";
+import type { Seal } from "./stage.ts";
 
 /** How people and lineage name a version. */
 export const versionName = ({ model, number }: { readonly model: string; readonly number: number }) =>
@@ -15,19 +16,33 @@ export const referenceOf = (version: ModelVersion): VersionReference => ({
   digest: version.artifact,
 });
 
-/**
- * Registers a version with its lineage and audit event: the one way a version comes into the registry. `trainingData` is the digest
- * of the snapshot it was trained on, null unless it was.
- */
+/** The version in lineage, in the part it played. */
+export const versionAs = (
+  role: LineagePart["role"],
+  version: { readonly model: string; readonly number: number },
+): LineagePart => ({ ref: `model/${versionName(version)}`, role });
+
+export interface RecordedVersion extends Omit<VersionRequest, "parentVersion"> {
+  /** Digest of the snapshot it was trained on, null unless it was. */
+  readonly trainingData: string | null;
+  /** The version it was made from, or null. */
+  readonly parent: VersionReference | null;
+}
+
+/** Registers a version with its lineage and audit event: the one way a version comes into the registry. */
 export async function recordVersion(
   tx: Transaction,
-  { trainingData, ...request }: VersionRequest & { readonly trainingData: string | null },
+  seal: Seal,
+  { trainingData, parent, ...request }: RecordedVersion,
 ): Promise<ModelVersion> {
-  const version = await registerVersion(tx, request);
+  const version = await registerVersion(tx, { ...request, parentVersion: parent?.versionId ?? null });
   const subject = `model/${versionName(version)}`;
-  await recordEdges(tx, [
-    { from: `artifact/${version.artifact}`, to: subject, role: "bytes", lifecycle: version.lifecycle },
-  ]);
+  await seal({
+    kind: "register",
+    parameters: { model: version.model, origin: version.origin, signature: version.signature },
+    used: [{ ref: `artifact/${version.artifact}`, role: "bytes" }, ...(parent ? [versionAs("parent", parent)] : [])],
+    generated: [{ ref: subject, role: "version" }],
+  });
   await recordAudit(tx, {
     actor: version.createdBy,
     subject,

@@ -1,13 +1,12 @@
 import type { PredictionExplanation } from "../client/index.ts";
 import { formatBasisPoints, formatCount } from "../client/text.ts";
 import { instantText } from "./instant-text.ts";
-import type { ExplainedPrediction } from "./load-prediction.ts";
 import { describePrediction } from "./prediction-graph.ts";
 
 /** The chain behind one prediction in sentences with who and when, one paragraph a link of the chain. */
-export function explainPrediction({ explanation, trainingData }: ExplainedPrediction): string[] {
+export function explainPrediction(explanation: PredictionExplanation): string[] {
   const chain = [answered, routed, made, evaluated, approved].map((tell) => tell(explanation));
-  return [...chain, ...data(explanation, trainingData)];
+  return [...chain, ...data(explanation)];
 }
 
 const named = ({ model, number }: { readonly model: string; readonly number: number }) => `model/${model}@${number}`;
@@ -50,7 +49,7 @@ function approved({ approval, lifecycle }: PredictionExplanation): string {
     : "Nobody approved it in a lifecycle.";
 }
 
-function data({ snapshots, evaluation }: PredictionExplanation, trainingData: readonly string[]): string[] {
+function data({ snapshots, trainingData, evaluation }: PredictionExplanation): string[] {
   const [own, other] = [true, false].map((wanted) =>
     snapshots.filter(({ digest }) => trainingData.includes(digest) === wanted),
   );

@@ -1,78 +1,59 @@
 import { formatNumber } from "../adapters/reports/numbers.ts";
 import type { PredictionExplanation } from "../client/index.ts";
-import { fitText, formatBasisPoints, formatCount } from "../client/text.ts";
-import type { ExplainedPrediction } from "./load-prediction.ts";
-import type { LineageEdge, LineageGraph, LineageNode } from "../core/lineage/graph.ts";
+import { formatBasisPoints } from "../client/text.ts";
+import type { LineageEdge, LineageGraph, UsedEdge } from "../contracts/lineage.ts";
 
-/** A tree is for the overview; `explain` has the reasons whole. */
-const LONGEST_LABEL = 90;
+const versionOf = ({ version: { model, number } }: PredictionExplanation) => `model/${model}@${number}`;
+
+/** The things a prediction stands on: the version that answered, its evaluation and its approval. */
+export function groundsOf(explanation: PredictionExplanation): string[] {
+  const { evaluation, approval } = explanation;
+  return [
+    versionOf(explanation),
+    ...(evaluation ? [`evaluation/${evaluation.id}`] : []),
+    ...(approval ? [`approval/${approval.id}`] : []),
+  ];
+}
 
 /**
- * What stands behind one prediction as a lineage graph: prediction, routing epoch, version, evaluation, approval, training data
- * and source, so that it is drawn like any other lineage.
+ * A prediction's lineage: how it was routed, and all that lies upstream of its grounds (`behind`). Predictions and routing epochs are no
+ * executions on record, so they are put on top here.
  */
-export function predictionGraph({ explanation, trainingData }: ExplainedPrediction): {
-  readonly root: string;
-  readonly graph: LineageGraph;
-} {
-  const { prediction, epoch, version, parentVersion, evaluation, approval, lifecycle, snapshots } = explanation;
-  const nodes: LineageNode[] = [];
-  const edges: LineageEdge[] = [];
-  const add = (ref: string, label: string, at: Date | null) => {
-    nodes.push({ ref, kind: ref.slice(0, ref.indexOf("/")), label, at: at?.toISOString() ?? null });
-    return ref;
-  };
-  const link = (from: string, to: string, role: string) => edges.push({ from, to, role });
-
-  const root = add(`prediction/${prediction.inferenceId}`, describePrediction(explanation), prediction.at);
+export function predictionGraph(explanation: PredictionExplanation, behind: LineageGraph): LineageGraph {
+  const { prediction, epoch, evaluation, approval } = explanation;
+  const answered = `prediction/${prediction.inferenceId}`;
+  const routed = `routing-epoch/${epoch.endpoint}/${epoch.epoch}`;
   const shares = `${formatBasisPoints(epoch.championShare)} champion, ${formatBasisPoints(epoch.canaryShare)} canary`;
-  const routed = add(
-    `routing-epoch/${epoch.endpoint}/${epoch.epoch}`,
-    fitText(`${shares}, by ${epoch.createdBy}: ${epoch.reason}`, LONGEST_LABEL),
-    epoch.createdAt,
-  );
-  link(routed, root, `routed to the ${prediction.arm}`);
-  const served = add(
-    `model/${version.model}@${version.number}`,
-    `${version.origin} by ${version.createdBy}`,
-    version.createdAt,
-  );
-  link(served, routed, "version");
-  link(add(`artifact/${version.artifact}`, "the model's bytes", null), served, "bytes");
-  if (parentVersion) {
-    const label = `${parentVersion.origin} by ${parentVersion.createdBy}`;
-    link(
-      add(`model/${parentVersion.model}@${parentVersion.number}`, label, parentVersion.createdAt),
-      served,
-      "made from",
-    );
-  }
-  if (evaluation) {
-    const gates = explanation.gates.map(({ metric, verdict }) => `${metric} ${verdict}`).join(", ");
-    const label = `${evaluation.verdict} on ${formatCount(evaluation.rowCount)} rows: ${gates}`;
-    link(add(`evaluation/${evaluation.id}`, label, evaluation.createdAt), served, "evidence");
-  }
-  if (approval) {
-    const label = `${approval.decidedBy}: ${approval.reason}`;
-    link(add(`approval/${approval.id}`, label, approval.decidedAt), served, "approved by");
-  }
-  if (lifecycle) {
-    const label = `started by ${lifecycle.startedBy}${lifecycle.causedBy === null ? "" : ", caused by drift"}`;
-    link(add(`lifecycle/${lifecycle.id}`, label, lifecycle.startedAt), served, "made by");
-  }
-  const trainedOn = parentVersion ? `model/${parentVersion.model}@${parentVersion.number}` : served;
-  for (const snapshot of snapshots) {
-    const window = snapshot.window ? `, ${snapshot.window.from} to ${snapshot.window.to}` : "";
-    const data = add(`artifact/${snapshot.digest}`, `${formatCount(snapshot.rowCount)} rows${window}`, null);
-    if (snapshot.digest === evaluation?.dataDigest) link(data, `evaluation/${evaluation.id}`, "evaluation data");
-    if (trainingData.includes(snapshot.digest)) link(data, trainedOn, "training data");
-    else if (snapshot.digest !== evaluation?.dataDigest)
-      link(data, served, `upstream only, as ${snapshot.roles.join(", ")}`);
-    const source = `source/${snapshot.sourcePath}`;
-    if (!nodes.some(({ ref }) => ref === source)) add(source, snapshot.sourceDigest ?? "", null);
-    link(source, data, "cut from");
-  }
-  return { root, graph: { nodes, edges, truncated: false } };
+  const executions = [
+    { id: "answer", kind: "answer", label: "", at: prediction.at.toISOString() },
+    { id: "route", kind: "route", label: epoch.reason, at: epoch.createdAt.toISOString() },
+  ];
+  const makerOf = (ref: string) => behind.generated.find((edge) => edge.ref === ref)?.execution ?? null;
+  const ground = (ref: string, role: string): UsedEdge => ({ execution: "route", ref, role, madeBy: makerOf(ref) });
+  const used: UsedEdge[] = [
+    { execution: "answer", ref: routed, role: prediction.arm, madeBy: "route" },
+    ground(versionOf(explanation), "version"),
+    ...(evaluation ? [ground(`evaluation/${evaluation.id}`, "evidence")] : []),
+    ...(approval ? [ground(`approval/${approval.id}`, "approval")] : []),
+  ];
+  const generated: LineageEdge[] = [
+    { execution: "answer", ref: answered, role: "prediction" },
+    { execution: "route", ref: routed, role: "routing-epoch" },
+  ];
+  return {
+    ...behind,
+    roots: [answered],
+    nodes: [
+      { ref: answered, label: describePrediction(explanation) },
+      { ref: routed, label: shares },
+      ...behind.nodes,
+    ],
+    executions: [...executions, ...behind.executions],
+    used: [...used, ...behind.used],
+    generated: [...generated, ...behind.generated],
+    nodeCount: behind.nodeCount + 2,
+    edgeCount: behind.edgeCount + used.length + generated.length,
+  };
 }
 
 /** `score 0.7312, decision 1, in 3.1 ms, came true as 1`. */

@@ -8,7 +8,7 @@ export type { AuditLog, AuditProblem, AuditVerification } from "../contracts/aud
 export type { StoredAuditEvent } from "../db/queries/audit.ts";
 export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
-export type { LineageGraph } from "../db/queries/lineage.ts";
+export type { LineageGraph, LineageImpact, LineagePath, VersionComparison } from "../contracts/lineage.ts";
 export type { ModelSummary, ModelVersion } from "../db/queries/model.ts";
 export type { Opening } from "../db/queries/person.ts";
 export type { Routing } from "../db/queries/routing.ts";

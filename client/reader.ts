@@ -10,7 +10,6 @@ import { listCheckpoints, type AuditCheckpoint } from "../db/queries/audit-check
 import { createAuditLog } from "../db/queries/audit-log.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
-import { loadGraph, type LineageGraph } from "../db/queries/lineage.ts";
 import { loadOpenings, type Opening } from "../db/queries/person.ts";
 import { reveal } from "../db/queries/reveal.ts";
 import { listModels, listVersions, type ModelSummary, type ModelVersion } from "../db/queries/model.ts";
@@ -27,6 +26,7 @@ import {
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
 import { translated } from "./failures.ts";
+import { createLineageReader, type LineageReader } from "./lineage.ts";
 import { parseReference } from "./reference.ts";
 
 /** A lifecycle as it stands, with what its running stage last said. */
@@ -55,7 +55,7 @@ export interface WatchOptions {
  * Questions: answered from Postgres, which outlives every workflow history. People are kept as pseudonyms and their words as
  * commitments; answers have the names and words, as long as they are not erased.
  */
-export interface Reader {
+export interface Reader extends LineageReader {
   /** @throws LIFECYCLE_UNKNOWN */
   readonly lifecycle: (lifecycleId: string) => Promise<LifecycleView>;
   readonly lifecycles: (options?: { readonly model?: string; readonly limit?: number }) => Promise<LifecycleSummary[]>;
@@ -80,8 +80,6 @@ export interface Reader {
   readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: Date }) => Promise<Routing[]>;
   readonly monitors: () => Promise<Monitor[]>;
   readonly driftChecks: (monitorId: string) => Promise<DriftCheck[]>;
-  /** @throws REFERENCE_INVALID, REFERENCE_UNKNOWN */
-  readonly lineage: (reference: string, direction: "upstream" | "downstream") => Promise<LineageGraph>;
   /** The audit log as whoever checks or signs it reads it: `verify` recomputes every hash. */
   readonly auditLog: AuditLog;
   /** The chain behind one prediction; with `refs` people and their words stay as they are stored, as evidence needs them. @throws REFERENCE_UNKNOWN */
@@ -151,16 +149,7 @@ export function createReader(database: Database, client: Client): Reader {
     endpoints: (options = {}) => told(loadRouting(database, options)),
     monitors: () => told(listMonitors(database)),
     driftChecks: (monitorId) => translated(listDriftChecks(database, monitorId)),
-    lineage: async (reference, direction) => {
-      const ref = parseReference(reference).text;
-      const graph = await translated(loadGraph(database, { ref, direction }));
-      if (graph.edges.length === 0 && graph.refs.length <= 1) {
-        const opposite = direction === "upstream" ? "downstream" : "upstream";
-        const other = await translated(loadGraph(database, { ref, direction: opposite, limit: 2 }));
-        if (other.edges.length === 0) throw new Failure("REFERENCE_UNKNOWN", { reference });
-      }
-      return graph;
-    },
+    ...createLineageReader(database),
     explain: async (inferenceId, { refs = false } = {}) => {
       const reference = parseReference(`prediction/${inferenceId}`);
       const explanation = await translated(explainPrediction(database, reference.name));

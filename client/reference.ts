@@ -32,7 +32,8 @@ const UNSEEN = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/u;
 
 const SHAPES: Partial<Record<ReferenceKind, RegExp>> = {
   model: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?@[1-9][0-9]{0,8}$/,
-  artifact: /^[0-9a-f]{64}$/,
+  /** A digest, or its first digits. */
+  artifact: /^[0-9a-f]{8,64}$/,
   prediction: /^[\x21-\x7e][\x20-\x7e]{0,199}$/,
 };
 

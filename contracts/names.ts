@@ -98,6 +98,53 @@ export const QUANTIZATION_PASSES = [
 ] as const;
 export type QuantizationPassName = (typeof QUANTIZATION_PASSES)[number];
 
+/** What is done to things, as lineage tells it. `carried-over`: told by the edges of an older release, which did not say what. */
+export const EXECUTION_KINDS = [
+  "snapshot",
+  "validate",
+  "train",
+  "admit",
+  "register",
+  "optimize",
+  "evaluate",
+  "approve",
+  "rollout",
+  "monitor",
+  "window",
+  "drift-check",
+  "retrain-decision",
+  "carried-over",
+] as const;
+export type ExecutionKind = (typeof EXECUTION_KINDS)[number];
+
+/** As what an execution used or generated a thing. */
+export const LINEAGE_ROLES = [
+  "source",
+  "training-data",
+  "calibration-data",
+  "evaluation-data",
+  "trainer",
+  "lifecycle",
+  "bytes",
+  "version",
+  "parent",
+  "champion",
+  "canary",
+  "evaluation",
+  "report",
+  "page",
+  "baseline",
+  "approval",
+  "rollout",
+  "monitor",
+  "window",
+  "drift-check",
+  "decision",
+  "input",
+  "output",
+] as const;
+export type LineageRole = (typeof LINEAGE_ROLES)[number];
+
 /** Task queues by resource: short work and workflows / CPU-heavy work. */
 export const QUEUES = { control: "modelwright-control", compute: "modelwright-compute" } as const;
 

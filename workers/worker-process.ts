@@ -4,6 +4,7 @@ import { createActivities, type Activities } from "../activities/index.ts";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { createTemporalSchedules, type Schedules } from "../adapters/schedules/temporal.ts";
 import { openDatabase } from "../db/client.ts";
+import { activityCodeDigest } from "./source-digest.ts";
 import { parseEnvironment, type WorkerEnvironment } from "./environment.ts";
 
 /** What both worker processes share. */
@@ -37,6 +38,7 @@ export async function runWorkerProcess(options: {
     artifacts: createFileStore(environment.artifactsDirectory),
     schedules,
     checkpoints: environment.checkpoints,
+    codeDigest: await activityCodeDigest(),
     workDirectory: environment.workDirectory,
   });
 

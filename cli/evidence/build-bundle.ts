@@ -1,4 +1,4 @@
-import type { Opening, StoredAuditEvent } from "../../client/index.ts";
+import type { Opening, PredictionExplanation, StoredAuditEvent } from "../../client/index.ts";
 import {
   BUNDLE_FORMAT,
   BUNDLE_LIMIT_BYTES,
@@ -10,13 +10,12 @@ import { encodeBase64 } from "../../core/audit/checkpoint.ts";
 import type { MerkleTree } from "../../core/audit/merkle-tree.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { collectFacts, belongsToStory, subjectsOf } from "./collect-facts.ts";
-import type { ExplainedPrediction } from "../load-prediction.ts";
 
 /** Earlier checkpoints a bundle carries, the newest: one of them should be known to whoever reads it. */
 const EARLIER_COUNT = 24;
 
 export interface BundleInput {
-  readonly explained: ExplainedPrediction;
+  readonly explained: PredictionExplanation;
   /** Of every subject in `subjectsOf`. */
   readonly events: readonly StoredAuditEvent[];
   /** Of as many events as the newest anchor has. */
@@ -37,7 +36,7 @@ export { subjectsOf };
 export function buildBundle(input: BundleInput): EvidenceBundle {
   const { explained, tree, anchors, publicKey } = input;
   const newest = newestOf(anchors);
-  const epoch = explained.explanation.epoch.epoch;
+  const epoch = explained.epoch.epoch;
   const story = input.events.filter((event) => belongsToStory(event, epoch));
   const facts = collectFacts(explained, story);
   const needed = new Set(eventsOf(facts));
@@ -45,7 +44,7 @@ export function buildBundle(input: BundleInput): EvidenceBundle {
   if (uncovered.length > 0) {
     const problems = `the newest checkpoint covers ${newest.size} events and event ${Math.min(...uncovered)} is needed; sign a new one with --key FILE, or with \`modelwright audit checkpoint\``;
     throw new Failure("INPUT_INVALID", {
-      where: `prediction/${explained.explanation.prediction.inferenceId}`,
+      where: `prediction/${explained.prediction.inferenceId}`,
       problems,
     });
   }

@@ -1,10 +1,9 @@
-import type { StoredAuditEvent } from "../../client/index.ts";
+import type { PredictionExplanation, StoredAuditEvent } from "../../client/index.ts";
 import type { EvidenceFacts } from "../../contracts/evidence.ts";
-import type { ExplainedPrediction } from "../load-prediction.ts";
 
 /** What an event is about: refs as audit events carry them. Together they tell the prediction's story. */
-export function subjectsOf({ explanation, trainingData }: ExplainedPrediction): string[] {
-  const { epoch, version, parentVersion, evaluation, lifecycle } = explanation;
+export function subjectsOf(explained: PredictionExplanation): string[] {
+  const { epoch, version, parentVersion, evaluation, lifecycle, trainingData } = explained;
   return [
     `endpoint/${epoch.endpoint}`,
     `model/${version.model}@${version.number}`,
@@ -28,8 +27,8 @@ export function belongsToStory({ body, kind }: StoredAuditEvent, epoch: number):
  * The story as the rows tell it, each fact with the number of the event that should say the same. Whether it does is the
  * verifier's to find out: a row that was changed behind the log's back must show, not be mended here.
  */
-export function collectFacts(explained: ExplainedPrediction, events: readonly StoredAuditEvent[]): EvidenceFacts {
-  const { prediction, epoch, version, parentVersion, evaluation, gates, approval } = explained.explanation;
+export function collectFacts(explained: PredictionExplanation, events: readonly StoredAuditEvent[]): EvidenceFacts {
+  const { prediction, epoch, version, parentVersion, evaluation, gates, approval } = explained;
   const seqOf = (subject: string, kind: string, values: Readonly<Record<string, unknown>> = {}): number | null => {
     const found = events.find((event) => {
       if (event.subject !== subject || event.kind !== kind) return false;
@@ -95,7 +94,7 @@ export function collectFacts(explained: ExplainedPrediction, events: readonly St
       by: approval.decidedBy,
     },
     lifecycle: lifecycleFact(explained, seqOf),
-    trainingData: explained.explanation.snapshots
+    trainingData: explained.snapshots
       .filter(({ digest }) => explained.trainingData.includes(digest))
       .map(({ digest, sourceDigest }) => ({
         event: seqOf(`artifact/${digest}`, "snapshot-recorded", { sourceDigest }),
@@ -106,7 +105,7 @@ export function collectFacts(explained: ExplainedPrediction, events: readonly St
 }
 
 function lifecycleFact(
-  { explanation: { lifecycle } }: ExplainedPrediction,
+  { lifecycle }: PredictionExplanation,
   seqOf: (subject: string, kind: string) => number | null,
 ): EvidenceFacts["lifecycle"] {
   if (!lifecycle) return null;

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
-import type { Modelwright } from "../../client/index.ts";
+import type { Modelwright, PredictionExplanation } from "../../client/index.ts";
 import { parseReference, type ReferenceKind } from "../../client/reference.ts";
 import { formatCount, printable, wrapText } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
@@ -12,7 +12,6 @@ import { proveBundle } from "../evidence/prove-bundle.ts";
 import { explainPrediction } from "../explain-prediction.ts";
 import { explainRollouts } from "../explain-rollouts.ts";
 import { shownPath } from "../files.ts";
-import { loadPrediction, type ExplainedPrediction } from "../load-prediction.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
 
 const RECOMPUTED: readonly ReferenceKind[] = ["lifecycle", "rollout"];
@@ -51,14 +50,14 @@ export function addExplain(program: Command): void {
           throw unfit(text, "predictions, lifecycles and rollouts are explained; `modelwright lineage` shows the rest");
         }
         return withStack(async (modelwright) => {
-          const explained = await loadPrediction(modelwright, name, { refs: options.bundle !== undefined });
+          const explained = await modelwright.explain(name, { refs: options.bundle !== undefined });
           if (options.bundle !== undefined) return writeBundle(modelwright, explained, options.bundle, options);
           const lines = explainPrediction(explained).flatMap((sentence) => [
             ...wrapText(printable(sentence), screen.width),
             "",
           ]);
           return {
-            document: { ...explained.explanation, trainingData: explained.trainingData },
+            document: explained,
             lines: lines.slice(0, -1),
           };
         });
@@ -70,7 +69,7 @@ const unfit = (where: string, problems: string) => new Failure("INPUT_INVALID", 
 
 async function writeBundle(
   modelwright: Modelwright,
-  explained: ExplainedPrediction,
+  explained: PredictionExplanation,
   path: string,
   options: CheckpointOptions,
 ): Promise<Answer> {

@@ -1,13 +1,21 @@
-import type { LineageWalk } from "./walk.ts";
+import type { Completeness, LineageGraph } from "../../contracts/lineage.ts";
 
-/** One line that says whether a rendering shows all there is, and if not, what is wanting. */
-export function describeCompleteness(walk: LineageWalk): string {
-  const size = `${walk.nodes.length} nodes, ${walk.edges.length} edges ${walk.direction} of ${walk.root}`;
-  if (walk.complete) return `complete: ${size}`;
-  const wanting = [
-    walk.truncated ? "stopped at the limit, more is recorded" : "",
-    walk.missing.length > 0 ? `not recorded: ${walk.missing.join(", ")}` : "",
-    walk.cycles.length > 0 ? `circular: ${walk.cycles.map(({ from, to }) => `${from} -> ${to}`).join(", ")}` : "",
-  ].filter((clause) => clause !== "");
-  return `INCOMPLETE: ${size}; ${wanting.join("; ")}`;
+const TRUNCATIONS = {
+  limit: "stopped at the limit, more is recorded",
+  "older-release": "an application of the release before may have recorded more; migrate again when it is gone",
+} as const;
+
+/** Where and how whole an answer is, for the last line of a rendering. */
+export function describeReading({ complete, truncatedBy, readAt }: Completeness, size: string): string {
+  const at = readAt.seq === 0 ? "before the first audit event" : `at audit event ${readAt.seq} (${readAt.hash.slice(0, 12)})`;
+  const whole = complete ? `complete: ${size}` : `INCOMPLETE: ${size}; ${TRUNCATIONS[truncatedBy ?? "limit"]}`;
+  return `${whole}; read ${at}`;
+}
+
+/** One line that says whether a graph shows all there is, and if not, what is wanting. */
+export function describeCompleteness(graph: LineageGraph): string {
+  const { nodeCount, edgeCount, direction, roots } = graph;
+  const count = (number: number, one: string) => `${number.toLocaleString("en-US")} ${one}${number === 1 ? "" : "s"}`;
+  const size = `${count(nodeCount, "thing")}, ${count(edgeCount, "edge")} ${direction} of ${roots.join(", ")}`;
+  return describeReading(graph, size);
 }

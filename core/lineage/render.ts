@@ -1,13 +1,11 @@
+import type { LineageGraph } from "../../contracts/lineage.ts";
 import { renderDot, renderMermaid } from "./render-diagram.ts";
-import { renderTree } from "./render-tree.ts";
-import type { LineageWalk } from "./walk.ts";
 
-/** Registry of renderings: a line each. All end with a newline and all say whether they are complete. */
+/** Registry of renderings for other programs: a line each. All end with a newline and all say whether they are complete. */
 export const lineageRenderers = {
-  tree: renderTree,
   dot: renderDot,
   mermaid: renderMermaid,
-  json: (walk: LineageWalk) => `${JSON.stringify(walk, null, 2)}\n`,
-} satisfies Record<string, (walk: LineageWalk) => string>;
+  json: (graph: LineageGraph) => `${JSON.stringify(graph, null, 2)}\n`,
+} satisfies Record<string, (graph: LineageGraph) => string>;
 
 export type LineageFormat = keyof typeof lineageRenderers;

@@ -1,4 +1,4 @@
-import { aliasedTable, and, eq, sql } from "drizzle-orm";
+import { aliasedTable, and, eq, sql, type SQL } from "drizzle-orm";
 
 import type { Verdict } from "../../contracts/names.ts";
 import type { Queryable } from "../client.ts";
@@ -10,14 +10,13 @@ import { endpoint, promotion, routingEpoch } from "../schema/routing.ts";
 import type { Approval } from "./approval.ts";
 import type { Evaluation } from "./evaluation.ts";
 import type { LifecycleSummary } from "./lifecycle.ts";
-import { walk } from "./lineage.ts";
 import type { ModelVersion } from "./model.ts";
 import { isPrediction, type Prediction } from "./prediction.ts";
 
-/** A dataset snapshot the version was made from, and its source. */
+/** A dataset snapshot upstream of the version, and its source. */
 export interface UsedSnapshot {
   readonly digest: string;
-  /** Parts it played, from the lineage edges: `training-data`, ... */
+  /** Parts it played: `training-data`, ... */
   readonly roles: readonly string[];
   readonly rowCount: number;
   readonly window: { readonly from: string; readonly to: string } | null;
@@ -40,7 +39,10 @@ export interface PredictionExplanation {
   /** The lifecycle that made the version; null for one registered by hand. */
   readonly lifecycle: Omit<LifecycleSummary, "statusAt" | "failureCode"> | null;
   readonly approval: Approval | null;
+  /** All that lies upstream of the version, also behind the champion it was compared with and the drift that caused it. */
   readonly snapshots: readonly UsedSnapshot[];
+  /** Digests of the snapshots that this version, or the one it was optimized from, was trained on. */
+  readonly trainingData: readonly string[];
 }
 
 /** The whole chain behind one prediction in one query, or null when it is not logged. */
@@ -69,7 +71,8 @@ export async function explainPrediction(db: Queryable, inferenceId: string): Pro
         finishedAt: lifecycle.finishedAt,
       },
       approval,
-      snapshots: snapshotsOf(sql`'model/' || ${modelVersion.model} || '@' || ${modelVersion.number}`),
+      snapshots: snapshotsOf(versionRef),
+      trainingData: trainingDataOf(versionRef),
     })
     .from(prediction)
     .innerJoin(
@@ -110,11 +113,20 @@ const gatesOf = (evaluationId: typeof evaluation.id) => sql<PredictionExplanatio
     'reason', gate_verdict.reason) ORDER BY position), '[]')
   FROM gate_verdict WHERE gate_verdict.evaluation = ${evaluationId})`;
 
-const snapshotsOf = (versionRef: ReturnType<typeof sql>) => sql<UsedSnapshot[]>`(
-  ${walk(versionRef, "upstream")}
-  SELECT coalesce(jsonb_agg(jsonb_build_object('digest', digest,
-    'roles', (SELECT jsonb_agg(DISTINCT role) FROM lineage_edge JOIN reached AS made ON made.ref = lineage_edge.to_ref
-              WHERE lineage_edge.from_ref = reached.ref),
-    'rowCount', description -> 'rowCount', 'window', time_window, 'sourcePath', source_path,
-    'sourceDigest', source_digest) ORDER BY created_at, digest), '[]')
-  FROM reached JOIN dataset_snapshot ON reached.ref = 'artifact/' || digest)`;
+const snapshotsOf = (versionRef: SQL) => sql<UsedSnapshot[]>`(
+  SELECT coalesce(jsonb_agg(jsonb_build_object('digest', digest, 'roles', roles, 'rowCount', description -> 'rowCount',
+    'window', time_window, 'sourcePath', source_path, 'sourceDigest', source_digest) ORDER BY created_at, digest), '[]')
+  FROM (
+    SELECT lineage_node.ref, jsonb_agg(DISTINCT used.role) AS roles
+    FROM upstream_executions(${versionRef}) AS reached (id) JOIN used ON used.execution = reached.id
+      JOIN lineage_node ON lineage_node.id = used.node
+    WHERE lineage_node.ref LIKE 'artifact/%' GROUP BY 1
+  ) AS thing JOIN dataset_snapshot ON digest = substr(thing.ref, 10))`;
+
+const trainingDataOf = (versionRef: SQL) => sql<string[]>`(
+  SELECT coalesce(jsonb_agg(DISTINCT substr(lineage_node.ref, 10)), '[]')
+  FROM making_executions(${versionRef}) AS making (id) JOIN used ON used.execution = making.id
+    JOIN lineage_node ON lineage_node.id = used.node
+  WHERE used.role = 'training-data')`;
+
+const versionRef = sql`'model/' || ${modelVersion.model} || '@' || ${modelVersion.number}`;

@@ -3,15 +3,6 @@ import { bigint, boolean, integer, pgTable, smallint, text } from "drizzle-orm/p
 import { jsonColumn, unparsed } from "../json.ts";
 import { bytes, instant, transactionId } from "./columns.ts";
 
-/** Points downstream: what was used, for what came of it. */
-export const lineageEdge = pgTable("lineage_edge", {
-  from: text("from_ref").notNull(),
-  to: text("to_ref").notNull(),
-  role: text("role").notNull(),
-  lifecycle: text("lifecycle"),
-  at: instant("at").notNull().defaultNow(),
-});
-
 export const auditHead = pgTable("audit_head", {
   stream: text("stream").primaryKey(),
   seq: bigint("seq", { mode: "number" }).notNull(),

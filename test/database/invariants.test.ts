@@ -93,7 +93,10 @@ describe("evidence tables", () => {
     "feedback_conflict",
     "drift_check",
     "retrain_decision",
-    "lineage_edge",
+    "lineage_node",
+    "execution",
+    "used",
+    "generated",
     "audit_event",
     "operation",
   ])("%s can neither be emptied nor deleted from, by the application or by its owner's accident", async (table) => {

@@ -1,5 +1,5 @@
 import type { EvaluationReport } from "../../contracts/evaluation.ts";
-import type { Verdict } from "../../contracts/names.ts";
+import type { LineageRole, Verdict } from "../../contracts/names.ts";
 import { rolloutPlanSchema } from "../../contracts/rollout.ts";
 import { modelFactsSchema, modelSignatureSchema } from "../../contracts/signature.ts";
 import { lifecycleSpecSchema, type LifecycleSpec } from "../../contracts/spec.ts";
@@ -10,6 +10,7 @@ import { registerArtifact } from "../../db/queries/artifact.ts";
 import { ensureEndpoint } from "../../db/queries/endpoint.ts";
 import { recordEvaluation, type Evaluation } from "../../db/queries/evaluation.ts";
 import { createLifecycle, setLifecycleStatus, type Lifecycle } from "../../db/queries/lifecycle.ts";
+import { recordExecution } from "../../db/queries/lineage/record-execution.ts";
 import { ensureModel, registerVersion, type ModelVersion } from "../../db/queries/model.ts";
 import { startStageRun } from "../../db/queries/stage-run.ts";
 import { audited } from "../support/audited.ts";
@@ -147,6 +148,28 @@ export async function addEvaluation(
       reportDigest: null,
       report: reportFor(version, await addArtifact(tx, "evaluation data"), verdict),
     });
+  });
+}
+
+/** Refs with the roles they play. */
+export type Parts = Readonly<Record<string, LineageRole>>;
+
+export interface SampleExecution {
+  readonly used: Parts;
+  readonly generated: Parts;
+  readonly lifecycle?: string | null;
+}
+
+/** An execution nobody did. */
+export async function execute(tx: Transaction, { used, generated, lifecycle = null }: SampleExecution): Promise<number> {
+  const parts = (given: Parts) => Object.entries(given).map(([ref, role]) => ({ ref, role }));
+  return await recordExecution(tx, {
+    kind: "train",
+    lifecycle,
+    context: { workflowId: "w", runId: "r", activityId: "1", attempt: 1, codeDigest: digest("code") },
+    parameters: {},
+    used: parts(used),
+    generated: parts(generated),
   });
 }
 

@@ -49,6 +49,7 @@ export async function openActivityStage(): Promise<ActivityStage> {
       ensureCheckpoints: async () => undefined,
     },
     checkpoints: { keyPath: join(directory, "audit.key"), path: join(directory, "checkpoints.txt") },
+    codeDigest: "c0de".repeat(16),
     workDirectory: join(directory, "work"),
   };
   const activities = createActivities(dependencies);

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { exitOfLifecycle, exitOfRollout, exitOfVerdict } from "../../../cli/answer.ts";
 import { describeChanges } from "../../../cli/describe-changes.ts";
 import { describeError } from "../../../cli/print-error.ts";
-import { trainingDataOf } from "../../../cli/load-prediction.ts";
 import { renderTable } from "../../../cli/table.ts";
 import { createPaint, textWidth } from "../../../client/text.ts";
 import { Failure } from "../../../contracts/failures.ts";
@@ -108,23 +107,5 @@ describe("changes of a lifecycle, where nothing can be drawn over", () => {
       "rollout: hold: error-rate: not shown safe yet",
       "lifecycle: failed: too low",
     ]);
-  });
-});
-
-describe("the training data of a version", () => {
-  it("is what led to its bytes, not what the champion it was compared with was trained on", () => {
-    const edge = (from: string, to: string, role: string) => ({ from, to, role, lifecycle: null, at: new Date(0) });
-    const edges = [
-      edge("artifact/old-data", "artifact/old-bytes", "training-data"),
-      edge("artifact/old-bytes", "model/m@1", "bytes"),
-      edge("model/m@1", "evaluation/e", "champion"),
-      edge("evaluation/e", "approval/a", "evidence"),
-      edge("approval/a", "model/m@3", "approve"),
-      edge("artifact/new-data", "artifact/new-bytes", "training-data"),
-      edge("artifact/new-bytes", "model/m@2", "bytes"),
-      edge("model/m@2", "model/m@3", "optimized-from"),
-    ];
-    expect(trainingDataOf({ edges }, "model/m@3")).toEqual(["new-data"]);
-    expect(trainingDataOf({ edges }, "model/m@1")).toEqual(["old-data"]);
   });
 });

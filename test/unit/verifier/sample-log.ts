@@ -10,7 +10,6 @@ import { createNoteKey, formatPublicKey, loadPrivateKey } from "../../../adapter
 import { sha256 } from "../../../adapters/checkpoints/sha256.ts";
 import { subjectsOf } from "../../../cli/evidence/build-bundle.ts";
 import { proveBundle } from "../../../cli/evidence/prove-bundle.ts";
-import type { ExplainedPrediction } from "../../../cli/load-prediction.ts";
 import type { AuditBody, AuditEvent } from "../../../contracts/audit.ts";
 import type { AuditLog } from "../../../contracts/audit-log.ts";
 import type { EvidenceBundle } from "../../../contracts/evidence.ts";
@@ -138,10 +137,10 @@ export const approver = openingOf("person", "grace");
 const words = openingOf("text", "sound");
 
 /** The rows beside those events. */
-function explained(by: Opening): ExplainedPrediction {
+function explained(by: Opening): PredictionExplanation {
   const at = new Date("2026-01-02T00:00:00Z");
   const version = { model: "flights", lifecycle: "lc-1", round: 1, createdBy: "ada", createdAt: at };
-  const explanation = {
+  return {
     prediction: {
       inferenceId: "p-1",
       endpoint: "live",
@@ -199,8 +198,8 @@ function explained(by: Opening): ExplainedPrediction {
       { digest: hex("training"), sourceDigest: hex(sourceText) },
       { digest: hex("somebody else's"), sourceDigest: null },
     ],
+    trainingData: [hex("training")],
   } as unknown as PredictionExplanation;
-  return { explanation, trainingData: [hex("training")] };
 }
 
 export interface Signed {

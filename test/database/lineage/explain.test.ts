@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { createId } from "../../db/identifiers.ts";
-import { advanceEpoch } from "../../db/queries/advance-epoch.ts";
-import { recordApproval } from "../../db/queries/approval.ts";
-import { recordSnapshot } from "../../db/queries/artifact.ts";
-import { recordEvaluation } from "../../db/queries/evaluation.ts";
-import { explainPrediction } from "../../db/queries/explain.ts";
-import { recordFeedback } from "../../db/queries/feedback.ts";
-import { loadGraph, recordEdges } from "../../db/queries/lineage.ts";
-import { registerVersion } from "../../db/queries/model.ts";
-import { insertPredictions } from "../../db/queries/prediction.ts";
-import { startStageRun } from "../../db/queries/stage-run.ts";
-import { audited } from "../support/audited.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { addArtifact, addEndpoint, addLifecycle, digest, facts, reportFor, signature } from "./sample.ts";
+import { createId } from "../../../db/identifiers.ts";
+import { advanceEpoch } from "../../../db/queries/advance-epoch.ts";
+import { recordApproval } from "../../../db/queries/approval.ts";
+import { recordSnapshot } from "../../../db/queries/artifact.ts";
+import { recordEvaluation } from "../../../db/queries/evaluation.ts";
+import { explainPrediction } from "../../../db/queries/explain.ts";
+import { recordFeedback } from "../../../db/queries/feedback.ts";
+import { registerVersion } from "../../../db/queries/model.ts";
+import { insertPredictions } from "../../../db/queries/prediction.ts";
+import { startStageRun } from "../../../db/queries/stage-run.ts";
+import { audited } from "../../support/audited.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { addArtifact, addEndpoint, addLifecycle, digest, execute, facts, reportFor, signature, type Parts } from "../sample.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {
@@ -21,53 +20,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await test.close();
-});
-
-const connect = (...pairs: [string, string][]) =>
-  audited(test.database).transaction((tx) =>
-    recordEdges(
-      tx,
-      pairs.map(([from, to]) => ({ from, to, role: "used", lifecycle: null })),
-    ),
-  );
-
-describe("the lineage graph", () => {
-  it("is walked upstream and downstream, each ref once however many paths lead to it", async () => {
-    await connect(["a/1", "b/1"], ["a/1", "b/2"], ["b/1", "c/1"], ["b/2", "c/1"], ["c/1", "d/1"], ["x/1", "y/1"]);
-    const upstream = await loadGraph(test.database, { ref: "c/1", direction: "upstream" });
-    expect([...upstream.refs].sort()).toEqual(["a/1", "b/1", "b/2", "c/1"]);
-    expect(upstream.refs[0]).toBe("c/1");
-    expect(upstream.edges.map(({ from, to }) => `${from} ${to}`)).toHaveLength(4);
-    expect(upstream.complete).toBe(true);
-    const downstream = await loadGraph(test.database, { ref: "b/1", direction: "downstream" });
-    expect([...downstream.refs].sort()).toEqual(["b/1", "c/1", "d/1"]);
-  });
-
-  it("keeps an edge that is recorded again as it was", async () => {
-    const before = await loadGraph(test.database, { ref: "b/1", direction: "upstream" });
-    await connect(["a/1", "b/1"]);
-    expect(await loadGraph(test.database, { ref: "b/1", direction: "upstream" })).toEqual(before);
-  });
-
-  it("ends where a circle closes", async () => {
-    await connect(["loop/1", "loop/2"], ["loop/2", "loop/3"], ["loop/3", "loop/1"]);
-    const graph = await loadGraph(test.database, { ref: "loop/1", direction: "upstream" });
-    expect([...graph.refs].sort()).toEqual(["loop/1", "loop/2", "loop/3"]);
-  });
-
-  it("says when the limit cut it", async () => {
-    await connect(...Array.from({ length: 50 }, (_, index): [string, string] => [`wide/${index}`, "wide/end"]));
-    const cut = await loadGraph(test.database, { ref: "wide/end", direction: "upstream", limit: 10 });
-    expect(cut).toMatchObject({ complete: false });
-    expect(cut.refs).toHaveLength(10);
-    const whole = await loadGraph(test.database, { ref: "wide/end", direction: "upstream", limit: 51 });
-    expect(whole).toMatchObject({ complete: true });
-  });
-
-  it("of a ref without edges is the ref alone", async () => {
-    const graph = await loadGraph(test.database, { ref: "nobody/1", direction: "downstream" });
-    expect(graph).toEqual({ refs: ["nobody/1"], edges: [], complete: true });
-  });
 });
 
 describe("explaining a prediction", () => {
@@ -107,13 +59,18 @@ describe("explaining a prediction", () => {
         report: reportFor(optimized, evaluationData),
       });
       const lifecycle = "lc-1";
-      await recordEdges(tx, [
-        { from: `artifact/${data}`, to: `artifact/${trained.artifact}`, role: "training-data", lifecycle },
-        { from: `artifact/${trained.artifact}`, to: "model/flights@1", role: "bytes", lifecycle },
-        { from: "model/flights@1", to: "model/flights@2", role: "optimized-from", lifecycle },
-        { from: "model/flights@2", to: `evaluation/${evaluation.id}`, role: "evaluated", lifecycle },
-        { from: `artifact/${evaluationData}`, to: `evaluation/${evaluation.id}`, role: "evaluation-data", lifecycle },
-      ]);
+      const make = (used: Parts, generated: Parts) => execute(tx, { lifecycle, used, generated });
+      await make({ "source/flights.parquet#1": "source" }, { [`artifact/${data}`]: "training-data" });
+      await make({ [`artifact/${data}`]: "training-data" }, { [`artifact/${trained.artifact}`]: "bytes" });
+      await make({ [`artifact/${trained.artifact}`]: "bytes" }, { "model/flights@1": "version" });
+      await make(
+        { "model/flights@1": "version", [`artifact/${evaluationData}`]: "calibration-data" },
+        { [`artifact/${optimized.artifact}`]: "bytes" },
+      );
+      await make(
+        { [`artifact/${optimized.artifact}`]: "bytes", "model/flights@1": "parent" },
+        { "model/flights@2": "version" },
+      );
       const approval = await recordApproval(tx, {
         lifecycle,
         round: 1,
@@ -180,6 +137,7 @@ describe("explaining a prediction", () => {
           sourceDigest: digest("source"),
         },
       ],
+      trainingData: [chain.data],
     });
     expect(await explainPrediction(database, createId())).toBeNull();
   });
