@@ -58,7 +58,13 @@ export async function checkDrift(dependencies: Dependencies, request: DriftCheck
     const watched = { ref: `monitor/${monitor.id}`, role: "monitor" } as const;
     const cut = counted && ({ ref: `artifact/${counted.data.digest}`, role: "window" } as const);
     if (cut) {
-      await recordExecution(tx, { kind: "window", ...shared, parameters: { window }, used: [watched], generated: [cut] });
+      await recordExecution(tx, {
+        kind: "window",
+        ...shared,
+        parameters: { window },
+        used: [watched],
+        generated: [cut],
+      });
     }
     await recordExecution(tx, {
       kind: "drift-check",

@@ -11,7 +11,11 @@ import type { Transaction } from "../db/client.ts";
 import type { JsonValue } from "../db/json.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireLifecycle, type Lifecycle } from "../db/queries/lifecycle.ts";
-import { recordExecution, type ExecutionContext, type ExecutionRequest } from "../db/queries/lineage/record-execution.ts";
+import {
+  recordExecution,
+  type ExecutionContext,
+  type ExecutionRequest,
+} from "../db/queries/lineage/record-execution.ts";
 import { findOperation, runOperation } from "../db/queries/operation.ts";
 import { findPassedStageRun, finishStageRun, startStageRun, type StageRun } from "../db/queries/stage-run.ts";
 import type { Dependencies } from "./dependencies.ts";

@@ -15,5 +15,9 @@ export function describeImpact(impact: LineageImpact, { width, paint }: Pick<Scr
     return `  ${fitText(printable(line), width - 2)}`;
   });
   const left = epochCount - told.length;
-  return [paint("strong", `in part in ${summary}`), ...told, ...(left > 0 ? [`  and ${many(left, "earlier epoch")}`] : [])];
+  return [
+    paint("strong", `in part in ${summary}`),
+    ...told,
+    ...(left > 0 ? [`  and ${many(left, "earlier epoch")}`] : []),
+  ];
 }

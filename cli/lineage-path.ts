@@ -8,7 +8,8 @@ import type { Screen } from "./screen.ts";
 export function renderPath(path: LineagePath, { width, paint }: Pick<Screen, "width" | "paint">): string[] {
   const line = (text: string) => fitText(printable(text), width);
   const reading = (size: string) => ["", paint(path.complete ? "soft" : "open", line(describeReading(path, size)))];
-  if (path.steps === null) return [`${line(path.from)} and`, `${line(path.to)}: neither came of the other.`, ...reading("no way")];
+  if (path.steps === null)
+    return [`${line(path.from)} and`, `${line(path.to)}: neither came of the other.`, ...reading("no way")];
   const steps = path.steps.flatMap(({ role, execution, to }) => {
     const when = execution.at === null ? "" : `, ${instantText(new Date(execution.at))}`;
     const where = execution.label === "" ? "" : `, ${execution.label}`;

@@ -43,11 +43,7 @@ export function predictionGraph(explanation: PredictionExplanation, behind: Line
   return {
     ...behind,
     roots: [answered],
-    nodes: [
-      { ref: answered, label: describePrediction(explanation) },
-      { ref: routed, label: shares },
-      ...behind.nodes,
-    ],
+    nodes: [{ ref: answered, label: describePrediction(explanation) }, { ref: routed, label: shares }, ...behind.nodes],
     executions: [...executions, ...behind.executions],
     used: [...used, ...behind.used],
     generated: [...generated, ...behind.generated],

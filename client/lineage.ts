@@ -1,12 +1,19 @@
 import { Failure } from "../contracts/failures.ts";
-import type { LineageDirection, LineageGraph, LineageImpact, LineagePath, VersionComparison } from "../contracts/lineage.ts";
+import type {
+  LineageDirection,
+  LineageGraph,
+  LineageImpact,
+  LineagePath,
+  VersionComparison,
+} from "../contracts/lineage.ts";
 import { compareVersions } from "../core/lineage/compare-versions.ts";
 import type { Database } from "../db/client.ts";
+import { findArtifacts } from "../db/queries/lineage/find-artifacts.ts";
 import { findPath } from "../db/queries/lineage/find-path.ts";
 import { loadGraph } from "../db/queries/lineage/load-graph.ts";
 import { loadImpact } from "../db/queries/lineage/load-impact.ts";
 import { loadVersionFacts } from "../db/queries/lineage/load-version-facts.ts";
-import { resolveDigest } from "../db/queries/lineage/resolve-digest.ts";
+import { reveal } from "../db/queries/reveal.ts";
 import { translated } from "./failures.ts";
 import { parseReference, parseVersion } from "./reference.ts";
 
@@ -54,7 +61,8 @@ export function createLineageReader(database: Database): LineageReader {
     compareVersions: async (left, right) => {
       const versions = [parseVersion(left), parseVersion(right)] as const;
       const names = versions.map(({ model, number }) => `model/${model}@${number}`);
-      const { facts, ...reading } = known(await translated(loadVersionFacts(database, versions)), names);
+      const answer = known(await translated(loadVersionFacts(database, versions)), names);
+      const { facts, ...reading } = await translated(reveal(database, answer));
       return { ...compareVersions(facts), ...reading };
     },
   };
@@ -64,9 +72,11 @@ export function createLineageReader(database: Database): LineageReader {
 async function lineageRef(database: Database, reference: string): Promise<string> {
   const { kind, name, text } = parseReference(reference);
   if (kind !== "artifact" || name.length === DIGEST_DIGITS) return text;
-  const found = await translated(resolveDigest(database, name));
-  if (found === "ambiguous") throw new Failure("REFERENCE_INVALID", { found: `${text}, the beginning of several digests` });
-  if (found === null) throw new Failure("REFERENCE_UNKNOWN", { reference: text });
+  const [found, other] = await translated(findArtifacts(database, name));
+  if (found === undefined) throw new Failure("REFERENCE_UNKNOWN", { reference: text });
+  if (other !== undefined) {
+    throw new Failure("REFERENCE_INVALID", { found: `${text}, which is the beginning of several digests` });
+  }
   return found;
 }
 

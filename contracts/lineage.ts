@@ -111,15 +111,7 @@ export interface VersionDifference {
   readonly same: boolean;
 }
 
-export type VersionAspect =
-  | "artifact"
-  | "data"
-  | "source"
-  | "code"
-  | "parameters"
-  | "gates"
-  | "metrics"
-  | "approvals";
+export type VersionAspect = "artifact" | "data" | "source" | "code" | "parameters" | "gates" | "metrics" | "approvals";
 
 export interface VersionComparison extends Completeness {
   readonly left: string;

@@ -83,8 +83,8 @@ export const newestOf = (anchors: readonly Anchor[]): Anchor =>
   anchors.reduce((largest, one) => (one.size >= largest.size ? one : largest));
 
 /** Pseudonyms and commitments in a story and the events about it. */
-export function refsOf({ explanation }: ExplainedPrediction, events: readonly StoredAuditEvent[]): string[] {
-  const texts = [JSON.stringify(explanation), ...events.map(({ body }) => new TextDecoder().decode(body))];
+export function refsOf(explained: PredictionExplanation, events: readonly StoredAuditEvent[]): string[] {
+  const texts = [JSON.stringify(explained), ...events.map(({ body }) => new TextDecoder().decode(body))];
   return [...new Set(texts.flatMap((text) => text.match(/person\/[0-9a-f]{32}|text\/[0-9a-f]{64}/g) ?? []))];
 }
 

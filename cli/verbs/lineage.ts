@@ -42,7 +42,12 @@ export function addLineage(program: Command): void {
       new Option("--to <ref>", "the shortest way to another thing").conflicts(["upstream", "downstream", "limit"]),
     )
     .addOption(
-      new Option("--diff <ref>", "in what another version differs").conflicts(["upstream", "downstream", "to", "limit"]),
+      new Option("--diff <ref>", "in what another version differs").conflicts([
+        "upstream",
+        "downstream",
+        "to",
+        "limit",
+      ]),
     )
     .addOption(
       new Option("--format <format>", "how to draw it")

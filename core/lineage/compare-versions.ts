@@ -33,7 +33,10 @@ const ASPECTS: Readonly<Record<Aspect, (facts: VersionFacts) => Values>> = {
     listed([
       ...data
         .filter(({ role, digest }) => role !== "evaluation-data" || digest !== evaluation?.dataDigest)
-        .map(({ role, digest, rowCount }): [string, string] => [role, rowCount === null ? digest : `${digest}, ${rowCount} rows`]),
+        .map(({ role, digest, rowCount }): [string, string] => [
+          role,
+          rowCount === null ? digest : `${digest}, ${rowCount} rows`,
+        ]),
       ...(evaluation ? [["evaluation-data", evaluation.dataDigest] as [string, string]] : []),
     ]),
   source: ({ sources }) =>

@@ -7,7 +7,8 @@ const TRUNCATIONS = {
 
 /** Where and how whole an answer is, for the last line of a rendering. */
 export function describeReading({ complete, truncatedBy, readAt }: Completeness, size: string): string {
-  const at = readAt.seq === 0 ? "before the first audit event" : `at audit event ${readAt.seq} (${readAt.hash.slice(0, 12)})`;
+  const at =
+    readAt.seq === 0 ? "before the first audit event" : `at audit event ${readAt.seq} (${readAt.hash.slice(0, 12)})`;
   const whole = complete ? `complete: ${size}` : `INCOMPLETE: ${size}; ${TRUNCATIONS[truncatedBy ?? "limit"]}`;
   return `${whole}; read ${at}`;
 }

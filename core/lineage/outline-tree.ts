@@ -39,7 +39,8 @@ export function outlineTree(graph: LineageGraph): TreeRow[] {
   const rows: TreeRow[] = [];
   const shown = new Set<string>();
   const roots = graph.roots.flatMap((ref) => {
-    const makers = graph.direction === "upstream" ? [...new Set(generations.get(ref)?.map((edge) => edge.execution))] : [];
+    const makers =
+      graph.direction === "upstream" ? [...new Set(generations.get(ref)?.map((edge) => edge.execution))] : [];
     return (makers.length === 0 ? [null] : makers).map((madeBy) => ({ ref, role: "", madeBy }));
   });
   // Pushed in reverse, popped in order. Without recursion: chains of lineage may be long.

@@ -18,9 +18,13 @@ export function renderDot(graph: LineageGraph): string {
       ({ ref, label }) =>
         `  ${quote(ref)} [label=${quote(named(ref, label))}${graph.roots.includes(ref) ? ", penwidth=2" : ""}];`,
     ),
-    ...graph.executions.map(({ id, kind, label }) => `  ${done(id)} [label=${quote(named(kind, label))}, shape=ellipse];`),
+    ...graph.executions.map(
+      ({ id, kind, label }) => `  ${done(id)} [label=${quote(named(kind, label))}, shape=ellipse];`,
+    ),
     ...graph.used.map(({ execution, ref, role }) => `  ${quote(ref)} -> ${done(execution)} [label=${quote(role)}];`),
-    ...graph.generated.map(({ execution, ref, role }) => `  ${done(execution)} -> ${quote(ref)} [label=${quote(role)}];`),
+    ...graph.generated.map(
+      ({ execution, ref, role }) => `  ${done(execution)} -> ${quote(ref)} [label=${quote(role)}];`,
+    ),
     "}",
   ];
   return `${lines.join("\n")}\n`;
@@ -39,7 +43,9 @@ export function renderMermaid(graph: LineageGraph): string {
     ...graph.nodes.map(({ ref, label }) => `  ${things.get(ref)}[${quote(named(ref, label))}]`),
     ...graph.executions.map(({ id, kind, label }) => `  ${done.get(id)}([${quote(named(kind, label))}])`),
     ...graph.used.map(({ execution, ref, role }) => `  ${things.get(ref)} -->|${quote(role)}| ${done.get(execution)}`),
-    ...graph.generated.map(({ execution, ref, role }) => `  ${done.get(execution)} -->|${quote(role)}| ${things.get(ref)}`),
+    ...graph.generated.map(
+      ({ execution, ref, role }) => `  ${done.get(execution)} -->|${quote(role)}| ${things.get(ref)}`,
+    ),
     ...graph.roots.flatMap((ref) => (things.has(ref) ? [`  style ${things.get(ref)} stroke-width:3px`] : [])),
   ];
   return `${lines.join("\n")}\n`;

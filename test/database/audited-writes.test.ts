@@ -15,6 +15,7 @@ const GOVERNED = [
   "dataset_snapshot",
   "drift_check",
   "evaluation",
+  "execution",
   "identity_setting",
   "lifecycle",
   "model_version",

@@ -7,7 +7,9 @@ import {
   ARMS,
   ARTIFACT_KINDS,
   DRIFT_VERDICTS,
+  EXECUTION_KINDS,
   LIFECYCLE_STATUSES,
+  LINEAGE_ROLES,
   METRICS,
   ROLLOUT_STATUSES,
   ROLLOUT_VERDICTS,
@@ -21,6 +23,7 @@ import * as artifacts from "../../db/schema/artifact.ts";
 import * as evaluations from "../../db/schema/evaluation.ts";
 import * as evidence from "../../db/schema/evidence.ts";
 import * as identities from "../../db/schema/identity.ts";
+import * as lineage from "../../db/schema/lineage.ts";
 import * as lifecycles from "../../db/schema/lifecycle.ts";
 import * as models from "../../db/schema/model.ts";
 import * as monitors from "../../db/schema/monitor.ts";
@@ -36,6 +39,7 @@ const modules = [
   evidence,
   identities,
   lifecycles,
+  lineage,
   models,
   monitors,
   predictions,
@@ -53,7 +57,8 @@ afterAll(async () => {
 });
 
 /** Drizzle's spelling of a type in the catalogue's. */
-const catalogueType = (column: PgColumn): string => (column.getSQLType() === "text[]" ? "ARRAY" : column.getSQLType());
+const catalogueType = (column: PgColumn): string =>
+  column.getSQLType().endsWith("[]") ? "ARRAY" : column.getSQLType();
 
 describe("the drizzle schema", () => {
   it("names every table of the database and no other", async () => {
@@ -106,6 +111,7 @@ describe("the closed lists of names", () => {
     ["principal", "kind", PRINCIPAL_KINDS],
     ["role_grant", "role", ROLES],
     ["identity_setting", "mode", IDENTITY_MODES],
+    ["execution", "kind", EXECUTION_KINDS],
   ])("are the same in the check of %s.%s", async (table, column, names) => {
     const { rows } = await test.admin.query<{ definition: string }>(
       `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint
@@ -115,6 +121,14 @@ describe("the closed lists of names", () => {
     const allowed = [...(rows[0]?.definition ?? "").matchAll(/'([^']*)'::text/g)].map((match) => match[1]);
     expect(new Set(allowed)).toEqual(new Set(names));
   });
+});
+
+it("the roles of lineage are the same in their domain", async () => {
+  const { rows } = await test.admin.query<{ definition: string }>(
+    "SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE contypid = 'lineage_role'::regtype",
+  );
+  const allowed = [...(rows[0]?.definition ?? "").matchAll(/'([^']*)'::text/g)].map((match) => match[1]);
+  expect(new Set(allowed)).toEqual(new Set(LINEAGE_ROLES));
 });
 
 describe("the rights of the application role", () => {
@@ -154,6 +168,7 @@ describe("the rights of the application role", () => {
       "commit_text",
       "confirm_route",
       "describe_model",
+      "downstream_executions",
       "end_rollout",
       "ensure_prediction_partitions",
       "erase_person",
@@ -164,11 +179,13 @@ describe("the rights of the application role", () => {
       "lock_endpoint",
       "lock_model",
       "log_predictions",
+      "making_executions",
       "remove_gateway",
       "set_lease",
       "set_lifecycle_status",
       "set_monitor_active",
       "start_stage_run",
+      "upstream_executions",
     ]);
   });
 });

@@ -161,7 +161,10 @@ export interface SampleExecution {
 }
 
 /** An execution nobody did. */
-export async function execute(tx: Transaction, { used, generated, lifecycle = null }: SampleExecution): Promise<number> {
+export async function execute(
+  tx: Transaction,
+  { used, generated, lifecycle = null }: SampleExecution,
+): Promise<number> {
   const parts = (given: Parts) => Object.entries(given).map(([ref, role]) => ({ ref, role }));
   return await recordExecution(tx, {
     kind: "train",

@@ -3,30 +3,30 @@ import { sql, type SQL } from "drizzle-orm";
 import type { Queryable } from "../../client.ts";
 
 /** The name as a UUID; null for a name that is none, which then is no row's. */
-const uuid = sql`CASE WHEN name ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN name::uuid END`;
+const uuid = sql`CASE WHEN asked.name ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN asked.name::uuid END`;
 
 // What people want to know of each kind of thing in a few words. `name` is the ref without its kind.
 const DESCRIPTIONS: Readonly<Record<string, SQL>> = {
-  artifact: sql`SELECT name, coalesce(
+  artifact: sql`SELECT asked.name, coalesce(
       to_char((description ->> 'rowCount')::bigint, 'FM999,999,999,999') || ' rows'
         || coalesce(', ' || (time_window ->> 'from') || ' to ' || (time_window ->> 'to'), ''),
       CASE media_type WHEN 'text/html' THEN 'report page' ELSE artifact.kind END || ', ' || CASE
         WHEN size_bytes < 10000 THEN size_bytes || ' bytes'
         WHEN size_bytes < 10000000 THEN size_bytes / 1000 || ' kB'
         ELSE size_bytes / 1000000 || ' MB' END) AS label
-    FROM asked JOIN artifact ON artifact.digest = name LEFT JOIN dataset_snapshot ON dataset_snapshot.digest = name`,
-  model: sql`SELECT name, origin AS label FROM asked JOIN model_version
-      ON model = split_part(name, '@', 1)
-      AND number = CASE WHEN name ~ '@[0-9]{1,9}$' THEN split_part(name, '@', 2)::integer END`,
-  evaluation: sql`SELECT name, verdict || ' on ' || to_char(row_count, 'FM999,999,999') || ' rows' AS label
+    FROM asked JOIN artifact ON artifact.digest = asked.name LEFT JOIN dataset_snapshot ON dataset_snapshot.digest = asked.name`,
+  model: sql`SELECT asked.name, origin AS label FROM asked JOIN model_version
+      ON model = split_part(asked.name, '@', 1)
+      AND number = CASE WHEN asked.name ~ '@[0-9]{1,9}$' THEN split_part(asked.name, '@', 2)::integer END`,
+  evaluation: sql`SELECT asked.name, verdict || ' on ' || to_char(row_count, 'FM999,999,999') || ' rows' AS label
     FROM asked JOIN evaluation ON id = ${uuid}`,
-  approval: sql`SELECT name, decision AS label FROM asked JOIN approval ON id = ${uuid}`,
-  rollout: sql`SELECT name, status || ' on ' || endpoint AS label FROM asked JOIN rollout ON id = name`,
-  monitor: sql`SELECT name, schedule || ' (UTC)' AS label FROM asked JOIN monitor ON id = name`,
-  "drift-check": sql`SELECT name, verdict || ', ' || (time_window ->> 'from') || ' to ' || (time_window ->> 'to') AS label
+  approval: sql`SELECT asked.name, decision AS label FROM asked JOIN approval ON id = ${uuid}`,
+  rollout: sql`SELECT asked.name, status || ' on ' || endpoint AS label FROM asked JOIN rollout ON id = asked.name`,
+  monitor: sql`SELECT asked.name, schedule || ' (UTC)' AS label FROM asked JOIN monitor ON id = asked.name`,
+  "drift-check": sql`SELECT asked.name, verdict || ', ' || (time_window ->> 'from') || ' to ' || (time_window ->> 'to') AS label
     FROM asked JOIN drift_check ON id = ${uuid}`,
-  "retrain-decision": sql`SELECT name, decision AS label FROM asked JOIN retrain_decision ON id = ${uuid}`,
-  lifecycle: sql`SELECT name, status AS label FROM asked JOIN lifecycle ON id = name`,
+  "retrain-decision": sql`SELECT asked.name, decision AS label FROM asked JOIN retrain_decision ON id = ${uuid}`,
+  lifecycle: sql`SELECT asked.name, status AS label FROM asked JOIN lifecycle ON id = asked.name`,
 };
 
 /** Labels by ref; what is not described has none. One query a kind of thing among them. */

@@ -18,9 +18,7 @@ export interface PathRequest {
  */
 export async function findPath(db: Database, { from, to, limit = 200_000 }: PathRequest): Promise<LineagePath | null> {
   return await readSnapshot(db, async (tx, snapshot) => {
-    const known = await tx.execute(
-      sql`SELECT FROM lineage_node WHERE ref = ANY(${sql.param([from, to])}::text[])`,
-    );
+    const known = await tx.execute(sql`SELECT FROM lineage_node WHERE ref = ANY(${sql.param([from, to])}::text[])`);
     if (known.rows.length < new Set([from, to]).size) return null;
     const forth = await search(tx, from, to, limit);
     const back = forth.way ? null : await search(tx, to, from, limit);

@@ -14,7 +14,7 @@ export interface GraphRequest {
   readonly limit?: number;
 }
 
-export const DEFAULT_LIMIT = 5000;
+const DEFAULT_LIMIT = 5000;
 
 /** Null when none of the things is in the graph. */
 export async function loadGraph(

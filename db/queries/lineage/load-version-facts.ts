@@ -31,7 +31,7 @@ async function loadFacts(
   { model, number }: VersionName,
 ): Promise<{ facts: VersionFacts; edgeCount: number } | null> {
   const ref = `model/${model}@${number}`;
-  const { rows } = await tx.execute<Record<string, unknown>>(sql`
+  const { rows } = await tx.execute(sql`
     WITH making AS MATERIALIZED (SELECT execution.* FROM making_executions(${ref}) AS found (id) JOIN execution USING (id)),
     -- What made the bytes, and the cuts of the data that went into them.
     input AS MATERIALIZED (SELECT DISTINCT used.role, used.made_by, lineage_node.ref

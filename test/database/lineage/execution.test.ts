@@ -23,9 +23,7 @@ afterAll(async () => {
 });
 
 const record = (from: string, to: string) =>
-  audited(test.database).transaction((tx) =>
-    execute(tx, { used: { [from]: "input" }, generated: { [to]: "output" } }),
-  );
+  audited(test.database).transaction((tx) => execute(tx, { used: { [from]: "input" }, generated: { [to]: "output" } }));
 
 const row = (values: object) =>
   JSON.stringify({
@@ -70,7 +68,9 @@ describe("an execution", () => {
   it("cannot be written, changed or taken away but by its function", async () => {
     for (const table of ["lineage_node", "execution", "used", "generated"]) {
       expect(await refusal(app, `DELETE FROM ${table}`)).toBe(PERMISSION_DENIED);
-      expect(await refusal(app, `INSERT INTO ${table} OVERRIDING SYSTEM VALUE SELECT * FROM ${table}`)).toBe(PERMISSION_DENIED);
+      expect(await refusal(app, `INSERT INTO ${table} OVERRIDING SYSTEM VALUE SELECT * FROM ${table}`)).toBe(
+        PERMISSION_DENIED,
+      );
       expect(await refusal(app, `TRUNCATE ${table} CASCADE`)).toBe(PERMISSION_DENIED);
       expect(await refusal(test.admin, `DELETE FROM ${table}`)).toBe(APPEND_ONLY);
     }
@@ -89,7 +89,9 @@ describe("an execution", () => {
     await app.query("BEGIN");
     const forged = row({ id: 77, sealed_at: "2001-01-01Z", upstream: [5], used_count: 9, generated_count: 9 });
     const { rows } = await app.query(CALL, [forged, input, output]);
-    const recorded = await app.query("SELECT *, sealed_at > now() - interval '1 hour' AS fresh FROM execution WHERE id = 2");
+    const recorded = await app.query(
+      "SELECT *, sealed_at > now() - interval '1 hour' AS fresh FROM execution WHERE id = 2",
+    );
     await app.query("ROLLBACK");
     expect(rows).toEqual([{ id: "2" }]);
     expect(recorded.rows).toMatchObject([{ id: "2", upstream: [], used_count: 1, generated_count: 1, fresh: true }]);

@@ -12,7 +12,17 @@ import { insertPredictions } from "../../../db/queries/prediction.ts";
 import { startStageRun } from "../../../db/queries/stage-run.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { addArtifact, addEndpoint, addLifecycle, digest, execute, facts, reportFor, signature, type Parts } from "../sample.ts";
+import {
+  addArtifact,
+  addEndpoint,
+  addLifecycle,
+  digest,
+  execute,
+  facts,
+  reportFor,
+  signature,
+  type Parts,
+} from "../sample.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {

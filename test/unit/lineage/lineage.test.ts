@@ -86,7 +86,9 @@ describe("a rendering", () => {
     );
     const cut = { ...whole, complete: false, truncatedBy: "limit" } as const;
     for (const format of ["dot", "mermaid"] as const) {
-      expect(lineageRenderers[format](cut)).toContain("INCOMPLETE: 5 things, 9 edges upstream of evaluation/e; stopped");
+      expect(lineageRenderers[format](cut)).toContain(
+        "INCOMPLETE: 5 things, 9 edges upstream of evaluation/e; stopped",
+      );
     }
     expect(describeCompleteness({ ...cut, truncatedBy: "older-release" })).toContain("migrate again");
     expect(JSON.parse(lineageRenderers.json(cut))).toEqual(cut);

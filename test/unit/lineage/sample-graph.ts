@@ -1,6 +1,10 @@
 import type { LineageGraph } from "../../../contracts/lineage.ts";
 
-type Made = readonly [kind: string, used: Readonly<Record<string, string>>, generated: Readonly<Record<string, string>>];
+type Made = readonly [
+  kind: string,
+  used: Readonly<Record<string, string>>,
+  generated: Readonly<Record<string, string>>,
+];
 
 export const readAt = { stream: "modelwright", seq: 41, hash: "5e".repeat(32) };
 
