@@ -1,5 +1,5 @@
 -- The edges of the release before, which went on writing them until now, are carried over as a whole; then they go.
-SELECT lock_lineage();
+SELECT FROM audit_head WHERE stream = 'modelwright' FOR UPDATE;
 -- What is carried over was audited when it was done.
 ALTER TABLE execution DISABLE TRIGGER written_with_audit_event;
 SELECT carry_over_lineage();
