@@ -145,3 +145,6 @@ export const auditEventSchema = z.strictObject({
   body: auditBodySchema,
 });
 export type AuditEvent = z.output<typeof auditEventSchema>;
+
+/** What whoever records an event gives; the database adds the rest. */
+export const auditEntrySchema = auditEventSchema.omit({ seq: true, at: true, actor: true });

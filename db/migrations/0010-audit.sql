@@ -1,5 +1,30 @@
--- The audit log's Merkle tree (RFC 9162) as far as it is complete, and the checkpoints that were signed of it. Neither is believed
+-- Appending in one call, the audit log's Merkle tree (RFC 9162) as far as it is complete, and the checkpoints that were signed of it. Neither is believed
 -- by whoever verifies: a root counts when a signature outside the database says so.
+
+-- Locks the head and appends, in one call: between two, every other writer would wait for the way to the application and back. Number
+-- and time stand in the event's bytes, so these are put together here; what is around them has the order and the form of RFC 8785,
+-- `body` comes canonical from the application.
+CREATE FUNCTION record_audit(of_stream text, called text, of_statement text, about text, body text) RETURNS bigint
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  -- Before the lock: a new name gets its pseudonym here.
+  actor text := actor_ref(called);
+  head record;
+BEGIN
+  -- Whole in itself, or it could bring fields of the event along.
+  IF jsonb_typeof(body::jsonb) <> 'object' THEN
+    RAISE EXCEPTION 'audit stream %: the body of an event is an object, not %', of_stream, body
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_event_has_body';
+  END IF;
+  SELECT * INTO head FROM lock_audit_head(of_stream);
+  PERFORM append_audit_event(of_stream, head.seq + 1, convert_to(concat('{"actor":', to_json(actor), ',"at":"', head.at,
+    '","body":', body, ',"seq":', head.seq + 1, ',"statement":' || to_json(of_statement), ',"stream":', to_json(of_stream),
+    ',"subject":', to_json(about), '}'), 'UTF8'));
+  RETURN head.seq + 1;
+END $$;
+GRANT EXECUTE ON FUNCTION record_audit(text, text, text, text, text) TO modelwright_application;
+-- No release used it: an application gives its events neither number nor time.
+REVOKE EXECUTE ON FUNCTION append_audit_event(text, bigint, bytea) FROM modelwright_application;
 
 -- Roots of complete subtrees of 256 events, of 256 such subtrees, and so on: two bytes an event, and a proof about any event reads
 -- 256 events and some hundreds of these.

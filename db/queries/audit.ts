@@ -1,7 +1,7 @@
 import { and, asc, eq, inArray, sql } from "drizzle-orm";
 
-import { AUDIT_STREAM, auditEventSchema, type AuditBody } from "../../contracts/audit.ts";
-import { canonicalBytes } from "../canonical.ts";
+import { AUDIT_STREAM, auditEntrySchema, type AuditBody } from "../../contracts/audit.ts";
+import { canonicalText } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { auditEvent } from "../schema/evidence.ts";
 
@@ -18,31 +18,20 @@ export interface AuditRequest {
 
 /**
  * Appends an event to its stream in the transaction that does what it tells of, chained by
- * `SHA-256(previous hash || canonical bytes)`. Holds the stream's head until the transaction ends: record it last.
- * Returns the event's number. The database refuses an event that does not follow the head.
+ * `SHA-256(previous hash || canonical bytes)`. Holds the stream's head until the transaction ends, and everybody else who records
+ * waits as long: record it last. Returns the event's number.
  */
 export async function recordAudit(tx: Transaction, request: AuditRequest): Promise<number> {
-  const stream = request.stream ?? AUDIT_STREAM;
-  // The ref first: giving a new name its pseudonym needs no lock on the head.
-  const { rows } = await tx.execute<{ seq: string; at: string; actor: string }>(
-    sql`SELECT head.seq, head.at, actor.ref AS actor FROM actor_ref(${request.actor}) AS actor (ref), lock_audit_head(${stream}) AS head`,
-  );
-  const head = rows[0];
-  if (!head) throw new Error(`audit stream ${stream} has no head`);
-  const seq = Number(head.seq) + 1;
-  const { subject, statement } = request;
-  const proof = statement ? { statement } : {};
-  const event = auditEventSchema.parse({
-    stream,
-    seq,
-    at: head.at,
-    actor: head.actor,
-    ...proof,
-    subject,
-    body: request.body,
+  const { actor, statement: digest, ...told } = request;
+  const { stream, statement, subject, body } = auditEntrySchema.parse({
+    stream: AUDIT_STREAM,
+    ...told,
+    ...(digest && { statement: digest }),
   });
-  await tx.execute(sql`SELECT append_audit_event(${stream}, ${seq}, ${canonicalBytes(event)})`);
-  return seq;
+  const { rows } = await tx.execute<{ seq: string }>(
+    sql`SELECT record_audit(${stream}, ${actor}, ${statement ?? null}, ${subject}, ${canonicalText(body)}) AS seq`,
+  );
+  return Number(rows[0]?.seq);
 }
 
 /** An event as it is stored. */

@@ -164,7 +164,6 @@ describe("the rights of the application role", () => {
     const targeted = functions.rows.map(({ name }) => name).filter((name) => !name.startsWith("record_"));
     expect(targeted).toEqual([
       "actor_ref",
-      "append_audit_event",
       "commit_text",
       "confirm_route",
       "describe_model",

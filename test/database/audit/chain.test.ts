@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 
+import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import type { AuditBody } from "../../../contracts/audit.ts";
+import { auditEventSchema, type AuditBody } from "../../../contracts/audit.ts";
+import { canonicalBytes } from "../../../db/canonical.ts";
 import { recordAudit } from "../../../db/queries/audit.ts";
 import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
@@ -71,6 +73,36 @@ describe("the audit chain", () => {
       seq: 2,
       body: { reason: "zweite – Umlaut ä" },
     });
+  });
+
+  it("stores canonical bytes, whatever is in them: the database puts together what RFC 8785 would", async () => {
+    const characters = fc.string({ unit: "binary", maxLength: 30 }).map((text) => text.replaceAll("\0", ""));
+    const told = fc.record({ subject: characters.filter((text) => text !== ""), model: characters });
+    await fc.assert(
+      fc.asyncProperty(told, fc.option(fc.constant(digest("statement"))), async ({ subject, model }, statement) => {
+        await test.database.transaction((tx) =>
+          recordAudit(tx, { stream, actor: "ada", statement, subject, body: { ...body("told"), model } as AuditBody }),
+        );
+      }),
+      { numRuns: 200 },
+    );
+    const { rows } = await test.admin.query<{ body: Buffer }>("SELECT body FROM audit_event WHERE stream = $1", [
+      stream,
+    ]);
+    expect(rows).toHaveLength(200);
+    for (const row of rows) {
+      const event = auditEventSchema.parse(JSON.parse(row.body.toString("utf8")));
+      expect(row.body.equals(canonicalBytes(event))).toBe(true);
+    }
+    expect(await verifyAudit(test.database, { stream })).toEqual({ ok: true, events: 200 });
+  });
+
+  it("takes no fields of the event out of its body, and no body that is none", async () => {
+    for (const smuggled of ['{"kind":"x"},"subject":"other"', "[]", "1", ""]) {
+      const recording = test.admin.query("SELECT record_audit($1, 'ada', NULL, 'x/1', $2)", [stream, smuggled]);
+      await expect(recording).rejects.toThrow(/json|object/);
+    }
+    expect(await verifyAudit(test.database, { stream })).toMatchObject({ problem: { kind: "missing" } });
   });
 
   it("gives back the number of an event whose transaction fails", async () => {
