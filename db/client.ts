@@ -3,6 +3,8 @@ import { drizzle, type NodePgQueryResultHKT } from "drizzle-orm/node-postgres";
 import type { PgDatabase, PgTransaction } from "drizzle-orm/pg-core";
 import { Pool } from "pg";
 
+import { APPLICATION_NAME } from "./release.ts";
+
 type NoSchema = Record<string, never>;
 type Relations = ExtractTablesWithRelations<NoSchema>;
 
@@ -29,7 +31,7 @@ export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions):
     connectionString: url,
     max: maximumConnections,
     connectionTimeoutMillis: CONNECT_WITHIN_MS,
-    application_name: "modelwright",
+    application_name: APPLICATION_NAME,
   });
   // An idle connection that the server ends reports here; unheard it would end the process. The pool opens another.
   pool.on("error", () => undefined);

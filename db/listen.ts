@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 
 import { ROUTING_CHANNEL } from "./queries/routing.ts";
+import { APPLICATION_NAME } from "./release.ts";
 
 export interface RoutingListener {
   close(): Promise<void>;
@@ -30,7 +31,11 @@ async function listen(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    const client = new Client({ connectionString: url, application_name: "modelwright routing", keepAlive: true });
+    const client = new Client({
+      connectionString: url,
+      application_name: `${APPLICATION_NAME} routing`,
+      keepAlive: true,
+    });
     const lost = new AbortController();
     const ended = new Promise<void>((resolve) => {
       client.once("end", resolve);

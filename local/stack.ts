@@ -2,7 +2,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { Failure } from "../contracts/failures.ts";
-import { migrate } from "../db/migrate.ts";
+import { describeHeldBack, migrate } from "../db/migrate.ts";
 import { checkpointFiles } from "./data-directory.ts";
 import { lockHolder } from "./lock.ts";
 import { loadSecret } from "./secret.ts";
@@ -54,7 +54,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   });
   try {
     onProgress("bringing the database schema up to date");
-    const database = await prepareDatabase(servers, env);
+    const database = await prepareDatabase(servers, env, onProgress);
     onProgress("starting the workers and the gateway");
     const specs = await childSpecs({ servers, env, database });
     signal?.throwIfAborted(); // From here on the listener hears of it.
@@ -82,11 +82,16 @@ export async function findRunningStack(dataDir: string): Promise<StackAddresses 
 }
 
 /** Brings the schema up to date; returns the connection string of the application role. */
-async function prepareDatabase({ postgres, dataDir }: Servers, env: NodeJS.ProcessEnv): Promise<string> {
+async function prepareDatabase(
+  { postgres, dataDir }: Servers,
+  env: NodeJS.ProcessEnv,
+  onProgress: (line: string) => void,
+): Promise<string> {
   // Stacks that share a named database must agree on the role's password, so the environment may name it.
   const applicationPassword =
     env["DATABASE_APPLICATION_PASSWORD"] || (await loadSecret(join(dataDir, "application.password")));
-  const { applicationUrl } = await migrate({ adminUrl: postgres.adminUrl, applicationPassword });
+  const { applicationUrl, heldBack } = await migrate({ adminUrl: postgres.adminUrl, applicationPassword });
+  for (const held of heldBack) onProgress(describeHeldBack(held));
   return applicationUrl;
 }
 

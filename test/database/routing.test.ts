@@ -169,7 +169,7 @@ describe("routing epochs", () => {
       },
     });
     const listening =
-      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'modelwright routing' AND query LIKE 'LISTEN%'";
+      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'modelwright% routing' AND query LIKE 'LISTEN%'";
     const waitForListener = async (besides?: number): Promise<number> => {
       for (;;) {
         const { rows } = await test.admin.query<{ pid: number }>(listening);
@@ -246,7 +246,7 @@ describe("a lost connection", () => {
     const other = new Client({ connectionString: test.adminUrl });
     await other.connect();
     await other.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'modelwright'",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'modelwright%'",
     );
     await other.end();
     await expect.poll(() => findEndpoint(test.database, "live").catch(() => null)).toMatchObject({ name: "live" });

@@ -8,7 +8,7 @@ import { canonicalBytes } from "../../../db/canonical.ts";
 import { recordAudit } from "../../../db/queries/audit.ts";
 import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { refusalOf } from "../refusal.ts";
+import { PERMISSION_DENIED, refusalOf } from "../refusal.ts";
 import { addArtifact, digest } from "../sample.ts";
 
 let test: TestDatabase;
@@ -162,23 +162,20 @@ describe("the audit chain", () => {
     expect((await verifyAudit(test.database, { stream })).problem).toEqual({ stream, seq: 1, kind: "missing" });
   });
 
-  it("does not let the application insert an event that does not follow the head", async () => {
+  it("lets nobody insert an event that does not follow the head, and the application none at all", async () => {
     await record("first");
-    const insert = (seq: number, previous: string) =>
-      refusalOf(
-        test.database.transaction((tx) =>
-          tx.execute(
-            `INSERT INTO audit_event (stream, seq, at, actor, kind, subject, body, previous_hash, hash)
-             VALUES ('${stream}', ${seq}, now(), 'mallory', 'k', 's', 'x', ${previous}, sha256(${previous} || 'x'::bytea))`,
-          ),
-        ),
-      );
+    const insertion = (seq: number, previous: string) =>
+      `INSERT INTO audit_event (stream, seq, at, actor, kind, subject, body, previous_hash, hash)
+       VALUES ('${stream}', ${seq}, now(), 'mallory', 'k', 's', 'x', ${previous}, sha256(${previous} || 'x'::bytea))`;
+    const insert = (seq: number, previous: string) => refusalOf(test.admin.query(insertion(seq, previous)));
     const zeros = "decode(repeat('00', 32), 'hex')";
     expect(await insert(2, zeros)).toBe("audit_event_follows_head");
     expect(await insert(3, `(SELECT hash FROM audit_head WHERE stream = '${stream}')`)).toBe(
       "audit_event_follows_head",
     );
     expect(await insert(1, zeros)).toBe("audit_event_pkey");
+    const asApplication = test.database.transaction((tx) => tx.execute(insertion(2, zeros)));
+    expect(await refusalOf(asApplication)).toBe(PERMISSION_DENIED);
     expect(await verifyAudit(test.database, { stream })).toEqual({ ok: true, events: 1 });
   });
 

@@ -1,12 +1,12 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import { recordAudit } from "../../db/queries/audit.ts";
-import { setLifecycleStatus } from "../../db/queries/lifecycle.ts";
-import { audited, recordFixtureEvent } from "../support/audited.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { APPEND_ONLY, PERMISSION_DENIED, refusalOf } from "./refusal.ts";
-import { addLifecycle, addVersion } from "./sample.ts";
+import { recordAudit } from "../../../db/queries/audit.ts";
+import { setLifecycleStatus } from "../../../db/queries/lifecycle.ts";
+import { audited, recordFixtureEvent } from "../../support/audited.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { APPEND_ONLY, PERMISSION_DENIED, refusalOf } from "../refusal.ts";
+import { addLifecycle, addVersion } from "../sample.ts";
 
 const UNAUDITED = "written_with_audit_event";
 const GOVERNED = [
@@ -53,7 +53,8 @@ beforeEach(async () => {
   await addLifecycle(test.database, id, "flights");
 });
 
-const fail = (of: string) => `UPDATE lifecycle SET status = 'failed' WHERE id = '${of}'`;
+const move = (of: string, status: string) => `SELECT set_lifecycle_status('${of}', '${status}', NULL, NULL)`;
+const fail = (of: string) => move(of, "failed");
 const statusOf = async (of: string) =>
   (await test.admin.query<{ status: string }>("SELECT status FROM lifecycle WHERE id = $1", [of])).rows[0]?.status;
 async function inTransaction(...steps: (() => Promise<unknown>)[]): Promise<string> {
@@ -70,12 +71,12 @@ async function inTransaction(...steps: (() => Promise<unknown>)[]): Promise<stri
 const sends = (statement: string) => () => app.query(statement);
 const records = () => recordFixtureEvent(app);
 
-describe("a governed write", () => {
+describe("I6: a governed write", () => {
   it("is refused when its transaction commits without an audit event, and nothing of it stays", async () => {
     expect(await inTransaction(sends(fail(id)))).toBe(UNAUDITED);
     expect(await refusalOf(app.query(fail(id)))).toBe(UNAUDITED);
-    const copy = `INSERT INTO model_version SELECT (jsonb_populate_record(model_version, jsonb_build_object('id',
-      gen_random_uuid()))).* FROM model_version LIMIT 1`;
+    const copy = `SELECT record_model_version(jsonb_build_array(to_jsonb(model_version) || jsonb_build_object('id',
+      gen_random_uuid()))) FROM model_version LIMIT 1`;
     expect(await refusalOf(app.query(copy))).toBe(UNAUDITED);
     const unaudited = test.database.transaction((tx) => setLifecycleStatus(tx, { id, status: "failed" }));
     expect(await refusalOf(unaudited)).toBe(UNAUDITED);
@@ -85,7 +86,7 @@ describe("a governed write", () => {
   it("is taken with an event in the same transaction, before or after it", async () => {
     expect(await inTransaction(sends(fail(id)), records)).toBe("(accepted)");
     expect(await statusOf(id)).toBe("failed");
-    const back = sends(`UPDATE lifecycle SET status = 'running' WHERE id = '${id}'`);
+    const back = sends(move(id, "running"));
     expect(await inTransaction(records, back)).toBe("(accepted)");
   });
 
@@ -111,6 +112,9 @@ describe("a governed write", () => {
 
   it("cannot be hidden by the application: it writes no head, and no trigger is its own", async () => {
     const head = "UPDATE audit_head SET written_in = pg_current_xact_id()";
+    expect(await refusalOf(app.query(`UPDATE lifecycle SET status = 'failed' WHERE id = '${id}'`))).toBe(
+      PERMISSION_DENIED,
+    );
     expect(await refusalOf(app.query(head))).toBe(PERMISSION_DENIED);
     expect(await refusalOf(app.query("ALTER TABLE lifecycle DISABLE TRIGGER ALL"))).toBe(PERMISSION_DENIED);
     expect(await refusalOf(app.query("SET session_replication_role = replica"))).toBe(PERMISSION_DENIED);
@@ -118,7 +122,8 @@ describe("a governed write", () => {
   });
 
   it("is asked of the owner too", async () => {
-    expect(await refusalOf(test.admin.query(fail(id)))).toBe(UNAUDITED);
+    const update = `UPDATE lifecycle SET status = 'failed' WHERE id = '${id}'`;
+    expect(await refusalOf(test.admin.query(update))).toBe(UNAUDITED);
     expect(await refusalOf(test.admin.query(`DELETE FROM lifecycle WHERE id = '${id}'`))).toBe(UNAUDITED);
     for (const table of GOVERNED) {
       expect(await refusalOf(test.admin.query(`TRUNCATE ${table} CASCADE`))).toBe(APPEND_ONLY);
@@ -126,7 +131,7 @@ describe("a governed write", () => {
   });
 
   it("that changes nothing needs no event", async () => {
-    expect(await refusalOf(app.query(`UPDATE lifecycle SET status = status WHERE id = '${id}'`))).toBe("(accepted)");
+    expect(await refusalOf(app.query(move(id, "running")))).toBe("(accepted)");
   });
 
   it("is asked of every governed table, for every kind of write", async () => {
