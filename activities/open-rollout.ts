@@ -6,7 +6,7 @@ import { recordAudit } from "../db/queries/audit.ts";
 import { ensureEndpoint, requiresEvidence } from "../db/queries/endpoint.ts";
 import { findPassingEvaluation } from "../db/queries/evaluation.ts";
 import { findVersionById } from "../db/queries/model.ts";
-import { latencyQuantile } from "../db/queries/prediction.ts";
+import { latencyQuantile, scoreDeciles } from "../db/queries/prediction.ts";
 import { findRollout, findRunningRollout, startRollout, type Rollout } from "../db/queries/rollout.ts";
 import { championOf } from "../db/queries/routing.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -14,10 +14,10 @@ import { requireWinnable } from "./require-winnable.ts";
 import { closeRollout } from "./roll-out.ts";
 import { versionName } from "./version-reference.ts";
 
-/** Days of the champion's own latencies that freeze what counts as slow. */
-const LATENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
-/** Fewer requests than this say nothing about a quantile; then the floor alone counts. */
-const LATENCY_MINIMUM_REQUESTS = 100;
+/** Days of the champion's own answers that freeze what counts as slow and where its predictions lie. */
+const REFERENCE_WINDOW_MS = 7 * 24 * 3600 * 1000;
+/** Fewer requests than this say nothing about a quantile; then the floor, or a single edge, counts. */
+const REFERENCE_MINIMUM_REQUESTS = 100;
 
 /**
  * Fixes everything the rollout is judged by, before any traffic moves; refuses a version without the evidence its environment asks for,
@@ -25,7 +25,7 @@ const LATENCY_MINIMUM_REQUESTS = 100;
  */
 export async function openRollout(dependencies: Dependencies, input: RolloutInput): Promise<OpenedRollout> {
   const { database } = dependencies;
-  const plan = rolloutPlanSchema.parse(input.plan);
+  const asked = rolloutPlanSchema.parse(input.plan);
   const before = await findRollout(database, input.rolloutId);
   if (before) return opened(before);
   const version = await findVersionById(database, input.versionId);
@@ -43,7 +43,8 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
     const problems = `${name} is the champion already; deploy another version`;
     throw new Failure("INPUT_INVALID", { where: `endpoint ${input.endpoint}`, problems });
   }
-  if (champion) await requireWinnable(database, { endpoint: input.endpoint, champion: champion.id, plan });
+  if (champion) await requireWinnable(database, { endpoint: input.endpoint, champion: champion.id, plan: asked });
+  const plan = champion ? await freezeRanges(database, input.endpoint, champion.id, asked) : asked;
   const latencyThresholdMs = champion ? await slowFrom(database, input.endpoint, champion.id, plan) : null;
   return database.transaction(async (tx) => {
     const rollout = await startRollout(tx, {
@@ -88,10 +89,25 @@ async function slowFrom(
 ): Promise<number | null> {
   const guardrail = plan.guardrails.find((one) => one.name === "latency");
   if (!guardrail) return null;
-  const since = new Date(Date.now() - LATENCY_WINDOW_MS);
+  const since = new Date(Date.now() - REFERENCE_WINDOW_MS);
   const seen = await latencyQuantile(database, { endpoint, modelVersion, since, quantile: guardrail.quantile });
-  const measured = seen && seen.sampleCount >= LATENCY_MINIMUM_REQUESTS ? seen.latencyMs : 0;
+  const measured = seen && seen.sampleCount >= REFERENCE_MINIMUM_REQUESTS ? seen.latencyMs : 0;
   return Math.max(guardrail.floorMs, measured);
+}
+
+/** The champion's own deciles as the ranges of predictions, unless the plan names its own; one edge where it has too few answers. */
+async function freezeRanges(
+  database: Dependencies["database"],
+  endpoint: string,
+  modelVersion: string,
+  plan: RolloutPlan,
+): Promise<RolloutPlan> {
+  if (!plan.guardrails.some((one) => one.name === "prediction-shift" && !one.edges)) return plan;
+  const since = new Date(Date.now() - REFERENCE_WINDOW_MS);
+  const seen = await scoreDeciles(database, { endpoint, modelVersion, since });
+  const edges = seen.sampleCount >= REFERENCE_MINIMUM_REQUESTS && seen.edges.length > 0 ? seen.edges : [0.5];
+  const guardrails = plan.guardrails.map((one) => (one.name === "prediction-shift" ? { edges, ...one } : one));
+  return rolloutPlanSchema.parse({ ...plan, guardrails });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { log } from "@temporalio/activity";
 import { Failure } from "../contracts/failures.ts";
 import type { LookOutcome, RolloutResult } from "../contracts/messages.ts";
 import type { RolloutLook } from "../contracts/rollout.ts";
@@ -54,14 +55,35 @@ export async function lookAtRollout(
     if (recorded.verdict !== "rollback") await renew(tx, rollout);
     return recorded;
   });
+  if (look.alarms) await page(database, rollout, number, look);
   return { verdict: look.verdict, stepDone: look.stepDone, reason: look.reason };
+}
+
+/** Tells people once when an alarm begins: by the log, whose errors are what operators are paged by, and by an audit event that stays. */
+async function page(
+  database: Dependencies["database"],
+  { id, endpoint, startedBy }: Rollout,
+  number: number,
+  { alarms = [], reason }: RolloutLook,
+): Promise<void> {
+  const before = (await findLook(database, { rollout: id, number: number - 1 }))?.look.alarms ?? [];
+  const begun = alarms.filter((alarm) => !before.includes(alarm));
+  if (begun.length === 0) return;
+  const operation = { key: `rollout/${id}/alarm/${number}`, request: { alarms: begun }, context: operationContext() };
+  await runOperation(database, operation, async (tx) => {
+    const body = { kind: "rollout-alarmed" as const, endpoint, look: number, alarms: begun };
+    await recordAudit(tx, { actor: startedBy, subject: `rollout/${id}`, body });
+    return null;
+  });
+  log.error(`rollout ${id} on ${endpoint} holds and needs somebody: ${reason}`, { alarms: begun });
 }
 
 async function judgeNow(database: Dependencies["database"], rollout: Rollout, step: number): Promise<RolloutLook> {
   const { id, endpoint, plan, planDigest, latencyThresholdMs } = rollout;
   const firstDeployment = rollout.championVersion === null;
   const slowFrom = latencyThresholdMs ?? Number.MAX_VALUE;
-  const counts = await countEpochs(database, { endpoint, rollout: id, latencyThresholdMs: slowFrom });
+  const edges = plan.guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;
+  const counts = await countEpochs(database, { endpoint, rollout: id, latencyThresholdMs: slowFrom, edges });
   const look = judgeRollout({ plan, step, counts, firstDeployment });
   return { ...look, basis: { planDigest, latencyThresholdMs, firstDeployment } };
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   LIFECYCLE_STATUSES,
   REQUESTS,
+  ROLLOUT_ALARMS,
   ROLLOUT_STATUSES,
   STAGES,
   STAGE_STATUSES,
@@ -78,6 +79,13 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     planDigest: digestSchema,
     championVersionId: versionId.nullable(),
     canaryVersionId: versionId,
+  }),
+  z.strictObject({
+    kind: z.literal("rollout-alarmed"),
+    endpoint: z.string(),
+    /** The look that raised them first. */
+    look: z.int(),
+    alarms: z.array(z.enum(ROLLOUT_ALARMS)),
   }),
   z.strictObject({
     kind: z.literal("rollout-ended"),

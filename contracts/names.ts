@@ -43,11 +43,15 @@ export type Arm = (typeof ARMS)[number];
 export const ROLLOUT_STATUSES = ["running", "promoted", "rolled-back", "aborted"] as const;
 export type RolloutStatus = (typeof ROLLOUT_STATUSES)[number];
 
+/** What a rollout pages about: its evidence rests on splits that are not the intended ones. */
+export const ROLLOUT_ALARMS = ["request-split", "label-split"] as const;
+export type RolloutAlarm = (typeof ROLLOUT_ALARMS)[number];
+
 /** What the rollout judge says at one look. `hold` means: not enough evidence either way. */
 export const ROLLOUT_VERDICTS = ["promote", "rollback", "hold"] as const;
 export type RolloutVerdict = (typeof ROLLOUT_VERDICTS)[number];
 
-export const GUARDRAILS = ["error-rate", "latency", "wrong-label-rate"] as const;
+export const GUARDRAILS = ["error-rate", "latency", "wrong-label-rate", "prediction-shift"] as const;
 export type Guardrail = (typeof GUARDRAILS)[number];
 
 export const DRIFT_VERDICTS = ["stable", "drifted", "insufficient"] as const;

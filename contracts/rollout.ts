@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BASIS_POINTS, GUARDRAILS, ROLLOUT_VERDICTS } from "./names.ts";
+import { BASIS_POINTS, GUARDRAILS, ROLLOUT_ALARMS, ROLLOUT_VERDICTS } from "./names.ts";
 import { digestSchema, milliseconds, shareSchema } from "./primitives.ts";
 
 export const guardrailSchema = z.discriminatedUnion("name", [
@@ -21,6 +21,21 @@ export const guardrailSchema = z.discriminatedUnion("name", [
     name: z.literal("wrong-label-rate"),
     /** Promotion needs evidence that the rate of wrong decisions grew by less than this factor. */
     maximumRatio: z.number().gt(1).default(1.2),
+  }),
+  z.strictObject({
+    name: z.literal("prediction-shift"),
+    /** Harm is evidence that some range of predictions is more than this factor more or less frequent in the canary; promotion needs evidence that none is. */
+    maximumRatio: z.number().gt(1).default(2),
+    /** Where the ranges of the score part, rising. By default the champion's own deciles, frozen before the canary starts. */
+    edges: z
+      .array(z.number())
+      .min(1)
+      .max(50)
+      .refine(
+        (edges) => edges.every((edge, index) => index === 0 || edge > (edges[index - 1] ?? edge)),
+        "edges must rise",
+      )
+      .optional(),
   }),
 ]);
 export type GuardrailSettings = z.output<typeof guardrailSchema>;
@@ -76,15 +91,25 @@ export type RolloutPlan = z.output<typeof rolloutPlanSchema>;
 export const armCountsSchema = z.strictObject({ champion: z.int().min(0), canary: z.int().min(0) });
 export type ArmCounts = z.output<typeof armCountsSchema>;
 
-/** Cumulative counts of one routing epoch; the share was constant in it. */
+/**
+ * Cumulative counts of one routing epoch; the share was constant in it. Counted are units: the first request of each routing key in
+ * the epoch, and every request without one.
+ */
 export const epochCountsSchema = z.strictObject({
   epoch: z.int(),
   canaryShare: shareSchema,
+  /**
+   * Keys which the champion had at this share of an earlier epoch of the rollout; absent for new ones. Assignment is sticky, so
+   * their chance of the canary is smaller now. An epoch has one entry for each such share.
+   */
+  keptAtShare: shareSchema.optional(),
   requests: armCountsSchema,
   errors: armCountsSchema,
   slow: armCountsSchema,
   labelled: armCountsSchema,
   wrong: armCountsSchema,
+  /** Answers by range of their prediction, lowest first; absent unless a guardrail asks for it. */
+  ranges: z.array(armCountsSchema).optional(),
 });
 export type EpochCounts = z.output<typeof epochCountsSchema>;
 
@@ -124,6 +149,10 @@ export const rolloutLookSchema = z.strictObject({
   guardrails: z.array(guardrailLookSchema),
   /** e-value against "requests were split as intended"; evidence is not used above 1000. */
   sampleRatioEvidence: z.number(),
+  /** e-value against "labels came for both arms alike"; absent where no guardrail uses labels. */
+  labelRatioEvidence: z.number().optional(),
+  /** What somebody is paged about; absent when nothing. */
+  alarms: z.array(z.enum(ROLLOUT_ALARMS)).min(1).optional(),
   counts: z.array(epochCountsSchema),
   /** Absent from looks of the first release and from those not yet recorded. */
   basis: lookBasisSchema.optional(),

@@ -16,6 +16,8 @@ import type { Screen } from "../screen.ts";
 import { renderTable, toneOf, type TableColumn } from "../table.ts";
 import { answering, checked, defineVerb, parseNumber, withStack } from "../verb.ts";
 
+const RATED: readonly string[] = GUARDRAILS.filter((name) => guardrailRule(name).baseRate !== null);
+
 interface PlanOptions {
   readonly traffic?: number;
   readonly baseRate?: readonly string[];
@@ -36,7 +38,7 @@ export function addPlan(program: Command): void {
     ],
   })
     .option("--traffic <requests>", "requests a second to the endpoint, all arms together", parseNumber)
-    .option("--base-rate <name=share...>", `the champion's rate of a guardrail's events: ${GUARDRAILS.join(", ")}`)
+    .option("--base-rate <name=share...>", `the champion's rate of a guardrail's events: ${RATED.join(", ")}`)
     .option("--labelled <share>", "share of requests whose label arrives", parseNumber)
     .option("--label-delay <ms>", "how long a label takes", parseNumber)
     .action(
@@ -77,12 +79,11 @@ function parseTraffic({ traffic, baseRate = [], labelled, labelDelay }: PlanOpti
 
 function parseBaseRate(text: string): [keyof Traffic, number] {
   const [name = "", value = ""] = text.split("=");
-  const guardrail: Guardrail | undefined = GUARDRAILS.find((known) => known === name);
-  if (guardrail === undefined) {
-    const problems = `"${text}" is not NAME=SHARE with NAME one of ${GUARDRAILS.join(", ")}`;
+  const rate = RATED.includes(name) ? guardrailRule(name as Guardrail).baseRate : null;
+  if (rate === null) {
+    const problems = `"${text}" is not NAME=SHARE with NAME one of ${RATED.join(", ")}`;
     throw new Failure("INPUT_INVALID", { where: "--base-rate", problems });
   }
-  const { rate } = guardrailRule(guardrail);
   return [rate, checked(trafficSchema.shape[rate], value.trim() === "" ? Number.NaN : Number(value), "--base-rate")];
 }
 

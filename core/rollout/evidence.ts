@@ -47,13 +47,16 @@ function outcome(count: number, alternative: number, nullShare: number): number 
  * half and what is kept for later epochs counts 1. A long healthy first step sinks the evidence of the whole so low that a harm
  * which only shows at a higher share would be found late; a fresh start finds it at the price of a constant factor.
  * Valid because the weights are fixed before any epoch and each part is an e-process.
- * @param epochs oldest first; later looks only append
+ * @param parts those of one epoch side by side, oldest epoch first; later looks only append epochs
  */
-export function withFreshStarts<Epoch>(
-  epochs: readonly Epoch[],
-  evidence: (epochs: readonly Epoch[]) => number,
+export function withFreshStarts<Part extends { readonly epoch: number }>(
+  parts: readonly Part[],
+  evidence: (parts: readonly Part[]) => number,
 ): number {
+  const epochs = [...new Set(parts.map(({ epoch }) => epoch))];
   let fresh = 1 / (epochs.length + 1);
-  for (const [index, epoch] of epochs.entries()) fresh += evidence([epoch]) / ((index + 1) * (index + 2));
-  return capEvidence((evidence(epochs) + fresh) / 2);
+  for (const [index, epoch] of epochs.entries()) {
+    fresh += evidence(parts.filter((part) => part.epoch === epoch)) / ((index + 1) * (index + 2));
+  }
+  return capEvidence((evidence(parts) + fresh) / 2);
 }

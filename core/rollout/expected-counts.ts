@@ -7,7 +7,10 @@ export interface ArmRates {
   readonly champion: EventRates;
   readonly canary: EventRates;
 }
-export type EventRates = Pick<Traffic, "errorShare" | "slowShare" | "wrongShare">;
+export interface EventRates extends Pick<Traffic, "errorShare" | "slowShare" | "wrongShare"> {
+  /** How much more frequent the first of the equally frequent reference ranges of predictions is. */
+  readonly firstRangeRatio: number;
+}
 
 /** How long each step of the plan has run, in looks. */
 export type StepLooks = readonly number[];
@@ -18,11 +21,12 @@ export type StepLooks = readonly number[];
  * canary looks worse than it is. Labels count once they have arrived.
  */
 export function expectedCounts(
-  plan: Pick<RolloutPlan, "steps" | "lookIntervalMs">,
+  plan: Pick<RolloutPlan, "steps" | "lookIntervalMs" | "guardrails">,
   { traffic, rates, luck = 0 }: { readonly traffic: Traffic; readonly rates: ArmRates; readonly luck?: number },
   looks: StepLooks,
 ): EpochCounts[] {
   const endMs = looks.reduce((sum, count) => sum + count, 0) * plan.lookIntervalMs;
+  const rangeCount = countRanges(plan);
   let startMs = 0;
   const epochs = looks.map((count, step): EpochCounts => {
     const lengthMs = count * plan.lookIntervalMs;
@@ -39,6 +43,7 @@ export function expectedCounts(
       slow: events(requests, rates, "slowShare"),
       labelled,
       wrong: events(labelled, rates, "wrongShare"),
+      ...(rangeCount > 0 && { ranges: rangesOf(requests, rates, rangeCount) }),
     };
   });
   return luck === 0 ? epochs : shifted(epochs, luck);
@@ -49,10 +54,31 @@ const split = (total: number, canaryShare: number): ArmCounts => ({
   canary: total * canaryShare,
 });
 
-const events = (trials: ArmCounts, { champion, canary }: ArmRates, of: keyof EventRates): ArmCounts => ({
+const events = (
+  trials: ArmCounts,
+  { champion, canary }: ArmRates,
+  of: "errorShare" | "slowShare" | "wrongShare",
+): ArmCounts => ({
   champion: trials.champion * champion[of],
   canary: trials.canary * canary[of],
 });
+
+/** Ranges of a plan with the guardrail; deciles where it names no edges. */
+function countRanges({ guardrails }: Pick<RolloutPlan, "guardrails">): number {
+  const shift = guardrails.find((one) => one.name === "prediction-shift");
+  return shift ? (shift.edges?.length ?? 9) + 1 : 0;
+}
+
+function rangesOf(requests: ArmCounts, { champion, canary }: ArmRates, rangeCount: number): ArmCounts[] {
+  const shareOf = ({ firstRangeRatio }: EventRates, range: number) => {
+    const first = Math.min(0.99, firstRangeRatio / rangeCount);
+    return range === 0 ? first : (1 - first) / (rangeCount - 1);
+  };
+  return Array.from({ length: rangeCount }, (_, range) => ({
+    champion: requests.champion * shareOf(champion, range),
+    canary: requests.canary * shareOf(canary, range),
+  }));
+}
 
 /** The same bad luck in every epoch would add up to more than bad luck: each epoch gets its part of the whole deviation. */
 function shifted(epochs: readonly EpochCounts[], luck: number): EpochCounts[] {
@@ -71,5 +97,14 @@ function shifted(epochs: readonly EpochCounts[], luck: number): EpochCounts[] {
     errors: errors(epoch, index),
     slow: slow(epoch, index),
     wrong: wrong(epoch, index),
+    ...(epoch.ranges && { ranges: shiftedRanges(epoch.ranges, luck) }),
+  }));
+}
+
+/** One range too full beside one too empty: bad luck of a comparison of ranges. */
+function shiftedRanges(ranges: readonly ArmCounts[], luck: number): ArmCounts[] {
+  return ranges.map(({ champion, canary }, range) => ({
+    champion,
+    canary: Math.max(0, canary + (range % 2 === 0 ? luck : -luck) * Math.sqrt(canary)),
   }));
 }

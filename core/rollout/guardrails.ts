@@ -1,13 +1,11 @@
 import type { Guardrail } from "../../contracts/names.ts";
-import type { ArmCounts, EpochCounts, GuardrailSettings } from "../../contracts/rollout.ts";
+import type { EpochCounts, GuardrailSettings } from "../../contracts/rollout.ts";
 import type { EventRates } from "./expected-counts.ts";
 import { levelAboveEvidence, levelBelowEvidence } from "./rate-level-evidence.ts";
-import { type EventSplit, ratioAboveEvidence, ratioBelowEvidence } from "./rate-ratio-evidence.ts";
-
-/** Events and trials of one guardrail in one epoch. */
-export interface GuardrailTally extends EventSplit {
-  readonly trials: ArmCounts;
-}
+import { mostMoved, noShiftEvidence, shiftEvidence, splitRanges } from "./prediction-shift-evidence.ts";
+import { ratioAboveEvidence, ratioBelowEvidence } from "./rate-ratio-evidence.ts";
+import { assignedShare } from "./assigned-share.ts";
+import type { GuardrailTally } from "./rate-ratio.ts";
 
 export interface GuardrailEvidence {
   /** e-value against "not worse". */
@@ -23,12 +21,17 @@ export interface GuardrailRule<Name extends Guardrail> {
   readonly event: string;
   readonly trial: string;
   readonly needsChampion: boolean;
-  /** Which of the champion's rates the events have: what a plan's duration depends on. */
-  readonly rate: keyof EventRates;
-  readonly tally: (counts: EpochCounts) => GuardrailTally;
+  /** True when it compares what came true: then labels must come for both arms alike. */
+  readonly usesLabels: boolean;
+  /** Which of the traffic's rates its events have; null for one that no single rate tells. */
+  readonly baseRate: "errorShare" | "slowShare" | "wrongShare" | null;
+  /** Rates of a canary that is worse by the factor: what a plan's duration depends on. */
+  readonly worsen: (rates: EventRates, ratio: number) => EventRates;
+  /** What a person is shown; where there is a choice, of the events with the most harm. */
+  readonly tally: (counts: readonly EpochCounts[]) => readonly GuardrailTally[];
   readonly judge: (
     settings: Extract<GuardrailSettings, { name: Name }>,
-    tallies: readonly GuardrailTally[],
+    counts: readonly EpochCounts[],
     hasChampion: boolean,
   ) => GuardrailEvidence;
 }
@@ -38,15 +41,18 @@ const errorRate: GuardrailRule<"error-rate"> = {
   event: "errors",
   trial: "requests",
   needsChampion: false,
-  rate: "errorShare",
-  tally: ({ canaryShare, errors, requests }) => ({ canaryShare, events: errors, trials: requests }),
-  judge: ({ atMost }, tallies, hasChampion) => {
-    const canary = tallies.map(({ events, trials }) => ({ events: events.canary, trials: trials.canary }));
+  usesLabels: false,
+  baseRate: "errorShare",
+  worsen: (rates, ratio) => ({ ...rates, errorShare: Math.min(1, rates.errorShare * ratio) }),
+  tally: (counts) => tallies(counts, "errors", "requests"),
+  judge: ({ atMost }, counts, hasChampion) => {
+    const found = tallies(counts, "errors", "requests");
+    const canary = ofCanary(found);
     const aboveLevel = levelAboveEvidence(canary, atMost);
     return {
       // The smaller of two e-values is one against "below the level or no worse than the champion": an outage that both arms
       // share is no fault of the canary.
-      harm: hasChampion ? Math.min(aboveLevel, ratioAboveEvidence(tallies, 1)) : aboveLevel,
+      harm: hasChampion ? Math.min(aboveLevel, ratioAboveEvidence(found, 1)) : aboveLevel,
       safety: levelBelowEvidence(canary, atMost),
     };
   },
@@ -57,11 +63,14 @@ const latency: GuardrailRule<"latency"> = {
   event: "slow",
   trial: "requests",
   needsChampion: true,
-  rate: "slowShare",
-  tally: ({ canaryShare, slow, requests }) => ({ canaryShare, events: slow, trials: requests }),
-  judge: ({ quantile, maximumRatio }, tallies) => {
-    const canary = tallies.map(({ events, trials }) => ({ events: events.canary, trials: trials.canary }));
-    const ratio = judgeRatio(tallies, maximumRatio);
+  usesLabels: false,
+  baseRate: "slowShare",
+  worsen: (rates, ratio) => ({ ...rates, slowShare: Math.min(1, rates.slowShare * ratio) }),
+  tally: (counts) => tallies(counts, "slow", "requests"),
+  judge: ({ quantile, maximumRatio }, counts) => {
+    const found = tallies(counts, "slow", "requests");
+    const canary = ofCanary(found);
+    const ratio = judgeRatio(found, maximumRatio);
     // The threshold is the champion's own quantile, so 1 - quantile of its requests are slow when all is well.
     const level = 1 - quantile;
     return {
@@ -79,14 +88,47 @@ const wrongLabelRate: GuardrailRule<"wrong-label-rate"> = {
   event: "wrong",
   trial: "labelled requests",
   needsChampion: true,
-  rate: "wrongShare",
+  usesLabels: true,
+  baseRate: "wrongShare",
+  worsen: (rates, ratio) => ({ ...rates, wrongShare: Math.min(1, rates.wrongShare * ratio) }),
   // Labels come late but equally late in both arms of an epoch, so labelled requests split as the requests did.
-  tally: ({ canaryShare, wrong, labelled }) => ({ canaryShare, events: wrong, trials: labelled }),
-  judge: ({ maximumRatio }, tallies) => judgeRatio(tallies, maximumRatio),
+  tally: (counts) => tallies(counts, "wrong", "labelled"),
+  judge: ({ maximumRatio }, counts) => judgeRatio(tallies(counts, "wrong", "labelled"), maximumRatio),
 };
 
-function judgeRatio(tallies: readonly GuardrailTally[], maximumRatio: number): GuardrailEvidence {
-  return { harm: ratioAboveEvidence(tallies, 1), safety: ratioBelowEvidence(tallies, maximumRatio) };
+const predictionShift: GuardrailRule<"prediction-shift"> = {
+  name: "prediction-shift",
+  event: "in the range that moved most",
+  trial: "answers",
+  needsChampion: true,
+  usesLabels: false,
+  baseRate: null,
+  worsen: (rates, ratio) => ({ ...rates, firstRangeRatio: rates.firstRangeRatio * ratio }),
+  tally: (counts) => mostMoved(splitRanges(counts)),
+  judge: ({ maximumRatio }, counts) => {
+    const ranges = splitRanges(counts);
+    return { harm: shiftEvidence(ranges, maximumRatio), safety: noShiftEvidence(ranges, maximumRatio) };
+  },
+};
+
+function tallies(
+  counts: readonly EpochCounts[],
+  events: "errors" | "slow" | "wrong",
+  trials: "requests" | "labelled",
+): GuardrailTally[] {
+  return counts.map((one) => ({
+    epoch: one.epoch,
+    canaryShare: assignedShare(one),
+    events: one[events],
+    trials: one[trials],
+  }));
+}
+
+const ofCanary = (found: readonly GuardrailTally[]) =>
+  found.map(({ epoch, events, trials }) => ({ epoch, events: events.canary, trials: trials.canary }));
+
+function judgeRatio(found: readonly GuardrailTally[], maximumRatio: number): GuardrailEvidence {
+  return { harm: ratioAboveEvidence(found, 1), safety: ratioBelowEvidence(found, maximumRatio) };
 }
 
 /** Registry of guardrails: one rule each, one line here. */
@@ -94,6 +136,7 @@ const guardrails = {
   "error-rate": errorRate,
   latency,
   "wrong-label-rate": wrongLabelRate,
+  "prediction-shift": predictionShift,
 } satisfies { [Name in Guardrail]: GuardrailRule<Name> };
 
 /** Every rule, seen by what all of them can do. */

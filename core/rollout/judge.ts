@@ -1,4 +1,4 @@
-import { BASIS_POINTS, type RolloutVerdict } from "../../contracts/names.ts";
+import { BASIS_POINTS, ROLLOUT_ALARMS, type RolloutVerdict } from "../../contracts/names.ts";
 import {
   type EpochCounts,
   type GuardrailLook,
@@ -7,6 +7,7 @@ import {
   type RolloutLook,
   type RolloutPlan,
 } from "../../contracts/rollout.ts";
+import { assignedShare } from "./assigned-share.ts";
 import { guardrailRule } from "./guardrails.ts";
 import { rateRatio } from "./rate-ratio.ts";
 import {
@@ -36,45 +37,47 @@ const TRIPWIRE_REQUESTS = 20;
 
 /**
  * One look at a rollout; look as often as you like. In this order: rollback when any of K guardrails has harm evidence of
- * K / falseRollbackRate, or when all of 20 or more canary requests of the latest epoch were errors; hold while requests are not
- * split as intended (the evidence assumes the split), while data is missing, or while safety is not shown; promote when at the
+ * K / falseRollbackRate, or when all of 20 or more canary requests of the latest epoch were errors; hold while requests, or
+ * labels where a guardrail uses them, are not split as intended (the evidence assumes the split; that is an alarm somebody is paged about), while data is missing, or while safety is not shown; promote when at the
  * last step every guardrail has safety evidence of 1 / falsePromotionRate. Harm wins over safety and over a wrong split: going
  * back is the safe side. No data holds, it neither promotes nor rolls back.
  *
  * A healthy canary is rolled back with probability at most falseRollbackRate over the whole rollout (Ville and Bonferroni), one
  * worse than a margin is promoted with at most falsePromotionRate (every guardrail must reject, so no correction).
- * Requests are taken as assigned independently; many requests per routing key weaken that.
+ * Counted are units, a routing key once an epoch: what is assigned independently.
  * A first deployment whose plan names no error-rate guardrail is judged by the default one: nothing is promoted on no evidence.
  * @throws RangeError when `step` is not an index of `plan.steps`
  */
 export function judgeRollout({ plan, step, counts: unordered, firstDeployment }: RolloutState): RolloutLook {
   const share = plan.steps[step];
   if (share === undefined) throw new RangeError(`rollout step ${step}: the plan has ${plan.steps.length} steps`);
-  const counts = unordered.toSorted((a, b) => a.epoch - b.epoch);
+  const counts = unordered.toSorted((a, b) => a.epoch - b.epoch || (a.keptAtShare ?? -1) - (b.keptAtShare ?? -1));
   const guardrails = lookAtGuardrails(plan, counts, firstDeployment);
-  const splitEvidence = firstDeployment
-    ? 1
-    : sampleRatioEvidence(counts.map(({ canaryShare, requests }) => ({ canaryShare, events: requests })));
+  const splits = lookAtSplits(plan, counts, firstDeployment);
 
   const stepRequests = requestsOfStep(counts, firstDeployment ? null : share);
   const enough = stepRequests >= plan.minimumRequestsPerStep;
-  const wrongSplit = splitEvidence >= SAMPLE_RATIO_BOUND;
+  const alarms = ROLLOUT_ALARMS.filter((alarm) => (splits[alarm] ?? 1) >= SAMPLE_RATIO_BOUND);
+  const labelRatioEvidence = splits["label-split"];
   const decide = (verdict: RolloutVerdict, reason: string): RolloutLook => ({
     verdict,
     reason,
     step,
-    stepDone: enough && !wrongSplit && verdict !== "rollback",
+    stepDone: enough && alarms.length === 0 && verdict !== "rollback",
     guardrails,
-    sampleRatioEvidence: splitEvidence,
+    sampleRatioEvidence: splits["request-split"],
+    ...(labelRatioEvidence !== undefined && { labelRatioEvidence }),
+    ...(alarms.length > 0 && { alarms }),
     counts,
   });
 
-  const besides = wrongSplit ? [describeSplit(splitEvidence)] : [];
+  const besides = alarms.map((alarm) => describeSplit(alarm, splits[alarm] ?? 1));
   const harmful = guardrails.filter((look) => look.harmEvidence >= look.harmBound);
   if (harmful.length > 0) return decide("rollback", sentence([...harmful.map(describeHarm), ...besides]));
-  const latest = counts.at(-1);
-  if (latest && allFailed(latest)) return decide("rollback", sentence([describeAllFailed(latest), ...besides]));
-  if (wrongSplit) return decide("hold", sentence([...besides, "the evidence rests on that split and is not used"]));
+  const latest = latestEpoch(counts);
+  if (allFailed(latest)) return decide("rollback", sentence([describeAllFailed(latest), ...besides]));
+  if (alarms.length > 0)
+    return decide("hold", sentence([...besides, "the evidence rests on that split and is not used"]));
   if (!enough) return decide("hold", sentence([describeMissing(stepRequests, plan, step)]));
   if (!firstDeployment && step < plan.steps.length - 1)
     return decide("hold", sentence([describeStepDone(stepRequests, plan, step)]));
@@ -83,14 +86,37 @@ export function judgeRollout({ plan, step, counts: unordered, firstDeployment }:
   return decide("promote", sentence(guardrails.map(describeSafe)));
 }
 
-function allFailed({ requests, errors }: EpochCounts): boolean {
-  return requests.canary >= TRIPWIRE_REQUESTS && errors.canary >= requests.canary;
+/** e-values against "split as intended", of requests and, where a guardrail uses them, of labels. */
+function lookAtSplits(
+  plan: RolloutPlan,
+  counts: readonly EpochCounts[],
+  firstDeployment: boolean,
+): { readonly "request-split": number; readonly "label-split"?: number } {
+  if (firstDeployment) return { "request-split": 1 };
+  const evidenceOf = (of: "requests" | "labelled") =>
+    sampleRatioEvidence(counts.map((one) => ({ epoch: one.epoch, canaryShare: assignedShare(one), events: one[of] })));
+  const labels = plan.guardrails.some(({ name }) => guardrailRule(name).usesLabels);
+  return { "request-split": evidenceOf("requests"), ...(labels && { "label-split": evidenceOf("labelled") }) };
+}
+
+/** Requests and errors of the canary in the newest epoch. */
+function latestEpoch(counts: readonly EpochCounts[]): { epoch: number; requests: number; errors: number } {
+  const epoch = counts.at(-1)?.epoch ?? 0;
+  const latest = counts.filter((one) => one.epoch === epoch);
+  const total = (of: "requests" | "errors") => latest.reduce((sum, one) => sum + one[of].canary, 0);
+  return { epoch, requests: total("requests"), errors: total("errors") };
+}
+
+function allFailed({ requests, errors }: { readonly requests: number; readonly errors: number }): boolean {
+  return requests >= TRIPWIRE_REQUESTS && errors >= requests;
 }
 
 /** Canary requests under the step's share, in all its epochs: a pause splits a step into two. */
 function requestsOfStep(counts: readonly EpochCounts[], share: number | null): number {
   const epochs =
-    share === null ? counts.slice(-1) : counts.filter((one) => Math.round(one.canaryShare * BASIS_POINTS) === share);
+    share === null
+      ? counts.filter(({ epoch }) => epoch === counts.at(-1)?.epoch)
+      : counts.filter((one) => Math.round(one.canaryShare * BASIS_POINTS) === share);
   return epochs.reduce((sum, { requests }) => sum + requests.canary, 0);
 }
 
@@ -112,8 +138,8 @@ function lookAt(
   { harmBound, safetyBound, hasChampion }: { harmBound: number; safetyBound: number; hasChampion: boolean },
 ): GuardrailLook {
   const rule = guardrailRule(settings.name);
-  const tallies = counts.map(rule.tally);
-  const { harm, safety } = rule.judge(settings, tallies, hasChampion);
+  const tallies = rule.tally(counts);
+  const { harm, safety } = rule.judge(settings, counts, hasChampion);
   const total = (arm: "canary" | "champion", of: "events" | "trials") =>
     tallies.reduce((sum, tally) => sum + tally[of][arm], 0);
   return {

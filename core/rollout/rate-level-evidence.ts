@@ -2,6 +2,7 @@ import { binomialLogRatio, capEvidence, mixEvidence, withFreshStarts } from "./e
 
 /** Trials of one epoch in one arm. */
 export interface Trials {
+  readonly epoch: number;
   readonly events: number;
   readonly trials: number;
 }

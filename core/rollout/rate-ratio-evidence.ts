@@ -1,8 +1,9 @@
 import type { ArmCounts } from "../../contracts/rollout.ts";
 import { binomialLogRatio, capEvidence, mixEvidence, withFreshStarts } from "./evidence.ts";
 
-/** Events of one routing epoch by arm, and the share of traffic the canary was assigned in it, in [0, 1]. */
+/** Events of one routing epoch by arm, and the chance with which each of them was assigned to the canary, in [0, 1]. */
 export interface EventSplit {
+  readonly epoch: number;
   readonly canaryShare: number;
   readonly events: ArmCounts;
 }
@@ -21,7 +22,7 @@ const HARM_MULTIPLES = [1.25, 1.5, 2, 3, 5, 10, 30] as const;
  */
 export function ratioAboveEvidence(splits: readonly EventSplit[], nullRatio: number): number {
   const weight = 1 / HARM_MULTIPLES.length;
-  return withFreshStarts(splits.filter(isShared), (part) =>
+  return withFreshStarts(splits, (part) =>
     mixEvidence(
       HARM_MULTIPLES.map((multiple) => ({ weight, logRatio: logRatio(part, nullRatio * multiple, nullRatio) })),
     ),
@@ -36,13 +37,12 @@ export function ratioAboveEvidence(splits: readonly EventSplit[], nullRatio: num
  * @returns in [0, EVIDENCE_CAP], higher is safer
  */
 export function ratioBelowEvidence(splits: readonly EventSplit[], nullRatio: number): number {
-  const part = splits.filter(isShared);
   const alternatives = [
     { ratio: 1, weight: 0.5 },
     ...[Math.sqrt(nullRatio), 0.8, 0.5, 0.2].map((ratio) => ({ ratio, weight: 0.125 })),
   ];
   return capEvidence(
-    mixEvidence(alternatives.map(({ ratio, weight }) => ({ weight, logRatio: logRatio(part, ratio, nullRatio) }))),
+    mixEvidence(alternatives.map(({ ratio, weight }) => ({ weight, logRatio: logRatio(splits, ratio, nullRatio) }))),
   );
 }
 
@@ -53,7 +53,7 @@ export function canaryEventShare(canaryShare: number, ratio: number): number {
 
 function logRatio(splits: readonly EventSplit[], alternative: number, nullRatio: number): number {
   let sum = 0;
-  for (const { canaryShare, events } of splits) {
+  for (const { canaryShare, events } of splits.filter(isShared)) {
     sum += binomialLogRatio(
       events.canary,
       events.champion,

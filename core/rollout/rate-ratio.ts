@@ -1,4 +1,10 @@
-import type { GuardrailTally } from "./guardrails.ts";
+import type { ArmCounts } from "../../contracts/rollout.ts";
+import type { EventSplit } from "./rate-ratio-evidence.ts";
+
+/** Events and trials of one guardrail in one epoch. */
+export interface GuardrailTally extends EventSplit {
+  readonly trials: ArmCounts;
+}
 
 /**
  * Rate of events in the canary over the rate in the champion, compared within each epoch and pooled after Mantel and Haenszel

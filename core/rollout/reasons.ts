@@ -1,4 +1,5 @@
-import type { EpochCounts, GuardrailLook, RolloutPlan } from "../../contracts/rollout.ts";
+import type { RolloutAlarm } from "../../contracts/names.ts";
+import type { GuardrailLook, RolloutPlan } from "../../contracts/rollout.ts";
 import { guardrailRule } from "./guardrails.ts";
 
 /** Clauses become one sentence a person can read in a log, with the numbers that mattered. */
@@ -18,12 +19,19 @@ export function describeOpen(look: GuardrailLook): string {
   return `${look.name}: not shown safe yet, ${observed(look)}, safety evidence ${short(look.safetyEvidence)} of ${short(look.safetyBound)}`;
 }
 
-export function describeAllFailed({ epoch, requests }: EpochCounts): string {
-  return `all ${requests.canary} canary requests of routing epoch ${epoch} were errors`;
+export function describeAllFailed({ epoch, requests }: { readonly epoch: number; readonly requests: number }): string {
+  return `all ${requests} canary requests of routing epoch ${epoch} were errors`;
 }
 
-export function describeSplit(evidence: number): string {
-  return `requests are not split between the arms as intended (sample ratio evidence ${short(evidence)}): compare the routing epochs of the gateways and look for lost log rows or few keys with most of the traffic`;
+const SPLITS = {
+  "request-split":
+    "requests are not split between the arms as intended (sample ratio evidence EVIDENCE): compare the routing epochs of the gateways and look for lost log rows",
+  "label-split":
+    "labels do not arrive for both arms alike (sample ratio evidence EVIDENCE): look at who sends them, and whether an answer decides if its truth is learnt",
+} as const satisfies Record<RolloutAlarm, string>;
+
+export function describeSplit(alarm: RolloutAlarm, evidence: number): string {
+  return SPLITS[alarm].replace("EVIDENCE", short(evidence));
 }
 
 export function describeMissing(requests: number, plan: RolloutPlan, step: number): string {

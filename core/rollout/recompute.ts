@@ -82,7 +82,7 @@ function recomputeLook(
       step: [look.step, known ? look.step : null],
       ...(look.basis && { basis: [look.basis, { planDigest, latencyThresholdMs, firstDeployment }] }),
     }),
-    ...(again ? compare("look", judged(look), judged(again)) : []),
+    ...(again ? compare("look", judged(look, look), judged(again, look)) : []),
   ];
   return {
     number,
@@ -93,14 +93,12 @@ function recomputeLook(
   };
 }
 
-/** What the judge found, without its sentence and without what it was given. */
-const judged = ({ verdict, step, stepDone, guardrails, sampleRatioEvidence }: RolloutLook) => ({
-  verdict,
-  step,
-  stepDone,
-  guardrails,
-  sampleRatioEvidence,
-});
+/** What the judge found, without its sentence and without what it was given. A look of the first release knows of no label split. */
+function judged(found: RolloutLook, { basis }: RolloutLook) {
+  const { verdict, step, stepDone, guardrails, sampleRatioEvidence, labelRatioEvidence, alarms } = found;
+  const first = { verdict, step, stepDone, guardrails, sampleRatioEvidence };
+  return basis ? { ...first, labelRatioEvidence, alarms } : first;
+}
 
 function recomputeEnd(
   { status, outcome, firstDeployment, looks }: RecordedRollout,

@@ -74,3 +74,25 @@ export async function latencyQuantile(
   const found = rows[0];
   return found && found.latency !== null ? { latencyMs: found.latency, sampleCount: Number(found.samples) } : null;
 }
+
+/**
+ * Where one version's predictions since a moment part into ten ranges of about as many answers: up to nine rising edges, fewer where
+ * many predictions are the same. By decision where the version has no score.
+ */
+export async function scoreDeciles(
+  db: Queryable,
+  wanted: { readonly endpoint: string; readonly modelVersion: string; readonly since: Date },
+): Promise<{ readonly edges: readonly number[]; readonly sampleCount: number }> {
+  const { rows } = await db.execute<{ deciles: number[] | null; lowest: number | null; samples: string }>(sql`
+    SELECT percentile_disc(ARRAY[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) WITHIN GROUP (ORDER BY prediction) AS deciles,
+      min(prediction) AS lowest, count(*) AS samples
+    FROM (
+      SELECT coalesce(score, decision::float8) AS prediction FROM prediction
+      WHERE endpoint = ${wanted.endpoint} AND model_version = ${wanted.modelVersion} AND outcome = 'ok'
+        AND at >= ${wanted.since.toISOString()}::timestamptz
+    ) AS answered WHERE prediction IS NOT NULL`);
+  const found = rows[0];
+  // An edge belongs to the range above it, so one at the lowest prediction would leave a range that nothing can fall into.
+  const edges = [...new Set(found?.deciles ?? [])].filter((edge) => edge > (found?.lowest ?? edge));
+  return { edges, sampleCount: Number(found?.samples ?? 0) };
+}

@@ -12,6 +12,7 @@ import {
   findPrediction,
   insertPredictions,
   latencyQuantile,
+  scoreDeciles,
   type Prediction,
 } from "../../db/queries/prediction.ts";
 import { startRollout } from "../../db/queries/rollout.ts";
@@ -204,6 +205,119 @@ describe("counts of a rollout", () => {
       },
       { epoch: 3, canaryShare: 0.25, ...nothing },
     ]);
+  });
+});
+
+describe("counts of units", () => {
+  /** An endpoint with a canary at 5 % in epoch 2 and at 25 % in epoch 3, and requests of them. */
+  async function served(endpoint: string, requests: readonly Partial<Prediction>[]) {
+    const first = await addVersion(test.database, endpoint, `${endpoint} one`);
+    const second = await addVersion(test.database, endpoint, `${endpoint} two`);
+    await addEndpoint(test.database, endpoint, endpoint, "staging");
+    const advance = (expectedEpoch: number, canaryShare: number) =>
+      audited(test.database).transaction((tx) =>
+        advanceEpoch(tx, {
+          endpoint,
+          expectedEpoch,
+          championVersion: first.id,
+          canaryVersion: canaryShare > 0 ? second.id : null,
+          canaryShare,
+          salt: "s",
+          rollout: canaryShare > 0 ? endpoint : null,
+          reason: "",
+          createdBy: "ada",
+          leaseMs: 1000,
+        }),
+      );
+    await advance(0, 0);
+    const started = { id: endpoint, endpoint, lifecycle: null, plan, championVersion: first.id };
+    await audited(test.database).transaction((tx) =>
+      startRollout(tx, { ...started, canaryVersion: second.id, latencyThresholdMs: 5, startedBy: "ada" }),
+    );
+    await advance(1, 500);
+    await advance(2, 2500);
+    const now = Date.now();
+    const rows = requests.map((request, index) => predicted({ endpoint, at: new Date(now + index), ...request }));
+    await insertPredictions(test.database, rows);
+    return countEpochs(test.database, { endpoint, rollout: endpoint, latencyThresholdMs: 5, edges: [0.3, 0.6] });
+  }
+  const requestsOf = (counts: Awaited<ReturnType<typeof served>>) =>
+    counts.map(({ epoch, keptAtShare, requests }) => ({ epoch, keptAtShare, ...requests }));
+
+  it("take a routing key's first request of an epoch, and of rows of one request the first", async () => {
+    const key = { epoch: 2, routingKeyHash: "ada" };
+    const batch = createId();
+    const counts = await served("units-a", [
+      { ...key, outcome: "error", score: null, decision: null },
+      { ...key, latencyMs: 900 },
+      { ...key },
+      { epoch: 2, routingKeyHash: "grace", arm: "canary", modelVersion: canary.id },
+      { epoch: 2, inferenceId: `${batch}/0` },
+      { epoch: 2, inferenceId: `${batch}/1` },
+      { epoch: 2 },
+      { epoch: 2 },
+    ]);
+    expect(counts[0]).toMatchObject({
+      requests: { champion: 4, canary: 1 },
+      errors: { champion: 1, canary: 0 },
+      slow: { champion: 0, canary: 0 },
+    });
+  });
+
+  it("leave out a key that was the canary's before, and keep one that was the champion's apart", async () => {
+    const champions = { routingKeyHash: "stays", arm: "champion" as const };
+    const turned = { routingKeyHash: "turns", arm: "champion" as const };
+    const canaries = { routingKeyHash: "early", arm: "canary" as const, modelVersion: canary.id };
+    const counts = await served("units-b", [
+      { ...champions, epoch: 2 },
+      { ...turned, epoch: 2 },
+      { ...canaries, epoch: 2 },
+      { ...champions, epoch: 3 },
+      { ...turned, epoch: 3, arm: "canary", modelVersion: canary.id },
+      { ...canaries, epoch: 3 },
+      { routingKeyHash: "new", epoch: 3 },
+    ]);
+    expect(requestsOf(counts)).toEqual([
+      { epoch: 2, champion: 2, canary: 1 },
+      { epoch: 3, champion: 1, canary: 0 },
+      { epoch: 3, keptAtShare: 0.05, champion: 1, canary: 1 },
+    ]);
+  });
+
+  it("count answers by range of their prediction, by decision without a score", async () => {
+    const counts = await served("units-c", [
+      { epoch: 2, score: 0.1 },
+      { epoch: 2, score: 0.3 },
+      { epoch: 2, score: 0.9, arm: "canary", modelVersion: canary.id },
+      { epoch: 2, score: null, decision: 1 },
+      { epoch: 2, score: null, decision: null, outcome: "error" },
+    ]);
+    expect(counts[0]?.ranges).toEqual([
+      { champion: 1, canary: 0 },
+      { champion: 1, canary: 0 },
+      { champion: 1, canary: 1 },
+    ]);
+  });
+});
+
+describe("the deciles of a version's predictions", () => {
+  const decilesOf = async (scores: readonly (number | null)[]) => {
+    const { id } = await addVersion(test.database, "flights", `scored ${scores.join(" ")}`);
+    await insertPredictions(
+      test.database,
+      scores.map((score) => predicted({ modelVersion: id, score })),
+    );
+    return scoreDeciles(test.database, { endpoint: "live", modelVersion: id, since: new Date(Date.now() - 60_000) });
+  };
+
+  it("part its answers into ranges none of which is empty", async () => {
+    const twenty = Array.from({ length: 20 }, (_, index) => index / 20);
+    expect(await decilesOf(twenty)).toEqual({
+      edges: [0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85],
+      sampleCount: 20,
+    });
+    expect((await decilesOf([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1])).edges).toEqual([1]);
+    expect(await decilesOf([0.5, 0.5])).toEqual({ edges: [], sampleCount: 2 });
   });
 });
 

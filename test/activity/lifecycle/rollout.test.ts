@@ -122,6 +122,43 @@ describe("a rollout's activities", () => {
     expect(await stage.run("lookAtRollout", { rolloutId, step: 0, number: 2 })).toMatchObject({ verdict: "rollback" });
   });
 
+  it("hold and page once when requests are not split as intended", async () => {
+    const { rolloutId, endpoint } = await openRollout("skewed");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    await serve(endpoint, "champion", 200, 0);
+    for (const number of [1, 2, 2]) {
+      await expect(stage.run("lookAtRollout", { rolloutId, step: 0, number })).resolves.toMatchObject({
+        verdict: "hold",
+        stepDone: false,
+      });
+    }
+    const { rows } = await stage.test.admin.query(
+      "SELECT FROM audit_event WHERE subject = $1 AND kind = 'rollout-alarmed'",
+      [`rollout/${rolloutId}`],
+    );
+    expect(rows).toHaveLength(1);
+  });
+
+  it("freeze the ranges of the champion's predictions in the plan that is recorded", async () => {
+    const running = await openRollout("ranged");
+    const guardrails = [{ name: "error-rate", atMost: 0.2 }, { name: "prediction-shift" }];
+    const end = { rolloutId: running.rolloutId, status: "aborted", reason: "" } as const;
+    await stage.withGateway(running.endpoint, () => stage.run("closeRollout", end));
+    const next = { ...running, rolloutId: "ranged-third", plan: { ...(running.plan as object), guardrails } };
+    await stage.run("openRollout", next);
+    const rollout = await findRollout(stage.test.database, "ranged-third");
+    // Too few answers for deciles, so one edge.
+    expect(rollout?.plan.guardrails[1]).toEqual({ name: "prediction-shift", maximumRatio: 2, edges: [0.5] });
+    await stage.run("shiftTraffic", { rolloutId: "ranged-third", step: 0 });
+    await serve(running.endpoint, "canary", 30, 0);
+    await stage.run("lookAtRollout", { rolloutId: "ranged-third", step: 0, number: 1 });
+    const stored = await findLook(stage.test.database, { rollout: "ranged-third", number: 1 });
+    expect(stored?.look.counts.at(-1)?.ranges).toEqual([
+      { champion: 0, canary: 30 },
+      { champion: 0, canary: 0 },
+    ]);
+  });
+
   it("renew the canary's lease at a look that holds, and not at one that rolls back", async () => {
     const { rolloutId, endpoint } = await openRollout("leased");
     await stage.run("shiftTraffic", { rolloutId, step: 0 });

@@ -123,6 +123,27 @@ describe("judging a rollout", () => {
     expect(look.reason).toContain("not split between the arms as intended");
   });
 
+  it("holds and raises an alarm while labels do not come for both arms alike, where a guardrail uses them", () => {
+    const late = { ...healthy[2]!, labelled: { canary: 2500, champion: 5000 }, wrong: { canary: 500, champion: 1000 } };
+    const look = judge([...healthy.slice(0, 2), late]);
+    expect(look).toMatchObject({ verdict: "hold", stepDone: false, alarms: ["label-split"] });
+    expect(look.labelRatioEvidence).toBeGreaterThan(1000);
+    expect(look.reason).toContain("labels do not arrive for both arms alike");
+    const unlabelled = rolloutPlanSchema.parse({ guardrails: [{ name: "error-rate" }, { name: "latency" }] });
+    const without = judge([...healthy.slice(0, 2), late], last, false, unlabelled);
+    expect(without.verdict).toBe("promote");
+    expect(without).not.toHaveProperty("labelRatioEvidence");
+  });
+
+  it("judges keys that came in an earlier epoch by the chance they had left", () => {
+    // Of the champion's keys of 5 % a rise to 50 % moves 45/95: split like that they are as intended, and counted as new ones they are not.
+    const kept = { canaryShare: 0.5, requests: { canary: 4737, champion: 5263 } };
+    const known = { ...epoch(3, 0.5, { requests: kept.requests }), keptAtShare: 0.05 };
+    expect(judge([known]).alarms).toBeUndefined();
+    expect(judge([epoch(3, 0.5, { requests: kept.requests })]).alarms).toEqual(["request-split", "label-split"]);
+    expect(judge([known]).stepDone).toBe(true);
+  });
+
   it("judges a first deployment by the level of errors alone, whatever the step", () => {
     const alone = (errors: number) =>
       judge(

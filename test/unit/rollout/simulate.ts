@@ -1,11 +1,13 @@
 import { judgeRollout } from "../../../core/rollout/judge.ts";
 import { createRandom } from "../../../core/stats/random.ts";
-import type { EpochCounts, RolloutLook, RolloutPlan } from "../../../contracts/rollout.ts";
+import type { ArmCounts, EpochCounts, RolloutLook, RolloutPlan } from "../../../contracts/rollout.ts";
 
 export interface Rates {
   readonly errors: number;
   readonly slow: number;
   readonly wrong: number;
+  /** Share of answers in the first of ten ranges of predictions, the rest being spread evenly; 0.1 unless told. */
+  readonly firstRange?: number;
 }
 
 export interface World {
@@ -51,7 +53,7 @@ export function simulateRollout(
   for (let look = 0; ; look += 1) {
     const share = (plan.steps[step] ?? 0) / 10_000;
     let epoch = counts[step];
-    if (!epoch) counts.push((epoch = emptyEpoch(step, share)));
+    if (!epoch) counts.push((epoch = emptyEpoch(step, share, plan)));
     const canary = binomial(random, world.requestsPerLook, (world.actualShare ?? ((same) => same))(share));
     add(epoch, "canary", canary, world.canary(look), random);
     add(epoch, "champion", world.requestsPerLook - canary, world.champion(look), random);
@@ -68,9 +70,42 @@ function add(epoch: EpochCounts, arm: "canary" | "champion", requests: number, r
   epoch.errors[arm] += binomial(random, requests, rates.errors);
   epoch.slow[arm] += binomial(random, requests, rates.slow);
   epoch.wrong[arm] += binomial(random, requests, rates.wrong);
+  if (epoch.ranges) spread(epoch.ranges, arm, requests, rates.firstRange ?? 0.1, random);
 }
 
-export function emptyEpoch(epoch: number, canaryShare: number): EpochCounts {
+/** Answers by range: one multinomial draw, as binomials of what is left. */
+function spread(
+  ranges: ArmCounts[],
+  arm: "canary" | "champion",
+  requests: number,
+  first: number,
+  random: () => number,
+): void {
+  let [left, leftShare] = [requests, 1];
+  for (const [index, range] of ranges.entries()) {
+    const share = index === 0 ? first : (1 - first) / (ranges.length - 1);
+    const last = index === ranges.length - 1;
+    const drawn = last ? left : binomial(random, left, Math.min(1, share / leftShare));
+    range[arm] += drawn;
+    left -= drawn;
+    leftShare -= share;
+  }
+}
+
+/** With ten ranges of predictions where the plan has a guardrail on them. */
+export function emptyEpoch(epoch: number, canaryShare: number, plan?: Pick<RolloutPlan, "guardrails">): EpochCounts {
   const none = () => ({ champion: 0, canary: 0 });
-  return { epoch, canaryShare, requests: none(), errors: none(), slow: none(), labelled: none(), wrong: none() };
+  const ranges = plan?.guardrails.some(({ name }) => name === "prediction-shift")
+    ? { ranges: Array.from({ length: 10 }, none) }
+    : {};
+  return {
+    epoch,
+    canaryShare,
+    requests: none(),
+    errors: none(),
+    slow: none(),
+    labelled: none(),
+    wrong: none(),
+    ...ranges,
+  };
 }
