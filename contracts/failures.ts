@@ -147,6 +147,10 @@ export const FAILURES = {
   REQUEST_REFUSED: never(
     (f: { status: number; found: string; allowed: string }) => `${f.found}; allowed: ${f.allowed}`,
   ),
+  ROLE_TOO_POWERFUL: never(
+    (f: { role: string; reasons: string }) =>
+      `database role ${f.role}: it ${f.reasons}, and the application runs as none that could go round the database's rules; set DATABASE_URL to the address that \`migrate\` made, of the role modelwright_app_DATABASE`,
+  ),
   SPEC_INVALID: never(
     (f: { path: string; problems: string }) => `${f.path}: the spec has problems, nothing was started:\n${f.problems}`,
   ),

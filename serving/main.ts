@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { Failure } from "../contracts/failures.ts";
 import { openDatabase } from "../db/client.ts";
+import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { removeGateway } from "../db/queries/gateway.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
@@ -21,7 +23,12 @@ const port = Number(process.env["GATEWAY_PORT"] ?? 0);
 const grpcPort = Number(process.env["GRPC_PORT"] ?? 0);
 const id = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
 
+const ANSWER_WITHIN_MS = 2000;
+
 const database = openDatabase({ url, maximumConnections: 5 });
+// While Postgres is away a gateway serves what it last knew; it is asked for its role as soon as somebody answers.
+const allowed = refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
+await Promise.race([allowed, sleep(ANSWER_WITHIN_MS)]);
 const store = createFileStore(join(dataDir, "artifacts"));
 const log = createDatabaseLog(database);
 
@@ -45,8 +52,13 @@ async function stop(): Promise<void> {
   await gateway.stop();
   await removeGateway(database, id).catch(() => undefined);
   await database.close();
-  process.exit(0);
+  process.exit();
 }
+allowed.catch(async (error: unknown) => {
+  console.error(error instanceof Failure ? error.message : error);
+  process.exitCode = 1;
+  await stop();
+});
 process.on("SIGTERM", () => void stop());
 process.on("SIGINT", () => void stop());
 process.on("disconnect", () => void stop());

@@ -4,6 +4,7 @@ import { createActivities, type Activities } from "../activities/index.ts";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { createTemporalSchedules, type Schedules } from "../adapters/schedules/temporal.ts";
 import { openDatabase } from "../db/client.ts";
+import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { activityCodeDigest } from "./source-digest.ts";
 import { parseEnvironment, type WorkerEnvironment } from "./environment.ts";
 
@@ -32,6 +33,7 @@ export async function runWorkerProcess(options: {
   const clientConnection = await Connection.connect({ address: environment.temporalAddress });
   const client = new Client({ connection: clientConnection, namespace: environment.namespace });
   const database = openDatabase({ url: environment.databaseUrl, maximumConnections: options.maximumConnections });
+  await refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
   const schedules = createTemporalSchedules(client);
   const activities = createActivities({
     database,
