@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { addAccess } from "./verbs/access.ts";
 import { addAudit } from "./verbs/audit.ts";
 import { addDecisions } from "./verbs/decisions.ts";
 import { addDeploy } from "./verbs/deploy.ts";
@@ -34,6 +35,7 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addLineage,
   addExplain,
   addAudit,
+  addAccess,
   addValidate,
   addOptimize,
   addEvaluate,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   LIFECYCLE_STATUSES,
+  LOGIN_ROLES,
   REQUESTS,
   ROLLOUT_ALARMS,
   ROLLOUT_STATUSES,
@@ -126,6 +127,14 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     reason: z.string(),
     lifecycle: z.string().nullable(),
   }),
+  z.strictObject({
+    kind: z.literal("login-created"),
+    role: z.enum(LOGIN_ROLES),
+    teams: z.array(z.string()),
+    reason: z.string(),
+  }),
+  /** Null: the model is everybody's. */
+  z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: z.string() }),
 ]);
 
 /** A gate as an evaluation's event commits to it: so the reasons can be shown offline and the event stays small. */

@@ -188,3 +188,7 @@ export const EXIT_CODES = { pass: 0, error: 1, gateFailed: 2, waiting: 3 } as co
 
 /** Traffic shares are whole basis points and sum to this. */
 export const BASIS_POINTS = 10_000;
+
+/** People who read the database with tools of their own: auditors everything, members what belongs to their teams. */
+export const LOGIN_ROLES = ["auditor", "member"] as const;
+export type LoginRole = (typeof LOGIN_ROLES)[number];

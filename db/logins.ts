@@ -4,14 +4,11 @@ import { sql } from "drizzle-orm";
 import { escapeIdentifier, escapeLiteral } from "pg";
 
 import { Failure } from "../contracts/failures.ts";
+import type { LoginRole } from "../contracts/names.ts";
 import type { Queryable, Transaction } from "./client.ts";
 import { GROUPS } from "./roles.ts";
 import { teamLogin } from "./schema/access.ts";
 import { scramVerifier } from "./scram.ts";
-
-/** People who read the database with tools of their own: auditors everything, members what belongs to their teams. */
-export const LOGIN_ROLES = ["auditor", "member"] as const;
-export type LoginRole = (typeof LOGIN_ROLES)[number];
 
 export interface LoginRequest {
   readonly name: string;
@@ -40,17 +37,17 @@ export async function createLogin(
   }
   const password = randomBytes(24).toString("base64url");
   const run = async (statement: string) => await tx.execute(sql.raw(statement));
-  const role_ = escapeIdentifier(login);
+  const quoted = escapeIdentifier(login);
   const { rows } = await tx.execute<{ database: string; known: boolean }>(
     sql`SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = ${login}) AS known`,
   );
-  if (!rows[0]?.known) await run(`CREATE ROLE ${role_}`);
+  if (!rows[0]?.known) await run(`CREATE ROLE ${quoted}`);
   await run(
-    `ALTER ROLE ${role_} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${escapeLiteral(scramVerifier(password))}`,
+    `ALTER ROLE ${quoted} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${escapeLiteral(scramVerifier(password))}`,
   );
-  await run(`ALTER ROLE ${role_} SET default_transaction_read_only = on`);
-  await run(`GRANT ${GROUPS[role]} TO ${role_}`);
-  await run(`GRANT CONNECT ON DATABASE ${escapeIdentifier(rows[0]?.database ?? "")} TO ${role_}`);
+  await run(`ALTER ROLE ${quoted} SET default_transaction_read_only = on`);
+  await run(`GRANT ${GROUPS[role]} TO ${quoted}`);
+  await run(`GRANT CONNECT ON DATABASE ${escapeIdentifier(rows[0]?.database ?? "")} TO ${quoted}`);
   if (teams.length > 0) {
     await tx
       .insert(teamLogin)

@@ -1,0 +1,88 @@
+import { eq } from "drizzle-orm";
+
+import type { AuditBody } from "../contracts/audit.ts";
+import { Failure } from "../contracts/failures.ts";
+import { openDatabase, type Transaction } from "../db/client.ts";
+import { createLogin, listLogins, type Login, type LoginRequest } from "../db/logins.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { attribute, findActorRef } from "../db/queries/person.ts";
+import { listModels } from "../db/queries/model.ts";
+import { model } from "../db/schema/model.ts";
+
+/** What only the database's owner does: logins of people who read with tools of their own, and whose a model is. */
+export interface DatabaseAccess {
+  /** Makes a login; its address holds the password and is told this once. */
+  createLogin(request: LoginRequest & Attributed): Promise<{ login: string; address: string }>;
+  /** Gives a model to a team, or with null to everybody. */
+  setTeam(change: { readonly model: string; readonly team: string | null } & Attributed): Promise<void>;
+  show(): Promise<AccessOverview>;
+  close(): Promise<void>;
+}
+
+interface Attributed {
+  readonly by: string;
+  readonly reason: string;
+}
+
+export interface AccessOverview {
+  readonly logins: readonly Login[];
+  /** Models that are a team's. */
+  readonly teams: readonly { readonly model: string; readonly team: string }[];
+}
+
+/** Opens the database as its owner, named by DATABASE_ADMIN_URL. Fails with INPUT_INVALID without it. */
+export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
+  const adminUrl = env["DATABASE_ADMIN_URL"];
+  if (!adminUrl) {
+    const problems =
+      "it is not set, and only the owner of the database makes logins; set it to the address `migrate` was given";
+    throw new Failure("INPUT_INVALID", { where: "DATABASE_ADMIN_URL", problems });
+  }
+  const database = openDatabase({ url: adminUrl, maximumConnections: 1 });
+  return {
+    createLogin: async ({ by, reason, ...request }) => {
+      const { login, password } = await database.transaction(async (tx) => {
+        const made = await createLogin(tx, request);
+        const said = await attribute(tx, { by, reason });
+        const { role, teams } = request;
+        // The name of a login is often a person's.
+        const subject = `login/${await refOf(tx, request.name)}`;
+        const body: AuditBody = { kind: "login-created", role, teams: [...teams], reason: said.reason };
+        await recordAudit(tx, { actor: said.by, subject, body });
+        return made;
+      });
+      const address = new URL(adminUrl);
+      address.username = login;
+      address.password = password;
+      return { login, address: address.href };
+    },
+    setTeam: async ({ model: name, team, by, reason }) => {
+      await database.transaction(async (tx) => {
+        const changed = await tx
+          .update(model)
+          .set({ team })
+          .where(eq(model.name, name))
+          .returning({ name: model.name });
+        if (changed.length === 0) {
+          const found = (await listModels(tx)).map((one) => one.name).join(", ") || "(none)";
+          throw new Failure("MODEL_UNKNOWN", { model: name, found });
+        }
+        const said = await attribute(tx, { by, reason });
+        const body: AuditBody = { kind: "team-set", team, reason: said.reason };
+        await recordAudit(tx, { actor: said.by, subject: `model/${name}`, body });
+      });
+    },
+    show: async () => {
+      const teams = await database.select({ model: model.name, team: model.team }).from(model).orderBy(model.name);
+      return {
+        logins: await listLogins(database),
+        teams: teams.flatMap((one) => (one.team === null ? [] : [{ model: one.model, team: one.team }])),
+      };
+    },
+    close: async () => await database.close(),
+  };
+}
+
+async function refOf(tx: Transaction, name: string): Promise<string> {
+  return (await findActorRef(tx, name)) ?? (await attribute(tx, { by: name, reason: "" })).by;
+}
