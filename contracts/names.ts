@@ -102,6 +102,9 @@ export const QUANTIZATION_PASSES = [
 ] as const;
 export type QuantizationPassName = (typeof QUANTIZATION_PASSES)[number];
 
+/** What a search for a better candidate comes to. */
+export const OPTIMIZATION_OUTCOMES = ["met", "best-effort", "none"] as const;
+
 /** What is done to things, as lineage tells it. `carried-over`: told by the edges of an older release, which did not say what. */
 export const EXECUTION_KINDS = [
   "snapshot",

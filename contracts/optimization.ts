@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { QUANTIZATION_PASSES } from "./names.ts";
+import { gateResultSchema } from "./evaluation.ts";
+import { METRICS, OPTIMIZATION_OUTCOMES, QUANTIZATION_PASSES } from "./names.ts";
 import { digestSchema, shareSchema } from "./primitives.ts";
 
 /** How the ranges of activations are learned, by the passes that need them. */
@@ -33,10 +34,57 @@ export const quantizationOptionsSchema = z.strictObject({
 });
 export type QuantizationOptions = z.output<typeof quantizationOptionsSchema>;
 
+/** How much worse than fp32 a candidate may be in a metric, judged on the whole interval of the difference on the same rows. */
+export const toleranceSchema = z
+  .strictObject({
+    metric: z.enum(METRICS),
+    /** In the metric's unit, to the worse side. */
+    maximumDrop: z.number().min(0).optional(),
+    /** As a share of fp32's own value. */
+    maximumRelativeDrop: shareSchema.optional(),
+    rows: z.enum(["overall", "every-slice"]).default("overall"),
+  })
+  .refine(
+    ({ maximumDrop, maximumRelativeDrop }) => (maximumDrop === undefined) !== (maximumRelativeDrop === undefined),
+    "a tolerance has exactly one of maximumDrop, maximumRelativeDrop",
+  );
+export type Tolerance = z.output<typeof toleranceSchema>;
+
+/** What the chosen candidate must keep to, beside being as good as fp32. */
+export const constraintsSchema = z.strictObject({
+  tolerances: z.array(toleranceSchema).default([]),
+  /** Columns whose values are the slices of `every-slice`. */
+  slices: z.array(z.string()).default([]),
+  minimumSliceRows: z.int().min(10).default(100),
+  confidence: z.number().gt(0.5).lt(1).default(0.95),
+  /** p95 of one run by the batch size it is served in. */
+  maximumP95Ms: z.array(z.strictObject({ batch: z.int().min(1), ms: z.number().gt(0) })).default([]),
+  maximumBytes: z.int().min(1).optional(),
+  /** Resident memory a process of its own takes for the model, loaded and run once. */
+  maximumMemoryBytes: z.int().min(1).optional(),
+  maximumCostPerThousand: z.number().gt(0).optional(),
+});
+export type Constraints = z.output<typeof constraintsSchema>;
+
 export const optimizationSettingsSchema = z.strictObject({
   /** Candidates beside fp32, which always is one. */
   passes: z.array(z.enum(QUANTIZATION_PASSES)).default(["dynamic-int8"]),
-  objective: z.enum(["size", "latency"]).default("latency"),
+  objective: z.enum(["size", "latency", "cost"]).default("latency"),
+  constraints: constraintsSchema.prefault({}),
+  /** Batch sizes it will be served in; the first is what it is served in now. */
+  batches: z.array(z.int().min(1).max(4096)).min(1).default([1, 32]),
+  /** Threads of one run to try; the first is what it is served with now. */
+  threads: z.array(z.int().min(1).max(64)).min(1).default([1]),
+  /** Price of one core for one hour, for costs; in any currency. */
+  pricePerCoreHour: z.number().gt(0).default(0.04),
+  /** Rows of the sample that decide whether a candidate is worth measuring on all of it, and which layers fall back. */
+  proxyRows: z.int().min(16).default(300),
+  /** What the outputs on these rows must at least keep of fp32's. */
+  minimumSignalToNoiseDb: z.number().default(15),
+  /** Layers a pass may give back to float to come inside the tolerance. */
+  maximumFallbacks: z.int().min(0).default(32),
+  /** When it is over, what was found so far is chosen from. */
+  searchBudgetMs: z.int().min(1000).default(600_000),
   /** Largest share of rows whose decision may differ from fp32. */
   maximumDisagreementShare: shareSchema.default(0.01),
   /** Rows of the evaluation data used to measure agreement. */
@@ -51,11 +99,17 @@ export type OptimizationSettings = z.output<typeof optimizationSettingsSchema>;
 
 export const latencySchema = z.strictObject({
   batch: z.int(),
+  threads: z.int(),
   p50Ms: z.number(),
   p95Ms: z.number(),
   repeatCount: z.int(),
 });
 export type Latency = z.output<typeof latencySchema>;
+
+/** By candidate. */
+export const latenciesSchema = z.array(z.array(latencySchema));
+/** Bytes; null when the process that should tell ended without a number. */
+export const memorySchema = z.int().nullable();
 
 export const agreementSchema = z.strictObject({
   rowCount: z.int(),
@@ -80,13 +134,23 @@ export type BatchInvariance = z.output<typeof batchInvarianceSchema>;
 export const candidateSchema = z.strictObject({
   /** `fp32` or the pass's name. */
   name: z.string(),
+  /** Nodes given back to float, in the order they were. */
+  fallbacks: z.array(z.string()),
   digest: digestSchema,
   sizeBytes: z.int(),
   latency: z.array(latencySchema),
   agreement: agreementSchema,
   batchInvariance: batchInvarianceSchema,
+  /** The tolerances, judged against fp32 on the same rows. */
+  tolerances: z.array(gateResultSchema),
+  /** Null when no constraint asks for it, or it could not be measured. */
+  memoryBytes: memorySchema,
   /** Why it was left out, or null when it was eligible. */
   refused: z.string().nullable(),
+  /** Constraints it does not keep, each a sentence. */
+  unmet: z.array(z.string()),
+  /** Nothing measured is at least as good in size, latency and closeness to fp32 and better in one. */
+  onParetoFront: z.boolean(),
 });
 export type Candidate = z.output<typeof candidateSchema>;
 
@@ -107,14 +171,32 @@ export const calibrationRecordSchema = z.strictObject({
 });
 export type CalibrationRecord = z.output<typeof calibrationRecordSchema>;
 
+/** One candidate compared with fp32 on the proxy rows, or on all rows of the sample. */
+export const trialSchema = z.strictObject({
+  pass: z.enum(QUANTIZATION_PASSES),
+  /** `layer`: one layer alone quantized, to see what it costs. */
+  stage: z.enum(["proxy", "layer", "full"]),
+  fallbacks: z.array(z.string()),
+  layer: z.string().nullable(),
+  signalToNoiseDb: z.number().nullable(),
+  sameDecisionShare: z.number(),
+  isInside: z.boolean(),
+});
+export type Trial = z.output<typeof trialSchema>;
+
 export const optimizationReportSchema = z.strictObject({
   source: digestSchema,
   settings: optimizationSettingsSchema,
   candidates: z.array(candidateSchema),
   /** Passes that gave no candidate to measure, and why. */
   unmade: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
+  /** `met`: a better one that keeps every constraint; `best-effort`: the nearest to them; `none`: fp32 stays as it is. */
+  outcome: z.enum(OPTIMIZATION_OUTCOMES),
   chosen: z.string(),
   reason: z.string(),
+  /** How the chosen one was measured best, for whoever serves it. */
+  serving: z.strictObject({ batch: z.int(), threads: z.int(), p50Ms: z.number(), costPerThousand: z.number() }),
+  trials: z.array(trialSchema),
   /** By pass, of those that need one. */
   calibrations: z.record(z.string(), calibrationRecordSchema),
   /** What each pass did to each node, by pass. */

@@ -2,33 +2,23 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import type { DataSource } from "../../contracts/data.ts";
-import { Failure, isFailure } from "../../contracts/failures.ts";
-import type { QuantizationPassName } from "../../contracts/names.ts";
-import {
-  calibrationRecordSchema,
-  quantizationOptions,
-  type CalibrationRecord,
-  type OptimizationReport,
-  type OptimizationSettings,
-} from "../../contracts/optimization.ts";
+import { Failure } from "../../contracts/failures.ts";
+import type { OptimizationReport, OptimizationSettings } from "../../contracts/optimization.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import { featureColumns } from "../../core/data/feature-columns.ts";
 import { chooseCandidate, ORIGINAL } from "../../core/quantization/choose.ts";
-import type { ActivationRange } from "../../core/quantization/pass.ts";
-import { quantizeModel, valuesToCalibrate } from "../../core/quantization/quantize.ts";
 import { quantizationPass } from "../../core/quantization/registry.ts";
 import { digestFile } from "../artifacts/file-store.ts";
+import { createComparer } from "../inference/compare-outputs.ts";
 import { foldModel } from "../inference/fold-model.ts";
-import { digestOf, loadModel, type LoadedModel } from "../inference/load-model.ts";
-import { measureCandidates, type NamedModel } from "../inference/measure-candidates.ts";
-import { measureRanges } from "../inference/measure-ranges.ts";
-import { drawRows } from "../inference/measure-sample.ts";
+import { loadModel } from "../inference/load-model.ts";
 import { sampleRows } from "../inference/sample-rows.ts";
-import { openSession, RUNTIME_VERSION } from "../inference/session.ts";
-import { readBatches } from "../tables/read-batches.ts";
+import { RUNTIME_VERSION } from "../inference/session.ts";
 import type { JobContext } from "./job.ts";
 import { keepResults } from "./keep-results.ts";
+import { measureSurvivors } from "./measure-survivors.ts";
+import { searchPasses, type Survivor } from "./search-passes.ts";
 
 export interface OptimizeInput {
   readonly model: { readonly path: string; readonly digest: Digest };
@@ -42,112 +32,69 @@ export interface OptimizeInput {
   readonly outputDirectory: string;
 }
 
-/** Makes the candidates, measures size, latency and agreement with fp32, and chooses one. Keeping fp32 is a valid answer. */
+/**
+ * Searches for candidates inside the tolerances, measures them beside fp32 in every way of serving, and chooses one. Keeping fp32 is a valid
+ * answer. What was measured is kept in the output directory: the same search again, after a crash or a kill, goes on where it was.
+ */
 export async function optimize(input: OptimizeInput, { progress }: JobContext): Promise<OptimizationReport> {
-  const { signature, data, settings, outputDirectory } = input;
+  const { signature, data, calibrationData, settings, outputDirectory } = input;
+  const { constraints, proxyRows } = settings;
+  const end = performance.now() + settings.searchBudgetMs;
   const original = await loadModel({ ...input.model, signature });
-  const rows = await sampleRows(data, featureColumns(signature), settings.sampleRows);
-  if (rows.length === 0) throw new Failure("DATA_EMPTY", { where: data.path, window: "" });
-  progress(0.2, "rows sampled");
+  const labelled = constraints.tolerances.length === 0 ? [] : [signature.label, ...constraints.slices];
+  const columns = [...new Set([...featureColumns(signature), ...labelled])];
+  const rows = await sampleRows(data, columns, settings.sampleRows);
+  const [firstRows] = rows;
+  if (firstRows === undefined) throw new Failure("DATA_EMPTY", { where: data.path, window: "" });
+  progress(0.1, "rows sampled");
 
-  const nodes: OptimizationReport["nodes"] = {};
-  const calibrations: OptimizationReport["calibrations"] = {};
-  const models: [NamedModel, ...NamedModel[]] = [{ name: ORIGINAL, model: original, batchInvariant: true }];
-  const unmade: OptimizationReport["unmade"] = [];
+  await mkdir(outputDirectory, { recursive: true });
+  const kept = keepResults(join(outputDirectory, "measured"));
   const passes = [...new Set(settings.passes)];
   const isFolded = passes.some((pass) => quantizationPass(pass).source === "folded");
   const folded = isFolded ? await foldModel(original.bytes) : original.bytes;
-  for (const pass of passes) {
-    const made = await makeCandidate({ original, folded }, pass, input);
-    nodes[pass] = "refused" in made ? [] : made.nodes;
-    if ("refused" in made) {
-      unmade.push({ name: pass, reason: made.refused });
-      continue;
-    }
-    if (made.calibration !== null) calibrations[pass] = made.calibration;
-    models.push({ name: pass, model: made.model, batchInvariant: quantizationPass(pass).batchInvariant });
-    progress(0.2 + (0.2 * (models.length - 1)) / settings.passes.length, `${pass} made`);
-  }
-  await mkdir(outputDirectory, { recursive: true });
-  for (const { name, model } of models) await writeFile(join(outputDirectory, `${name}.onnx`), model.bytes);
-  progress(0.4, `${models.length} candidates made`);
+  const comparer = await createComparer({ original, rows, proxyRows, constraints, where: data.path });
+  const own: Survivor = {
+    name: ORIGINAL,
+    model: original,
+    batchInvariant: true,
+    fallbacks: [],
+    comparison: await comparer.compare(ORIGINAL, original, "full"),
+  };
+  await writeFile(join(outputDirectory, `${ORIGINAL}.onnx`), original.bytes);
+  const { survivors, report } = await searchPasses(passes, {
+    workshop: { original, folded, where: input.model.path, calibrationData, settings, kept },
+    comparer,
+    rowsKey: { model: original.digest, data: (await digestFile(data.path)).digest },
+    outputDirectory,
+    hasTime: () => performance.now() < end,
+    progress: (note) => progress(0.1, note),
+    onPass: (at, note) => progress(0.1 + (0.5 * at) / passes.length, note),
+  });
+  progress(0.6, `${survivors.length + 1} candidates made`);
 
-  const { candidates, failed } = await measureCandidates(models, { rows, where: data.path });
-  unmade.push(...failed);
-  const { chosen, reason, refused } = chooseCandidate(candidates, settings);
+  const host = cpus()[0]?.model.trim() ?? "unknown";
+  const context = { settings, rows: firstRows, where: data.path, outputDirectory, kept, host };
+  const measured = await measureSurvivors([own, ...survivors], context);
+  for (const { model } of [own, ...survivors]) await model.session.close();
+  const { refused, unmet, front, ...choice } = chooseCandidate(measured, settings);
   return {
     source: original.digest,
     settings,
-    candidates: candidates.map((candidate) => ({ ...candidate, refused: refused.get(candidate.name) ?? null })),
-    unmade,
-    chosen,
-    reason: [reason, ...unmade.map((pass) => `${pass.name}: ${pass.reason}`)].join("; "),
-    calibrations,
-    nodes,
+    ...report,
+    candidates: measured.map((candidate) => ({
+      ...candidate,
+      refused: refused.get(candidate.name) ?? null,
+      unmet: [...(unmet.get(candidate.name) ?? [])],
+      onParetoFront: front.has(candidate.name),
+    })),
+    ...choice,
+    reason: [choice.reason, ...report.unmade.map((pass) => `${pass.name}: ${pass.reason}`)].join("; "),
     runtime: {
       "onnxruntime-node": RUNTIME_VERSION,
       node: process.version,
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
+      cpu: host,
       platform: `${process.platform} ${process.arch}`,
     },
   };
-}
-
-/** The candidate and what became of each node, or why there is none: a model without anything to quantize is no error. */
-async function makeCandidate(
-  { original, folded }: { readonly original: LoadedModel; readonly folded: Uint8Array },
-  pass: QuantizationPassName,
-  input: OptimizeInput,
-) {
-  const where = input.model.path;
-  const options = { ...quantizationOptions(input.settings), folded };
-  try {
-    const values = valuesToCalibrate(original.bytes, pass, where, options);
-    const source = quantizationPass(pass).source === "folded" ? { ...original, bytes: folded } : original;
-    const calibration = values.length === 0 ? null : await calibrate(source, values, input);
-    const ranges = calibration?.ranges ?? new Map<string, ActivationRange>();
-    const { model: bytes, nodes } = quantizeModel(original.bytes, pass, where, { ...options, ranges });
-    const digest = digestOf(bytes);
-    const session = await openSession({ model: bytes, digest });
-    const model = { ...original, session, digest, bytes };
-    return { model, nodes: [...nodes], calibration: calibration?.record ?? null };
-  } catch (thrown) {
-    // A candidate that cannot be calibrated or opened is out; the original was opened before.
-    const isAnswer =
-      isFailure(thrown) && (thrown.code === "QUANTIZATION_UNSUPPORTED" || thrown.code === "INFERENCE_FAILED");
-    if (isAnswer) return { refused: thrown.message };
-    throw thrown;
-  }
-}
-
-/** Learns the ranges of values inside the model on rows drawn at random, or finds them learned before. */
-async function calibrate(
-  model: LoadedModel,
-  values: readonly string[],
-  { calibrationData: data, settings: { calibration: settings }, outputDirectory }: OptimizeInput,
-): Promise<{ readonly ranges: ReadonlyMap<string, ActivationRange>; readonly record: CalibrationRecord }> {
-  const { rows: rowCount, seed, method, percentile } = settings;
-  const made = {
-    method,
-    percentile: method === "percentile" ? percentile : null,
-    seed,
-    dataDigest: (await digestFile(data.path)).digest,
-    modelDigest: digestOf(model.bytes),
-  };
-  const key = { what: "calibration", ...made, rowCount, values, runtime: RUNTIME_VERSION };
-  const record = await keepResults(join(outputDirectory, "measured")).once(key, calibrationRecordSchema, async () => {
-    const batches = readBatches(data, { columns: featureColumns(model.signature) });
-    const rows = await drawRows(batches, { rowCount, seed });
-    const ranges = await measureRanges({ model, values, rows, where: data.path, settings });
-    const sorted = [...ranges].toSorted(([one], [other]) => (one < other ? -1 : 1));
-    const bounds = sorted.map(([value, { low, high }]): [string, [number, number]] => [value, [low, high]]);
-    return {
-      ...made,
-      rowCount: rows.reduce((sum, batch) => sum + batch.rowCount, 0),
-      ranges: Object.fromEntries(bounds),
-      rangesDigest: digestOf(new TextEncoder().encode(JSON.stringify(bounds))),
-    };
-  });
-  const ranges = Object.entries(record.ranges).map(([value, [low, high]]) => [value, { low, high }] as const);
-  return { ranges: new Map(ranges), record };
 }

@@ -1,12 +1,10 @@
 import type { ColumnBatch, Tensor } from "../../contracts/data.ts";
-import { Failure, isFailure } from "../../contracts/failures.ts";
-import type { Candidate } from "../../contracts/optimization.ts";
+import type { BatchInvariance, Latency } from "../../contracts/optimization.ts";
 import { encodeFeatures } from "../../core/data/encode-features.ts";
-import { measureAgreement } from "../../core/quantization/agreement.ts";
 import type { LoadedModel } from "./load-model.ts";
-import { measureLatency } from "./measure-latency.ts";
+import { measureLatency, type LatencyRun } from "./measure-latency.ts";
 import { predict } from "./predict.ts";
-import { joinArrays } from "./slice-codes.ts";
+import { openSession } from "./session.ts";
 import { takeRows } from "./take-rows.ts";
 
 export interface NamedModel {
@@ -16,116 +14,63 @@ export interface NamedModel {
   readonly batchInvariant: boolean;
 }
 
-export interface Measured {
-  readonly candidates: readonly Omit<Candidate, "refused">[];
-  /** Models whose outputs are no predictions on these rows, such as NaN, with the reason; never the first. */
-  readonly failed: readonly { readonly name: string; readonly reason: string }[];
-}
-
-const BATCH_SIZES = [1, 32];
-const LATENCY_LIMITS = { totalMs: 3000, maximumRepeats: 2000 };
+/** For all models and ways of serving together, warm-up included, a way with few of them less. */
+const LATENCY_LIMITS = { msPerWay: 1500, maximumRepeats: 2000 };
 /** Rows that are also run alone. */
 const ALONE_ROWS = 64;
 
-interface Scored extends NamedModel {
-  readonly scores: Float64Array;
+interface Ways {
+  readonly batches: readonly number[];
+  readonly threads: readonly number[];
+  /** At least one row. */
+  readonly rows: ColumnBatch;
+  readonly where: string;
 }
 
 /**
- * Size, latency at batch 1 and 32, agreement with the first model on the same rows, and what a row's result owes to its batch, for
- * every model. Takes about three seconds beside scoring the rows. All models share the first one's signature.
- *
- * @param rows at least one batch with at least one row
- * @throws INFERENCE_FAILED, MODEL_SIGNATURE when the first model fails on the rows
+ * Latency of every model in every way of serving, the first batch size and number of threads first; about a second and a half for each
+ * way. All models share the first one's signature.
  */
-export async function measureCandidates(
+export async function measureWays(
   models: readonly [NamedModel, ...NamedModel[]],
-  { rows, where }: { readonly rows: readonly ColumnBatch[]; readonly where: string },
-): Promise<Measured> {
+  { batches, threads, rows, where }: Ways,
+): Promise<Latency[][]> {
   const { signature } = models[0].model;
-  const encode = (batch: ColumnBatch) => encodeFeatures({ signature, batch, where });
-  const { scored, failed } = await scoreAll(models, rows.map(encode));
-  const inputs = BATCH_SIZES.map((batch) => ({ batch, tensors: encode(repeatRows(rows[0]!, batch)) }));
-  const runs = scored.map(({ model: { session } }) => ({ session, inputs }));
-  const latency = await measureLatency(runs, LATENCY_LIMITS);
-  const alone = Array.from({ length: Math.min(ALONE_ROWS, rows[0]!.rowCount) }, (_, row) =>
-    encode(takeRows(rows[0]!, [row])),
-  );
-  const candidates = [];
-  for (const [index, { name, model, scores, batchInvariant }] of scored.entries()) {
-    candidates.push({
-      name,
-      digest: model.digest,
-      sizeBytes: model.bytes.length,
-      latency: latency[index]!,
-      agreement: measureAgreement({
-        where: name,
-        reference: scored[0]!.scores,
-        candidate: scores,
-        threshold: signature.prediction.threshold,
-      }),
-      batchInvariance: {
-        byDesign: batchInvariant,
-        rowCount: alone.length,
-        maximumDifference: await differenceAlone(model, scores, alone),
-      },
-    });
-  }
-  return { candidates, failed };
-}
-
-/** The predictions of every model on every row; one that fails where the first does not drops out. */
-async function scoreAll(models: readonly [NamedModel, ...NamedModel[]], encoded: readonly (readonly Tensor[])[]) {
-  const scored: Scored[] = [];
-  const failed: { name: string; reason: string }[] = [];
-  const allowed = encoded.map(() => Number.POSITIVE_INFINITY);
-  for (const named of models) {
+  const inputs = [...new Set(batches)].map((batch) => ({
+    batch,
+    tensors: encodeFeatures({ signature, batch: repeatRows(rows, batch), where }),
+  }));
+  const limits = { ...LATENCY_LIMITS, totalMs: LATENCY_LIMITS.msPerWay * inputs.length };
+  const latencies = models.map((): Latency[] => []);
+  for (const count of new Set(threads)) {
+    const runs: LatencyRun[] = [];
     try {
-      const parts = [];
-      for (const [at, tensors] of encoded.entries()) {
-        const session = watchFinite(named, (count) => {
-          const isOriginal = named === models[0];
-          if (isOriginal) allowed[at] = count;
-          return isOriginal ? count : allowed[at]!;
-        });
-        parts.push(await predict({ ...named.model, session }, tensors));
+      for (const { model } of models) {
+        const session = await openSession({ model: model.bytes, digest: model.digest, intraOpThreads: count });
+        runs.push({ session, threads: count, inputs });
       }
-      scored.push({ ...named, scores: joinArrays(parts, Float64Array) });
-    } catch (thrown) {
-      const isAnswer = isFailure(thrown) && (thrown.code === "INFERENCE_FAILED" || thrown.code === "MODEL_SIGNATURE");
-      if (!isAnswer || named === models[0]) throw thrown;
-      failed.push({ name: named.name, reason: thrown.message });
+      for (const [at, latency] of (await measureLatency(runs, limits)).entries()) latencies[at]!.push(...latency);
+    } finally {
+      for (const { session } of runs) await session.close();
     }
   }
-  return { scored, failed };
+  return latencies;
 }
 
-/** The model's session, which fails when any of its outputs holds more NaN and infinities than `allow` lets it. */
-function watchFinite({ name, model: { session } }: NamedModel, allow: (count: number) => number) {
-  const run = async (tensors: readonly Tensor[]) => {
-    const outputs = await session.run(tensors);
-    let count = 0;
-    for (const { data } of outputs) {
-      if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
-      for (const value of data) if (!Number.isFinite(value)) count++;
-    }
-    if (count <= allow(count)) return outputs;
-    throw new Failure("INFERENCE_FAILED", { model: name, reason: `${count} of its outputs are not finite numbers` });
-  };
-  return { ...session, run };
-}
-
-async function differenceAlone(
-  model: LoadedModel,
-  together: Float64Array,
-  alone: readonly (readonly Tensor[])[],
-): Promise<number> {
-  let largest = 0;
-  for (const [row, tensors] of alone.entries()) {
+/** What a row's prediction owes to the rows it is run with, on the first rows. */
+export async function measureInvariance(
+  { model, batchInvariant }: NamedModel,
+  { rows, together, where }: { readonly rows: ColumnBatch; readonly together: Float64Array; readonly where: string },
+): Promise<BatchInvariance> {
+  const { signature } = model;
+  const rowCount = Math.min(ALONE_ROWS, rows.rowCount);
+  let maximumDifference = 0;
+  for (let row = 0; row < rowCount; row++) {
+    const tensors: readonly Tensor[] = encodeFeatures({ signature, batch: takeRows(rows, [row]), where });
     const [score = Number.NaN] = await predict(model, tensors);
-    largest = Math.max(largest, Math.abs(score - together[row]!));
+    maximumDifference = Math.max(maximumDifference, Math.abs(score - together[row]!));
   }
-  return largest;
+  return { byDesign: batchInvariant, rowCount, maximumDifference };
 }
 
 /** Exactly `rowCount` rows, the batch's own from the start again when it has fewer. */

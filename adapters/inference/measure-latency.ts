@@ -5,6 +5,7 @@ import type { Session } from "./session.ts";
 
 export interface LatencyRun {
   readonly session: Session;
+  readonly threads: number;
   /** Batch size and its encoded rows. */
   readonly inputs: readonly { readonly batch: number; readonly tensors: readonly Tensor[] }[];
 }
@@ -47,6 +48,7 @@ export async function measureLatency(
       const sorted = times.toSorted((one, other) => one - other);
       results[index]!.push({
         batch: runs[index]!.inputs[at]!.batch,
+        threads: runs[index]!.threads,
         p50Ms: quantileSorted(sorted, 0.5),
         p95Ms: quantileSorted(sorted, 0.95),
         repeatCount: sorted.length,

@@ -90,7 +90,9 @@ const describeBatch = ({ byDesign, maximumDifference }: BatchInvariance): string
   byDesign ? formatNumber(maximumDifference) : `${formatNumber(maximumDifference)}, depends on the batch by design`;
 
 const latencyHeads = (report: OptimizationReport) =>
-  (report.candidates[0]?.latency ?? []).map((latency) => `p50 / p95 at batch ${latency.batch}`);
+  (report.candidates[0]?.latency ?? []).map(
+    ({ batch, threads }) => `p50 / p95 at batch ${batch}${threads === 1 ? "" : `, ${threads} threads`}`,
+  );
 
 function sizeLatencyPlot(report: OptimizationReport) {
   const points = report.candidates.map((candidate: Candidate) => ({

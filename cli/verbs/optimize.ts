@@ -2,9 +2,15 @@ import { basename, join, resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { runJob } from "../../adapters/compute/run-job.ts";
 import { formatBytes, formatNumber, formatShare } from "../../adapters/reports/numbers.ts";
+import { loadDocument } from "../../client/document.ts";
 import { printable, wrapText } from "../../client/text.ts";
-import { QUANTIZATION_PASSES } from "../../contracts/names.ts";
-import { optimizationSettingsSchema, type Candidate, type OptimizationReport } from "../../contracts/optimization.ts";
+import { EXIT_CODES, QUANTIZATION_PASSES } from "../../contracts/names.ts";
+import {
+  optimizationSettingsSchema,
+  type Candidate,
+  type OptimizationReport,
+  type OptimizationSettings,
+} from "../../contracts/optimization.ts";
 import { DEFAULT_OUT, loadSignature, pinFile, shownPath, writeReport } from "../files.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
@@ -15,8 +21,11 @@ interface OptimizeOptions {
   readonly signature?: string;
   readonly calibration?: string;
   readonly passes?: readonly string[];
-  readonly objective: string;
-  readonly maximumDisagreement: number;
+  readonly settings?: string;
+  readonly objective?: string;
+  readonly maximumDisagreement?: number;
+  readonly batches?: readonly number[];
+  readonly budget?: number;
   readonly out: string;
 }
 
@@ -24,13 +33,15 @@ interface OptimizeOptions {
 export function addOptimize(program: Command): void {
   defineVerb(program, {
     usage: "optimize <model>",
-    summary: "Quantize an ONNX model and measure size, latency and agreement with fp32",
+    summary: "Search for a smaller, faster or cheaper form of an ONNX model that is as good as fp32",
     details:
-      "Every candidate is left in the output directory as NAME.onnx. Keeping fp32 is a valid answer, so the exit code is 0 whatever is chosen.",
+      "Every candidate is left in the output directory as NAME.onnx, and what was measured beside it: the same search again goes on where it was ended. Keeping fp32 is a valid answer; the exit code is 2 only when a constraint is not kept.",
     examples: [
       "optimize model.onnx --data test.parquet",
       "optimize model.onnx --data test.csv --objective size --json",
       "optimize model.onnx --data test.parquet --passes static-int8 store-f16 --calibration train.parquet",
+      "optimize model.onnx --data test.parquet --objective cost --batches 1 16 64",
+      "optimize model.onnx --data test.parquet --settings optimization.yaml",
     ],
   })
     .requiredOption("--data <data>", "rows the candidates must agree on and are timed with")
@@ -39,25 +50,28 @@ export function addOptimize(program: Command): void {
     .addOption(
       new Option("--passes <name...>", "what to try beside fp32; default dynamic-int8").choices(QUANTIZATION_PASSES),
     )
-    .addOption(new Option("--objective <what>", "what to make small").choices(["size", "latency"]).default("latency"))
+    .option(
+      "--settings <file>",
+      "the optimization section of a lifecycle: tolerances, constraints, options of the passes",
+    )
+    .addOption(
+      new Option("--objective <what>", "what to make small; default latency").choices(["size", "latency", "cost"]),
+    )
     .option(
       "--maximum-disagreement <share>",
-      "largest share of rows whose decision may differ from fp32",
+      "largest share of rows whose decision may differ from fp32; default 0.01",
       parseNumber,
-      0.01,
     )
+    .option(
+      "--batches <rows...>",
+      "batch sizes it will be served in, the present one first; default 1 32",
+      parseNumbers,
+    )
+    .option("--budget <seconds>", "when the search ends and chooses from what it has; default 600", parseNumber)
     .option("--out <directory>", "where optimization.json, optimization.html and the candidates go", DEFAULT_OUT)
     .action(
       answering(async (screen, path: string, options: OptimizeOptions) => {
-        const settings = checked(
-          optimizationSettingsSchema,
-          {
-            objective: options.objective,
-            maximumDisagreementShare: options.maximumDisagreement,
-            ...(options.passes && { passes: options.passes }),
-          },
-          "--maximum-disagreement",
-        );
+        const settings = await settingsOf(options);
         const model = await pinFile(path, "the model");
         const data = await pinFile(options.data, "the data");
         const signature = await loadSignature(path, options.signature);
@@ -82,31 +96,57 @@ export function addOptimize(program: Command): void {
         const chosen = join(options.out, `${report.chosen}.onnx`);
         const places = { chosen: shownPath(chosen), page: shownPath(files.html) };
         return {
-          document: { chosen: report.chosen, files: { ...files, model: chosen }, report },
+          document: { chosen: report.chosen, outcome: report.outcome, files: { ...files, model: chosen }, report },
           lines: describe(screen, report, places),
+          exitCode: report.outcome === "best-effort" ? EXIT_CODES.gateFailed : EXIT_CODES.pass,
         };
       }),
     );
 }
 
+async function settingsOf(options: OptimizeOptions): Promise<OptimizationSettings> {
+  const { settings: path, passes, objective, batches } = options;
+  const schema = optimizationSettingsSchema;
+  const written = path === undefined ? {} : await loadDocument(path, { what: "optimization settings", schema });
+  const given = {
+    ...(objective !== undefined && { objective }),
+    ...(options.maximumDisagreement !== undefined && { maximumDisagreementShare: options.maximumDisagreement }),
+    ...(passes && { passes }),
+    ...(batches && { batches }),
+    ...(options.budget !== undefined && { searchBudgetMs: Math.round(options.budget * 1000) }),
+  };
+  return checked(schema, { ...written, ...given }, "--maximum-disagreement, --batches or --budget");
+}
+
+const parseNumbers = (value: string, before: readonly number[] = []): readonly number[] => [
+  ...before,
+  parseNumber(value),
+];
+
 function describe(screen: Screen, report: OptimizationReport, places: { chosen: string; page: string }): string[] {
   const original = report.candidates[0]?.sizeBytes ?? 1;
-  const batches = (report.candidates[0]?.latency ?? []).map(({ batch }) => batch);
+  const ways = report.candidates[0]?.latency ?? [];
+  const threaded = new Set(ways.map(({ threads }) => threads)).size > 1;
   const columns: TableColumn<Candidate>[] = [
     { title: "candidate", value: ({ name }) => name, tone: ({ name }) => (name === report.chosen ? "good" : null) },
     { title: "size", value: ({ sizeBytes }) => formatBytes(sizeBytes), align: "right" },
     { title: "of fp32", value: ({ sizeBytes }) => (sizeBytes / original).toFixed(2), align: "right" },
-    ...batches.map((batch, index): TableColumn<Candidate> => ({
-      title: `p50 at ${batch}`,
+    ...ways.map(({ batch, threads }, index): TableColumn<Candidate> => ({
+      title: `p50 at ${batch}${threaded ? ` × ${threads}` : ""}`,
       value: ({ latency }) => `${formatNumber(latency[index]?.p50Ms ?? Number.NaN)} ms`,
       align: "right",
     })),
     { title: "same decision", value: ({ agreement }) => formatShare(agreement.sameDecisionShare), align: "right" },
     { title: "largest diff.", value: ({ agreement }) => formatNumber(agreement.maximumDifference), align: "right" },
-    { title: "left out because", value: ({ refused }) => refused, flexible: true },
+    { title: "front", value: ({ onParetoFront }) => (onParetoFront ? "•" : "") },
+    {
+      title: "left out because",
+      value: ({ refused, unmet }) => refused ?? (unmet.length === 0 ? null : unmet.join("; ")),
+      flexible: true,
+    },
   ];
   return [
-    ...wrapText(`chosen: ${report.chosen}. ${printable(report.reason)}`, screen.width),
+    ...wrapText(`${report.outcome}: ${report.chosen}. ${printable(report.reason)}`, screen.width),
     "",
     ...renderTable(screen, columns, report.candidates),
     "",

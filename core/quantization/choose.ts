@@ -1,78 +1,140 @@
-import type { Candidate, OptimizationSettings } from "../../contracts/optimization.ts";
+import type { OptimizationReport, OptimizationSettings } from "../../contracts/optimization.ts";
+import { costPerThousand, findExcess, percent, reasonOutside, type Excess, type Measured } from "./constraints.ts";
+import { cheapest, objectiveOf, runRatios, type Objective } from "./objective.ts";
+import { paretoFront } from "./pareto.ts";
 
 /** The candidate that is the original model; it can always be chosen. */
 export const ORIGINAL = "fp32";
 
-/** Two p50 of the same model on a quiet machine differ by this share now and then: less is no gain. */
-const LATENCY_NOISE_SHARE = 0.05;
-
-export type MeasuredCandidate = Pick<Candidate, "name" | "sizeBytes" | "latency" | "agreement">;
-
-export interface CandidateChoice {
-  readonly chosen: string;
+export interface CandidateChoice extends Pick<OptimizationReport, "outcome" | "chosen" | "serving"> {
   /** One sentence: why this one. */
   readonly reason: string;
   /** For every candidate that could not be chosen, why; the chosen and the merely beaten ones are not in it. */
   readonly refused: ReadonlyMap<string, string>;
+  /** The constraints each candidate does not keep. */
+  readonly unmet: ReadonlyMap<string, readonly string[]>;
+  readonly front: ReadonlySet<string>;
+}
+
+type ChoiceSettings = Pick<
+  OptimizationSettings,
+  "objective" | "maximumDisagreementShare" | "constraints" | "pricePerCoreHour"
+>;
+
+interface Ranked {
+  readonly candidate: Measured;
+  readonly ratio: number;
+  readonly excess: readonly Excess[];
 }
 
 /**
- * Chooses among measured candidates, fp32 among them. A candidate is out when more decisions differ from fp32 than allowed,
- * or when it is not better than fp32 in the objective: smaller, or at least 5 % faster (p50, geometric mean over the batch
- * sizes measured for both) and slower at none of them. The best of the rest wins; ties go to the smaller file, then to the name that sorts first.
+ * Chooses among measured candidates, fp32 among them. A candidate outside a tolerance is out. Of the others those that keep every
+ * constraint come first, then the nearest to them; among these the best in the objective wins, ties go to the smaller file, then to the name
+ * that sorts first. While fp32 keeps every constraint itself, another must be better than it: smaller, or at least 5 % faster (p50, geometric
+ * mean over the ways of serving measured for both) and slower in none of them, or at least 5 % cheaper.
  */
-export function chooseCandidate(
-  candidates: readonly MeasuredCandidate[],
-  settings: Pick<OptimizationSettings, "objective" | "maximumDisagreementShare">,
-): CandidateChoice {
+export function chooseCandidate(candidates: readonly Measured[], settings: ChoiceSettings): CandidateChoice {
   const original = candidates.find(({ name }) => name === ORIGINAL);
   if (original === undefined)
     throw new TypeError(`no ${ORIGINAL} among ${candidates.map(({ name }) => name).join(", ")}`);
-  const cost = settings.objective === "size" ? sizeRatio : latencyRatio;
+  const objective = objectiveOf(settings);
+  const rank = (candidate: Measured): Ranked => ({
+    candidate,
+    ratio: objective.ratio(candidate, original) ?? Number.POSITIVE_INFINITY,
+    excess: findExcess(candidate, settings),
+  });
+  const own = rank(original);
+  const others = candidates.filter((candidate) => candidate !== original).map(rank);
   const refused = new Map<string, string>();
-  const eligible: { readonly candidate: MeasuredCandidate; readonly ratio: number }[] = [];
-  for (const candidate of candidates) {
-    if (candidate === original) continue;
-    const ratio = cost(candidate, original);
-    const slower = settings.objective === "latency" ? slowestBatch(candidate, original) : undefined;
-    const against = reasonAgainst(candidate, { ratio, slower }, settings);
-    if (against === undefined) eligible.push({ candidate, ratio: ratio! });
-    else refused.set(candidate.name, against);
+  for (const ranked of others) {
+    const against =
+      reasonOutside(ranked.candidate, settings) ??
+      (own.excess.length === 0 ? reasonNoGain(ranked, original, objective) : undefined);
+    if (against !== undefined) refused.set(ranked.candidate.name, against);
   }
-  const [best] = eligible.toSorted(
-    (a, b) =>
-      a.ratio - b.ratio ||
-      a.candidate.sizeBytes - b.candidate.sizeBytes ||
-      (a.candidate.name < b.candidate.name ? -1 : 1),
-  );
-  if (best === undefined) return { chosen: ORIGINAL, reason: reasonForOriginal(refused, settings.objective), refused };
-  const { candidate, ratio } = best;
-  const gain = settings.objective === "size" ? "smaller" : "faster at p50";
-  const differ = percent(1 - candidate.agreement.sameDecisionShare);
-  const reason =
-    `${candidate.name} is ${percent(1 - ratio)} ${gain} than ${ORIGINAL}, and ${differ} of its decisions differ ` +
-    `(allowed ${percent(settings.maximumDisagreementShare)})`;
-  return { chosen: candidate.name, reason, refused };
+  const pool = [own, ...others.filter(({ candidate }) => !refused.has(candidate.name))];
+  const best = pool.toSorted(byWorth)[0]!;
+  return {
+    chosen: best.candidate.name,
+    outcome: outcomeOf(best, own, settings),
+    reason: explain(best, { own, objective, refused, settings }),
+    serving: servingOf(best.candidate, settings),
+    refused,
+    unmet: new Map(
+      [own, ...others].map(({ candidate, excess }) => [candidate.name, excess.map(({ sentence }) => sentence)]),
+    ),
+    front: frontOf(candidates),
+  };
 }
 
-function reasonAgainst(
-  candidate: MeasuredCandidate,
-  { ratio, slower }: { readonly ratio: number | undefined; readonly slower: BatchRatio | undefined },
-  { objective, maximumDisagreementShare }: Pick<OptimizationSettings, "objective" | "maximumDisagreementShare">,
+function byWorth(one: Ranked, other: Ranked): number {
+  const beyond = ({ excess }: Ranked) => Math.max(1, ...excess.map(({ ratio }) => ratio));
+  const [a, b] = [beyond(one), beyond(other)];
+  if (a !== b) return a - b;
+  return (
+    one.ratio - other.ratio ||
+    one.candidate.sizeBytes - other.candidate.sizeBytes ||
+    (one.candidate.name < other.candidate.name ? -1 : 1)
+  );
+}
+
+function outcomeOf(best: Ranked, own: Ranked, { constraints, objective }: ChoiceSettings): CandidateChoice["outcome"] {
+  if (best.excess.length > 0) return "best-effort";
+  if (best !== own) return "met";
+  const { maximumP95Ms, maximumBytes, maximumMemoryBytes, maximumCostPerThousand } = constraints;
+  const bounds = [maximumBytes, maximumMemoryBytes, maximumCostPerThousand, ...maximumP95Ms];
+  // fp32 in another batch size or on more cores is a better way of serving, and an answer.
+  const isServedBetter = objective === "cost" && own.candidate.latency.length > 1;
+  return bounds.some((bound) => bound !== undefined) || isServedBetter ? "met" : "none";
+}
+
+/** Why a candidate is no better than an fp32 that keeps every constraint. */
+function reasonNoGain(
+  { candidate, ratio }: Ranked,
+  original: Measured,
+  { better, worse, at, noiseShare, allowsSlower }: Objective,
 ): string | undefined {
-  const { rowCount, sameDecisionShare } = candidate.agreement;
-  const differentCount = Math.round(rowCount * (1 - sameDecisionShare));
-  if (!(differentCount <= maximumDisagreementShare * rowCount)) {
-    return `${percent(1 - sameDecisionShare)} of ${rowCount} decisions differ, allowed ${percent(maximumDisagreementShare)}`;
+  if (!Number.isFinite(ratio)) return `no batch size was measured for both it and ${ORIGINAL}`;
+  const slowest = runRatios(candidate, original).toSorted((a, b) => b.ratio - a.ratio)[0];
+  if (!allowsSlower && slowest !== undefined && slowest.ratio > 1) {
+    return `it is ${percent(slowest.ratio - 1)} slower than ${ORIGINAL} at p50 and batch ${slowest.batch}`;
   }
-  if (ratio === undefined) return `no batch size was measured for both it and ${ORIGINAL}`;
-  if (objective === "size") return ratio < 1 ? undefined : `it is not smaller than ${ORIGINAL}`;
-  if (slower !== undefined) {
-    return `it is ${percent(slower.ratio - 1)} slower than ${ORIGINAL} at p50 and batch ${slower.batch}`;
+  if (noiseShare === 0) return ratio < 1 ? undefined : `it is not ${better} than ${ORIGINAL}`;
+  if (ratio <= 1 - noiseShare) return undefined;
+  const change = ratio > 1 ? `${percent(ratio - 1)} ${worse}` : `only ${percent(1 - ratio)} ${better}`;
+  return `it is ${change} than ${ORIGINAL}${at}, ${percent(noiseShare)} ${better} is asked for`;
+}
+
+function explain(
+  best: Ranked,
+  {
+    own,
+    objective,
+    refused,
+    settings,
+  }: {
+    readonly own: Ranked;
+    readonly objective: Objective;
+    readonly refused: ReadonlyMap<string, string>;
+    readonly settings: ChoiceSettings;
+  },
+): string {
+  const { candidate, ratio, excess } = best;
+  const beyond =
+    excess.length === 0
+      ? ""
+      : `; no candidate keeps every constraint, it is the nearest (${excess.map(({ sentence }) => sentence).join("; ")})`;
+  if (best === own) {
+    const batched = settings.objective === "cost" ? batching(candidate, settings) : "";
+    return `${reasonForOriginal(refused, settings.objective)}${batched}${beyond}`;
   }
-  if (ratio <= 1 - LATENCY_NOISE_SHARE) return undefined;
-  const change = ratio > 1 ? `${percent(ratio - 1)} slower` : `only ${percent(1 - ratio)} faster`;
-  return `it is ${change} than ${ORIGINAL} at p50, ${percent(LATENCY_NOISE_SHARE)} faster is asked for`;
+  const change = ratio <= 1 ? `${percent(1 - ratio)} ${objective.better}` : `${percent(ratio - 1)} ${objective.worse}`;
+  const differ = percent(1 - candidate.agreement.sameDecisionShare);
+  const fallbacks = candidate.fallbacks.length === 0 ? "" : `, with ${candidate.fallbacks.join(", ")} left in float`;
+  return (
+    `${candidate.name} is ${change}${objective.at} than ${ORIGINAL}, and ${differ} of its decisions differ ` +
+    `(allowed ${percent(settings.maximumDisagreementShare)})${fallbacks}${beyond}`
+  );
 }
 
 function reasonForOriginal(refused: ReadonlyMap<string, string>, objective: string): string {
@@ -81,37 +143,35 @@ function reasonForOriginal(refused: ReadonlyMap<string, string>, objective: stri
   return `${ORIGINAL} stays, no other candidate may replace it for ${objective} (${all})`;
 }
 
-function sizeRatio(candidate: MeasuredCandidate, original: MeasuredCandidate): number {
-  return candidate.sizeBytes / original.sizeBytes;
+/** What serving it in its cheapest way saves over the way it is served now. */
+function batching({ latency }: Measured, settings: ChoiceSettings): string {
+  const best = cheapest(latency, settings);
+  const now = latency[0];
+  if (best === undefined || now === undefined || best === now) return "";
+  const saved = percent(1 - costPerThousand(best, settings) / costPerThousand(now, settings));
+  return `; in batches of ${best.batch} on ${best.threads} threads it costs ${saved} less than in batches of ${now.batch}`;
 }
 
-interface BatchRatio {
-  readonly batch: number;
-  /** p50 of the candidate over that of the original. */
-  readonly ratio: number;
+/** The way of serving that was measured best for the objective: the first of each setting is the way it is served now. */
+function servingOf({ latency }: Measured, settings: ChoiceSettings): CandidateChoice["serving"] {
+  const now = latency[0];
+  const fastest = latency
+    .filter(({ batch }) => batch === now?.batch)
+    .toSorted((one, other) => one.p50Ms - other.p50Ms)[0];
+  const run = { size: now, latency: fastest, cost: cheapest(latency, settings) }[settings.objective];
+  if (run === undefined) return { batch: 1, threads: 1, p50Ms: 0, costPerThousand: 0 };
+  const { batch, threads, p50Ms } = run;
+  return { batch, threads, p50Ms, costPerThousand: costPerThousand(run, settings) };
 }
 
-/** The batch sizes measured for both. */
-function batchRatios(candidate: MeasuredCandidate, original: MeasuredCandidate): BatchRatio[] {
-  return candidate.latency.flatMap(({ batch, p50Ms }) => {
-    const other = original.latency.find((latency) => latency.batch === batch);
-    return other !== undefined && p50Ms > 0 && other.p50Ms > 0 ? [{ batch, ratio: p50Ms / other.p50Ms }] : [];
-  });
-}
-
-/** The batch size at which the candidate loses most to the original, if it loses at any. */
-function slowestBatch(candidate: MeasuredCandidate, original: MeasuredCandidate): BatchRatio | undefined {
-  const [slowest] = batchRatios(candidate, original).toSorted((a, b) => b.ratio - a.ratio);
-  return slowest !== undefined && slowest.ratio > 1 ? slowest : undefined;
-}
-
-/** Geometric mean of the p50 ratios over common batch sizes: no batch size outweighs another by its length. */
-function latencyRatio(candidate: MeasuredCandidate, original: MeasuredCandidate): number | undefined {
-  const logarithms = batchRatios(candidate, original).map(({ ratio }) => Math.log(ratio));
-  if (logarithms.length === 0) return undefined;
-  return Math.exp(logarithms.reduce((sum, value) => sum + value, 0) / logarithms.length);
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(3))} %`;
+/** By size, the median time of every way of serving, and how far the outputs are from fp32's. */
+function frontOf(candidates: readonly Measured[]): ReadonlySet<string> {
+  const front = paretoFront(
+    candidates.map(({ sizeBytes, latency, agreement }) => [
+      sizeBytes,
+      ...latency.map(({ p50Ms }) => p50Ms),
+      agreement.meanDifference,
+    ]),
+  );
+  return new Set(candidates.flatMap(({ name }, at) => (front[at] === true ? [name] : [])));
 }

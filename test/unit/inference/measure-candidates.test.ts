@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { measureCandidates, type NamedModel } from "../../../adapters/inference/measure-candidates.ts";
+import { createComparer } from "../../../adapters/inference/compare-outputs.ts";
+import { measureInvariance, measureWays, type NamedModel } from "../../../adapters/inference/measure-candidates.ts";
 import type { LoadedModel } from "../../../adapters/inference/load-model.ts";
 import { openSession } from "../../../adapters/inference/session.ts";
 import type { ColumnBatch } from "../../../contracts/data.ts";
+import { isFailure } from "../../../contracts/failures.ts";
+import { constraintsSchema } from "../../../contracts/optimization.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
 import { inspectModel } from "../../../core/onnx/inspect.ts";
 import { serializeModel } from "../../../core/onnx/model.ts";
@@ -35,30 +38,64 @@ async function model(name: string, factor: number, extra: string): Promise<Named
   const loaded: LoadedModel = { session, signature, digest, facts: inspectModel(bytes, name), bytes };
   return { name, model: loaded, batchInvariant: true };
 }
-const measure = (...models: [NamedModel, ...NamedModel[]]) => measureCandidates(models, { rows, where: "rows.csv" });
 
-describe("measured candidates", () => {
-  it("leave one out that gives NaN, as prediction or beside it, and say why", async () => {
-    const { candidates, failed } = await measure(
+/** What comparing each model with the first comes to: its agreement, or why it is out. */
+async function compare(original: NamedModel, ...others: NamedModel[]) {
+  const constraints = constraintsSchema.parse({});
+  const comparer = await createComparer({
+    original: original.model,
+    rows,
+    proxyRows: 16,
+    constraints,
+    where: "rows.csv",
+  });
+  const answers = [];
+  for (const { name, model: other } of others) {
+    try {
+      answers.push((await comparer.compare(name, other, "full")).agreement.sameDecisionShare);
+    } catch (thrown) {
+      if (!isFailure(thrown)) throw thrown;
+      answers.push(thrown.message);
+    }
+  }
+  return answers;
+}
+
+describe("a candidate's outputs", () => {
+  it("that are NaN, as prediction or beside it, leave it out, and say why", async () => {
+    const [nan, beside, same] = await compare(
       await model("fp32", 1, "Abs"),
       await model("nan", Number.NaN, "Abs"),
       await model("beside", 1, "Log"),
       await model("same", 1.01, "Abs"),
     );
-    expect(candidates.map(({ name }) => name)).toEqual(["fp32", "same"]);
-    expect(failed.map(({ name }) => name)).toEqual(["nan", "beside"]);
-    expect(failed[0]!.reason).toContain("3 of its outputs are not finite numbers");
-    expect(failed[1]!.reason).toContain("2 of its outputs are not finite numbers");
+    expect(nan).toContain("3 of its outputs are not finite numbers");
+    expect(beside).toContain("2 of its outputs are not finite numbers");
+    expect(same).toBe(1);
   });
 
-  it("allow an infinity beside the prediction where fp32 gives it too", async () => {
-    const { candidates } = await measure(await model("fp32", 1, "Log"), await model("same", 1.01, "Log"));
-    expect(candidates.map(({ name }) => name)).toEqual(["fp32", "same"]);
-    expect(candidates[1]!.batchInvariance).toMatchObject({ byDesign: true, rowCount: 3 });
-    expect(candidates[1]!.batchInvariance.maximumDifference).toBeLessThan(1e-6);
+  it("may hold an infinity beside the prediction where fp32 gives it too", async () => {
+    expect(await compare(await model("fp32", 1, "Log"), await model("same", 1.01, "Log"))).toEqual([1]);
   });
 
-  it("fail when fp32 itself gives no prediction", async () => {
-    await expect(measure(await model("fp32", Number.NaN, "Abs"))).rejects.toMatchObject({ code: "MODEL_SIGNATURE" });
+  it("are compared with nothing when fp32 itself gives no prediction", async () => {
+    await expect(compare(await model("fp32", Number.NaN, "Abs"))).rejects.toMatchObject({ code: "MODEL_SIGNATURE" });
   });
+
+  it("of a row owe nothing to the rows beside it in a network without dynamic quantization", async () => {
+    const named = await model("fp32", 1, "Abs");
+    const together = Float64Array.of(1 / (1 + Math.E), 0.5, 1 / (1 + Math.exp(-2)));
+    const found = await measureInvariance(named, { rows: rows[0]!, together, where: "rows.csv" });
+    expect(found).toMatchObject({ byDesign: true, rowCount: 3 });
+    expect(found.maximumDifference).toBeLessThan(1e-6);
+  });
+});
+
+it("every batch size is timed on every number of threads, each once, for each model", async () => {
+  const models = [await model("fp32", 1, "Abs"), await model("same", 1, "Abs")] as const;
+  const ways = { batches: [1, 8, 1], threads: [1, 2], rows: rows[0]!, where: "rows.csv" };
+  const latencies = await measureWays([...models], ways);
+  const told = latencies.map((runs) => runs.map(({ batch, threads }) => `${batch} on ${threads}`));
+  expect(told).toEqual([told[0], ["1 on 1", "8 on 1", "1 on 2", "8 on 2"]]);
+  for (const { p50Ms, p95Ms } of latencies.flat()) expect(p95Ms).toBeGreaterThanOrEqual(p50Ms);
 });

@@ -1,0 +1,71 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isFailure, type Failure } from "../../contracts/failures.ts";
+import type { QuantizationPassName } from "../../contracts/names.ts";
+import type { OptimizationReport } from "../../contracts/optimization.ts";
+import { quantizationPass } from "../../core/quantization/registry.ts";
+import type { Comparison } from "../inference/compare-outputs.ts";
+import type { NamedModel } from "../inference/measure-candidates.ts";
+import { searchCandidate, type SearchContext } from "./search-candidate.ts";
+
+/** A candidate with what was found out about its outputs, before it is timed; its session is open. */
+export interface Survivor extends NamedModel {
+  readonly fallbacks: readonly string[];
+  readonly comparison: Comparison;
+}
+
+export interface PassesSearched {
+  readonly survivors: readonly Survivor[];
+  readonly report: Pick<OptimizationReport, "nodes" | "calibrations" | "unmade" | "trials">;
+}
+
+interface PassesContext extends SearchContext {
+  readonly outputDirectory: string;
+  readonly onPass: (at: number, note: string) => void;
+}
+
+/** Searches with one pass after the other and leaves each candidate in the output directory as soon as there is one. */
+export async function searchPasses(
+  passes: readonly QuantizationPassName[],
+  context: PassesContext,
+): Promise<PassesSearched> {
+  const survivors: Survivor[] = [];
+  const report: PassesSearched["report"] = { nodes: {}, calibrations: {}, unmade: [], trials: [] };
+  for (const [at, pass] of passes.entries()) {
+    report.nodes[pass] = [];
+    if (!context.hasTime()) {
+      report.unmade.push({ name: pass, reason: "the search's time was over" });
+      continue;
+    }
+    try {
+      survivors.push(await searchPass(pass, context, report));
+      context.onPass(at + 1, `${pass} made`);
+    } catch (thrown) {
+      // A candidate that cannot be calibrated, opened or run is out; the original was run before.
+      if (!isAnswer(thrown)) throw thrown;
+      report.unmade.push({ name: pass, reason: thrown.message });
+    }
+  }
+  return { survivors, report };
+}
+
+async function searchPass(
+  pass: QuantizationPassName,
+  context: PassesContext,
+  report: PassesSearched["report"],
+): Promise<Survivor> {
+  const { found, trials } = await searchCandidate(pass, context);
+  const { model, nodes, calibration, fallbacks } = found.candidate;
+  report.nodes[pass] = [...nodes];
+  report.trials.push(...trials);
+  if (calibration !== null) report.calibrations[pass] = calibration;
+  // A search that is ended from now on has left its best so far.
+  await writeFile(join(context.outputDirectory, `${pass}.onnx`), model.bytes);
+  const { batchInvariant } = quantizationPass(pass);
+  return { name: pass, model, batchInvariant, fallbacks, comparison: found.comparison };
+}
+
+function isAnswer(thrown: unknown): thrown is Failure {
+  const codes = ["QUANTIZATION_UNSUPPORTED", "INFERENCE_FAILED", "MODEL_SIGNATURE"];
+  return isFailure(thrown) && codes.includes(thrown.code);
+}
