@@ -102,6 +102,9 @@ export const QUANTIZATION_PASSES = [
 ] as const;
 export type QuantizationPassName = (typeof QUANTIZATION_PASSES)[number];
 
+/** What is proven of a candidate beside its outputs on the rows; finite outputs are proven by comparing them. */
+export const OPTIMIZATION_GATES = ["optimizer-parity", "batch-invariance", "saturation", "fused"] as const;
+
 /** What a search for a better candidate comes to. */
 export const OPTIMIZATION_OUTCOMES = ["met", "best-effort", "none"] as const;
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { gateResultSchema } from "./evaluation.ts";
-import { METRICS, OPTIMIZATION_OUTCOMES, QUANTIZATION_PASSES } from "./names.ts";
+import { METRICS, OPTIMIZATION_GATES, OPTIMIZATION_OUTCOMES, QUANTIZATION_PASSES, VERDICTS } from "./names.ts";
 import { digestSchema, shareSchema } from "./primitives.ts";
 
 /** How the ranges of activations are learned, by the passes that need them. */
@@ -131,6 +131,23 @@ export const batchInvarianceSchema = z.strictObject({
 });
 export type BatchInvariance = z.output<typeof batchInvarianceSchema>;
 
+/** Pairs of neighbouring 8-bit weights, and what a processor that adds their products in 16 bits could lose. */
+export const saturationSchema = z.strictObject({
+  pairCount: z.int(),
+  /** Share of the pairs whose sum can pass 32767 with the largest activations. */
+  overflowShare: z.number(),
+  largestSum: z.number(),
+});
+export type Saturation = z.output<typeof saturationSchema>;
+
+export const optimizationGateSchema = z.strictObject({
+  name: z.enum(OPTIMIZATION_GATES),
+  /** `fail` leaves the candidate out; `inconclusive` holds on this host, or is for people to weigh. */
+  verdict: z.enum(VERDICTS),
+  reason: z.string(),
+});
+export type OptimizationGate = z.output<typeof optimizationGateSchema>;
+
 export const candidateSchema = z.strictObject({
   /** `fp32` or the pass's name. */
   name: z.string(),
@@ -141,6 +158,8 @@ export const candidateSchema = z.strictObject({
   latency: z.array(latencySchema),
   agreement: agreementSchema,
   batchInvariance: batchInvarianceSchema,
+  saturation: saturationSchema,
+  gates: z.array(optimizationGateSchema),
   /** The tolerances, judged against fp32 on the same rows. */
   tolerances: z.array(gateResultSchema),
   /** Null when no constraint asks for it, or it could not be measured. */
@@ -197,6 +216,8 @@ export const optimizationReportSchema = z.strictObject({
   /** How the chosen one was measured best, for whoever serves it. */
   serving: z.strictObject({ batch: z.int(), threads: z.int(), p50Ms: z.number(), costPerThousand: z.number() }),
   trials: z.array(trialSchema),
+  /** What each layer of the chosen candidate costs when it alone is quantized: the ratio of its outputs to fp32's, null for nothing. */
+  layers: z.array(z.strictObject({ name: z.string(), signalToNoiseDb: z.number().nullable() })),
   /** By pass, of those that need one. */
   calibrations: z.record(z.string(), calibrationRecordSchema),
   /** What each pass did to each node, by pass. */

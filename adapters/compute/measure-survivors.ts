@@ -6,8 +6,10 @@ import {
   type Candidate,
   type OptimizationSettings,
 } from "../../contracts/optimization.ts";
+import type { Comparer } from "../inference/compare-outputs.ts";
 import type { LoadedModel } from "../inference/load-model.ts";
 import { measureInvariance, measureWays } from "../inference/measure-candidates.ts";
+import { measureEvidence } from "../inference/measure-evidence.ts";
 import { measureMemory } from "../inference/measure-memory.ts";
 import { RUNTIME_VERSION } from "../inference/session.ts";
 import type { KeptResults } from "./keep-results.ts";
@@ -19,6 +21,7 @@ interface MeasuringContext {
   readonly rows: ColumnBatch;
   /** The data, for failures. */
   readonly where: string;
+  readonly comparer: Comparer;
   /** Where the candidates' files are. */
   readonly outputDirectory: string;
   readonly kept: KeptResults;
@@ -42,6 +45,9 @@ export async function measureSurvivors(
     const { name, model, comparison, fallbacks } = survivor;
     const { agreement, tolerances, scores } = comparison;
     const isMemoryAsked = constraints.maximumMemoryBytes !== undefined;
+    const batchInvariance = await measureInvariance(survivor, { rows, together: scores, where });
+    const { comparer, outputDirectory } = context;
+    const request = { comparer, settings, invariance: batchInvariance, isInteger: survivor.isInteger };
     measured.push({
       name,
       fallbacks: [...fallbacks],
@@ -53,7 +59,8 @@ export async function measureSurvivors(
       memoryBytes: isMemoryAsked
         ? await memoryOf(name, model, { ...context, rowCount: Math.max(...ways.batches) })
         : null,
-      batchInvariance: await measureInvariance(survivor, { rows, together: scores, where }),
+      batchInvariance,
+      ...(await measureEvidence(survivor, { ...request, directory: join(outputDirectory, "measured") })),
     });
   }
   return measured;

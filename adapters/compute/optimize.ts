@@ -1,5 +1,4 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
 import { join } from "node:path";
 import type { DataSource } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
@@ -12,12 +11,14 @@ import { quantizationPass } from "../../core/quantization/registry.ts";
 import { digestFile } from "../artifacts/file-store.ts";
 import { createComparer } from "../inference/compare-outputs.ts";
 import { foldModel } from "../inference/fold-model.ts";
+import { describeHost } from "../inference/host.ts";
 import { loadModel } from "../inference/load-model.ts";
 import { sampleRows } from "../inference/sample-rows.ts";
-import { RUNTIME_VERSION } from "../inference/session.ts";
+import { RUNTIME_VERSION, SESSION_OPTIONS } from "../inference/session.ts";
 import type { JobContext } from "./job.ts";
 import { keepResults } from "./keep-results.ts";
 import { measureSurvivors } from "./measure-survivors.ts";
+import { measureLayers } from "./search-candidate.ts";
 import { searchPasses, type Survivor } from "./search-passes.ts";
 
 export interface OptimizeInput {
@@ -48,7 +49,7 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
   if (firstRows === undefined) throw new Failure("DATA_EMPTY", { where: data.path, window: "" });
   progress(0.1, "rows sampled");
 
-  await mkdir(outputDirectory, { recursive: true });
+  await mkdir(join(outputDirectory, "measured"), { recursive: true });
   const kept = keepResults(join(outputDirectory, "measured"));
   const passes = [...new Set(settings.passes)];
   const isFolded = passes.some((pass) => quantizationPass(pass).source === "folded");
@@ -58,30 +59,42 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
     name: ORIGINAL,
     model: original,
     batchInvariant: true,
+    isInteger: false,
     fallbacks: [],
     comparison: await comparer.compare(ORIGINAL, original, "full"),
   };
   await writeFile(join(outputDirectory, `${ORIGINAL}.onnx`), original.bytes);
-  const { survivors, report } = await searchPasses(passes, {
+  const search = {
     workshop: { original, folded, where: input.model.path, calibrationData, settings, kept },
     comparer,
     rowsKey: { model: original.digest, data: (await digestFile(data.path)).digest },
     outputDirectory,
     hasTime: () => performance.now() < end,
-    progress: (note) => progress(0.1, note),
-    onPass: (at, note) => progress(0.1 + (0.5 * at) / passes.length, note),
-  });
+    progress: (note: string) => progress(0.1, note),
+    onPass: (at: number, note: string) => progress(0.1 + (0.5 * at) / passes.length, note),
+  };
+  const { survivors, report } = await searchPasses(passes, search);
   progress(0.6, `${survivors.length + 1} candidates made`);
 
-  const host = cpus()[0]?.model.trim() ?? "unknown";
-  const context = { settings, rows: firstRows, where: data.path, outputDirectory, kept, host };
+  const { cpu, cpuFeatures } = await describeHost();
+  const context = { settings, comparer, host: cpu, rows: firstRows, where: data.path, outputDirectory, kept };
   const measured = await measureSurvivors([own, ...survivors], context);
   for (const { model } of [own, ...survivors]) await model.session.close();
   const { refused, unmet, front, ...choice } = chooseCandidate(measured, settings);
+  const chosen = survivors.find(({ name }) => name === choice.chosen);
+  const layers =
+    chosen === undefined
+      ? []
+      : await measureLayers(
+          chosen.name,
+          { nodes: report.nodes[chosen.name] ?? [], fallbacks: chosen.fallbacks },
+          search,
+        );
   return {
     source: original.digest,
     settings,
     ...report,
+    layers: layers.map(({ layer, signalToNoiseDb }) => ({ name: layer ?? "", signalToNoiseDb })),
     candidates: measured.map((candidate) => ({
       ...candidate,
       refused: refused.get(candidate.name) ?? null,
@@ -93,7 +106,9 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
     runtime: {
       "onnxruntime-node": RUNTIME_VERSION,
       node: process.version,
-      cpu: host,
+      cpu,
+      cpuFeatures,
+      sessionOptions: JSON.stringify(SESSION_OPTIONS),
       platform: `${process.platform} ${process.arch}`,
     },
   };

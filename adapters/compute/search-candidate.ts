@@ -56,7 +56,11 @@ export async function searchCandidate(pass: QuantizationPassName, context: Searc
 
   for (let round = 0; round < ROUNDS; round++) {
     if (isInside(found.comparison, settings) || layers.length < 2 || !hasTime()) break;
-    ranked ??= rankLayers(await measureLayers(layers));
+    if (ranked === undefined) {
+      const harms = await measureLayers(pass, first, context);
+      trials.push(...harms);
+      ranked = rankLayers(harms.map(({ layer, signalToNoiseDb }) => ({ name: layer ?? "", signalToNoiseDb })));
+    }
     const few = ranked.slice(0, Math.min(settings.maximumFallbacks, layers.length - 1));
     if (few.length === 0) break;
     const reached = found.comparison.agreement.signalToNoiseDb ?? target;
@@ -72,47 +76,54 @@ export async function searchCandidate(pass: QuantizationPassName, context: Searc
   }
   return { found, trials };
 
-  /** Each layer alone quantized: what it costs without the others. */
-  async function measureLayers(names: readonly string[]) {
-    const harms = [];
-    for (const name of names) {
-      if (!hasTime()) break;
-      const trial = await tryOut(
-        names.filter((other) => other !== name),
-        { stage: "layer", layer: name },
-      );
-      trials.push(trial);
-      harms.push({ name, signalToNoiseDb: trial.signalToNoiseDb });
-    }
-    return harms;
-  }
-
   async function isNear(fallbacks: readonly string[], atLeastDb: number): Promise<boolean> {
-    const trial = await tryOut(fallbacks, { stage: "proxy", layer: null });
+    const trial = await tryOut(pass, fallbacks, { stage: "proxy", layer: null }, context);
     const isEnough = trial.isInside && (trial.signalToNoiseDb ?? Number.POSITIVE_INFINITY) >= atLeastDb;
     trials.push({ ...trial, isInside: isEnough });
     return isEnough;
   }
+}
 
-  async function tryOut(fallbacks: readonly string[], about: Pick<Trial, "stage" | "layer">): Promise<Trial> {
-    const key = { what: "trial", pass, fallbacks, ...about, ...context.rowsKey, settings, runtime: RUNTIME_VERSION };
-    return workshop.kept.once(key, trialSchema, async () => {
-      try {
-        const candidate = await makeCandidate(workshop, pass, fallbacks);
-        const comparison = await comparer.compare(pass, candidate.model, "proxy");
-        await candidate.model.session.close();
-        return { ...trialOf({ candidate, comparison }, about.stage, settings), layer: about.layer };
-      } catch (thrown) {
-        if (!isFailure(thrown)) throw thrown;
-        // A layer that is not quantized without another does no harm alone; one that gives NaN is a trial that failed, not a search.
-        const isLeft = thrown.code === "QUANTIZATION_UNSUPPORTED";
-        const harm = isLeft
-          ? { signalToNoiseDb: null, sameDecisionShare: 1 }
-          : { signalToNoiseDb: -400, sameDecisionShare: 0 };
-        return { pass, ...about, fallbacks: [...fallbacks], ...harm, isInside: isLeft };
-      }
-    });
+/** Each layer of a candidate alone quantized: what it costs without the others. As many as there is time for. */
+export async function measureLayers(
+  pass: QuantizationPassName,
+  { nodes, fallbacks }: Pick<MadeCandidate, "nodes" | "fallbacks">,
+  context: SearchContext,
+): Promise<Trial[]> {
+  const layers = layersOf(nodes);
+  const trials = [];
+  for (const layer of layers) {
+    if (!context.hasTime()) break;
+    const others = layers.filter((other) => other !== layer);
+    trials.push(await tryOut(pass, [...fallbacks, ...others], { stage: "layer", layer }, context));
   }
+  return trials;
+}
+
+async function tryOut(
+  pass: QuantizationPassName,
+  fallbacks: readonly string[],
+  about: Pick<Trial, "stage" | "layer">,
+  { workshop, comparer, rowsKey }: SearchContext,
+): Promise<Trial> {
+  const { settings } = workshop;
+  const key = { what: "trial", pass, fallbacks: fallbacks.toSorted(), ...about, ...rowsKey, settings, runtime: RUNTIME_VERSION };
+  return workshop.kept.once(key, trialSchema, async () => {
+    try {
+      const candidate = await makeCandidate(workshop, pass, fallbacks);
+      const comparison = await comparer.compare(pass, candidate.model, "proxy");
+      await candidate.model.session.close();
+      return { ...trialOf({ candidate, comparison }, about.stage, settings), layer: about.layer };
+    } catch (thrown) {
+      if (!isFailure(thrown)) throw thrown;
+      // A layer that is not quantized without another does no harm alone; one that gives NaN is a trial that failed, not a search.
+      const isLeft = thrown.code === "QUANTIZATION_UNSUPPORTED";
+      const harm = isLeft
+        ? { signalToNoiseDb: null, sameDecisionShare: 1 }
+        : { signalToNoiseDb: -400, sameDecisionShare: 0 };
+      return { pass, ...about, fallbacks: [...fallbacks], ...harm, isInside: isLeft };
+    }
+  });
 }
 
 /** The names of the layers a pass took, in the order of the graph. */

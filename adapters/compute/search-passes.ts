@@ -12,10 +12,11 @@ import { searchCandidate, type SearchContext } from "./search-candidate.ts";
 export interface Survivor extends NamedModel {
   readonly fallbacks: readonly string[];
   readonly comparison: Comparison;
+  readonly isInteger: boolean;
 }
 
 export interface PassesSearched {
-  readonly survivors: readonly Survivor[];
+  readonly survivors: readonly (Survivor & { readonly name: QuantizationPassName })[];
   readonly report: Pick<OptimizationReport, "nodes" | "calibrations" | "unmade" | "trials">;
 }
 
@@ -29,7 +30,7 @@ export async function searchPasses(
   passes: readonly QuantizationPassName[],
   context: PassesContext,
 ): Promise<PassesSearched> {
-  const survivors: Survivor[] = [];
+  const survivors: PassesSearched["survivors"][number][] = [];
   const report: PassesSearched["report"] = { nodes: {}, calibrations: {}, unmade: [], trials: [] };
   for (const [at, pass] of passes.entries()) {
     report.nodes[pass] = [];
@@ -53,7 +54,7 @@ async function searchPass(
   pass: QuantizationPassName,
   context: PassesContext,
   report: PassesSearched["report"],
-): Promise<Survivor> {
+): Promise<PassesSearched["survivors"][number]> {
   const { found, trials } = await searchCandidate(pass, context);
   const { model, nodes, calibration, fallbacks } = found.candidate;
   report.nodes[pass] = [...nodes];
@@ -61,8 +62,8 @@ async function searchPass(
   if (calibration !== null) report.calibrations[pass] = calibration;
   // A search that is ended from now on has left its best so far.
   await writeFile(join(context.outputDirectory, `${pass}.onnx`), model.bytes);
-  const { batchInvariant } = quantizationPass(pass);
-  return { name: pass, model, batchInvariant, fallbacks, comparison: found.comparison };
+  const { batchInvariant, isInteger } = quantizationPass(pass);
+  return { name: pass, model, batchInvariant, isInteger, fallbacks, comparison: found.comparison };
 }
 
 function isAnswer(thrown: unknown): thrown is Failure {

@@ -31,10 +31,15 @@ const BROKEN_BYTES = /protobuf|pointer is null/i;
 
 export const RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.versions.common;
 
+/** How every session is opened; the threads are each model's own. */
+export const SESSION_OPTIONS = { graphOptimizationLevel: "all", interOpNumThreads: 1 } as const;
+
 export interface SessionOptions {
   readonly model: Uint8Array;
   readonly digest: Digest;
   readonly intraOpThreads?: number;
+  /** False runs the graph as it is written; for comparing with what the optimizer makes of it. */
+  readonly isOptimized?: boolean;
 }
 
 /** A loaded model. Only for a job's or a model's own process: `run` blocks the event loop. */
@@ -52,14 +57,20 @@ export interface Session {
  * @throws DIGEST_MISMATCH before a byte is parsed; MODEL_NOT_ONNX for bytes that are no model; INFERENCE_FAILED for a model
  * ONNX Runtime cannot run (an operator, a type, a shape)
  */
-export async function openSession({ model, digest, intraOpThreads = 1 }: SessionOptions): Promise<Session> {
+export async function openSession({
+  model,
+  digest,
+  intraOpThreads = 1,
+  isOptimized = true,
+}: SessionOptions): Promise<Session> {
   const found = createHash("sha256").update(model).digest("hex");
   if (found !== digest) throw new Failure("DIGEST_MISMATCH", { where: "model", found, expected: digest });
   let session: ort.InferenceSession;
   try {
     session = await ort.InferenceSession.create(model, {
+      ...SESSION_OPTIONS,
+      ...(isOptimized ? {} : { graphOptimizationLevel: "disabled" }),
       intraOpNumThreads: intraOpThreads,
-      interOpNumThreads: 1,
       logSeverityLevel: 3,
     });
   } catch (cause) {

@@ -6,12 +6,12 @@ import { COLORS, draw, figure } from "./plots.ts";
 
 /** The candidates and why one was chosen, as one self-contained HTML file. */
 export function renderOptimization(report: OptimizationReport, subject: string): string {
-  const isRefused = report.candidates.some((candidate) => candidate.refused !== null);
+  const isRefused = report.candidates.some(({ refused, unmet }) => refused !== null || unmet.length > 0);
   return renderPage({
     title: "Optimisation",
     subtitle: `${subject} · ${report.source}`,
     verdict: null,
-    summary: `Chosen: ${report.chosen}. ${report.reason}`,
+    summary: `Chosen (${report.outcome}): ${report.chosen}. ${report.reason}`,
     sections: [
       {
         title: "Candidates",
@@ -30,6 +30,7 @@ export function renderOptimization(report: OptimizationReport, subject: string):
               "same decision",
               "largest difference",
               "alone or in a batch",
+              "Pareto front",
               ...(isRefused ? ["left out because"] : []),
             ],
             report.candidates.map((candidate) => [
@@ -41,13 +42,56 @@ export function renderOptimization(report: OptimizationReport, subject: string):
               formatShare(candidate.agreement.sameDecisionShare),
               formatNumber(candidate.agreement.maximumDifference),
               describeBatch(candidate.batchInvariance),
-              ...(isRefused ? [candidate.refused ?? ""] : []),
+              candidate.onParetoFront ? "on it" : "",
+              ...(isRefused ? [candidate.refused ?? candidate.unmet.join("; ")] : []),
             ]),
           )}
           <div class="plots">
             ${figure("Size and latency", sizeLatencyPlot(report), "p50 at the smallest batch; nearer to the origin is better.")}
           </div>`,
       },
+      {
+        title: "Gates",
+        note: "What the runtime and another processor make of each candidate; one that fails is left out.",
+        body: table(
+          ["candidate", "gate", "verdict", "why"],
+          report.candidates.flatMap(({ name, gates, tolerances }) => [
+            ...tolerances.map(({ gate, verdict, reason }) => [name, gate.metric, verdict, reason]),
+            ...gates.map((gate) => [name, gate.name, gate.verdict, gate.reason]),
+          ]),
+        ),
+      },
+      ...(report.layers.length === 0
+        ? []
+        : [
+            {
+              title: `Layers of ${report.chosen}`,
+              note: "Signal-to-noise of the outputs when the layer alone is quantized; less is more harm.",
+              body: table(
+                ["layer", "dB"],
+                report.layers.map(({ name, signalToNoiseDb }) => [name, describeDb(signalToNoiseDb)]),
+              ),
+            },
+          ]),
+      ...(report.trials.length === 0
+        ? []
+        : [
+            {
+              title: "Trials",
+              note: `On ${report.settings.proxyRows} rows but for the full ones.`,
+              body: table(
+                ["pass", "on", "left in float", "dB", "same decision", "inside"],
+                report.trials.map((trial) => [
+                  trial.pass,
+                  trial.layer === null ? trial.stage : `${trial.layer} alone`,
+                  trial.layer === null ? trial.fallbacks.join(", ") : "",
+                  describeDb(trial.signalToNoiseDb),
+                  formatShare(trial.sameDecisionShare),
+                  trial.isInside ? "yes" : "no",
+                ]),
+              ),
+            },
+          ]),
       ...(report.unmade.length === 0
         ? []
         : [
@@ -85,6 +129,8 @@ export function renderOptimization(report: OptimizationReport, subject: string):
     ],
   });
 }
+
+const describeDb = (value: number | null): string => (value === null ? "equal" : formatNumber(value));
 
 const describeBatch = ({ byDesign, maximumDifference }: BatchInvariance): string =>
   byDesign ? formatNumber(maximumDifference) : `${formatNumber(maximumDifference)}, depends on the batch by design`;

@@ -49,6 +49,7 @@ export function chooseCandidate(candidates: readonly Measured[], settings: Choic
   for (const ranked of others) {
     const against =
       reasonOutside(ranked.candidate, settings) ??
+      ranked.candidate.gates.find(({ verdict }) => verdict === "fail")?.reason ??
       (own.excess.length === 0 ? reasonNoGain(ranked, original, objective) : undefined);
     if (against !== undefined) refused.set(ranked.candidate.name, against);
   }

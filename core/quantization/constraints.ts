@@ -7,9 +7,10 @@ export interface Excess {
   readonly ratio: number;
 }
 
-export type Measured = Pick<Candidate, "name" | "sizeBytes" | "latency" | "agreement" | "memoryBytes" | "fallbacks"> & {
-  readonly tolerances: readonly GateResult[];
-};
+export type Measured = Pick<
+  Candidate,
+  "name" | "sizeBytes" | "latency" | "agreement" | "memoryBytes" | "fallbacks" | "gates"
+> & { readonly tolerances: readonly GateResult[] };
 
 type Prices = Pick<OptimizationSettings, "pricePerCoreHour">;
 

@@ -28,6 +28,7 @@ export const dynamicInt8: QuantizationPass = {
   operators: OPERATORS,
   minimumOpset: 11,
   batchInvariant: false,
+  isInteger: true,
   calibrated: null,
   rewrite,
 };

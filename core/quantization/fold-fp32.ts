@@ -15,6 +15,7 @@ export const foldFp32: QuantizationPass = {
   operators: "every",
   minimumOpset: 7,
   batchInvariant: true,
+  isInteger: false,
   calibrated: null,
   rewrite,
 };

@@ -33,6 +33,8 @@ export interface QuantizationPass {
   readonly minimumOpset: number;
   /** False when a row's result depends on the rows it is batched with. */
   readonly batchInvariant: boolean;
+  /** Whether what it quantizes is computed in integers, and not only stored in them. */
+  readonly isInteger: boolean;
   /** Names of the values whose ranges `rewrite` must be given for this model; null for a pass that needs no data. */
   readonly calibrated: ((model: OnnxModel, options: QuantizationOptions) => readonly string[]) | null;
   /** Rewrites the model in place; a model it could do nothing for is left as it was. */

@@ -25,6 +25,7 @@ export const staticInt8: QuantizationPass = {
   // The first with one scale a channel in DequantizeLinear.
   minimumOpset: 13,
   batchInvariant: true,
+  isInteger: true,
   calibrated: (model, options) => [...new Set(prepare(model, options).plan.scaleOf.values())],
   rewrite,
 };

@@ -1,7 +1,8 @@
 /**
  * Which values static int8 keeps in 8 bits. ONNX Runtime's quantizer quantizes every output of the operators it knows; here a
  * value is quantized only where integers are computed with on the other side, so that a score before a Sigmoid stays float.
- * A Conv is the exception: ONNX Runtime computes it in integers only when its output is quantized too.
+ * Exceptions are a Conv, and a node with a Relu or Clip behind it: ONNX Runtime computes these in integers only when what comes out is
+ * quantized too; a float Relu it would join with the float form of the node, and widen the weights at every run.
  */
 import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import type { Node } from "../onnx/model.ts";
@@ -157,7 +158,7 @@ function outputTest(graph: OpenGraph, { weighted, followers, producers }: Found)
     const output = outputOf(node);
     let maker = node;
     while (followers.get(maker) === "folded") maker = producers.get(maker.inputs[0]!)!;
-    if (maker.opType === "Conv" && weighted.has(maker)) return true;
+    if (weighted.has(maker) && (maker.opType === "Conv" || maker !== node)) return true;
     const readers = graph.readers(output);
     if (readers.length === 0 || graph.isOutput(output) || hidden.has(output)) return false;
     return readers.every((reader) => weighted.has(reader) || followers.has(reader));

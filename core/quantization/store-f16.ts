@@ -40,6 +40,7 @@ export const storeF16: QuantizationPass = {
   operators: "constant-readers",
   minimumOpset: 9,
   batchInvariant: true,
+  isInteger: false,
   calibrated: null,
   rewrite: (model, options) => storeConstants(model, storeHalf, options),
 };

@@ -67,6 +67,7 @@ export const storeInt8: QuantizationPass = {
   operators: "constant-readers",
   minimumOpset: 9,
   batchInvariant: true,
+  isInteger: false,
   calibrated: null,
   rewrite: (model, options) => storeConstants(model, storeInt8Channels, options),
 };

@@ -20,6 +20,7 @@ export const weightOnlyInt4: QuantizationPass = {
   operators: OPERATORS,
   minimumOpset: 9,
   batchInvariant: true,
+  isInteger: true,
   calibrated: null,
   rewrite,
 };

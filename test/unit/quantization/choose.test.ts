@@ -12,6 +12,7 @@ const candidate = (
   name,
   fallbacks: [],
   tolerances: [],
+  gates: [],
   memoryBytes: null,
   sizeBytes,
   latency: Object.entries(p50).map(([batch, p50Ms]) => ({
