@@ -107,7 +107,15 @@ async function tryOut(
   { workshop, comparer, rowsKey }: SearchContext,
 ): Promise<Trial> {
   const { settings } = workshop;
-  const key = { what: "trial", pass, fallbacks: fallbacks.toSorted(), ...about, ...rowsKey, settings, runtime: RUNTIME_VERSION };
+  const key = {
+    what: "trial",
+    pass,
+    fallbacks: fallbacks.toSorted(),
+    ...about,
+    ...rowsKey,
+    settings,
+    runtime: RUNTIME_VERSION,
+  };
   return workshop.kept.once(key, trialSchema, async () => {
     try {
       const candidate = await makeCandidate(workshop, pass, fallbacks);

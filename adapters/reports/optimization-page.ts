@@ -50,48 +50,7 @@ export function renderOptimization(report: OptimizationReport, subject: string):
             ${figure("Size and latency", sizeLatencyPlot(report), "p50 at the smallest batch; nearer to the origin is better.")}
           </div>`,
       },
-      {
-        title: "Gates",
-        note: "What the runtime and another processor make of each candidate; one that fails is left out.",
-        body: table(
-          ["candidate", "gate", "verdict", "why"],
-          report.candidates.flatMap(({ name, gates, tolerances }) => [
-            ...tolerances.map(({ gate, verdict, reason }) => [name, gate.metric, verdict, reason]),
-            ...gates.map((gate) => [name, gate.name, gate.verdict, gate.reason]),
-          ]),
-        ),
-      },
-      ...(report.layers.length === 0
-        ? []
-        : [
-            {
-              title: `Layers of ${report.chosen}`,
-              note: "Signal-to-noise of the outputs when the layer alone is quantized; less is more harm.",
-              body: table(
-                ["layer", "dB"],
-                report.layers.map(({ name, signalToNoiseDb }) => [name, describeDb(signalToNoiseDb)]),
-              ),
-            },
-          ]),
-      ...(report.trials.length === 0
-        ? []
-        : [
-            {
-              title: "Trials",
-              note: `On ${report.settings.proxyRows} rows but for the full ones.`,
-              body: table(
-                ["pass", "on", "left in float", "dB", "same decision", "inside"],
-                report.trials.map((trial) => [
-                  trial.pass,
-                  trial.layer === null ? trial.stage : `${trial.layer} alone`,
-                  trial.layer === null ? trial.fallbacks.join(", ") : "",
-                  describeDb(trial.signalToNoiseDb),
-                  formatShare(trial.sameDecisionShare),
-                  trial.isInside ? "yes" : "no",
-                ]),
-              ),
-            },
-          ]),
+      ...searchSections(report),
       ...(report.unmade.length === 0
         ? []
         : [
@@ -128,6 +87,54 @@ export function renderOptimization(report: OptimizationReport, subject: string):
         })),
     ],
   });
+}
+
+/** What was tried and proven on the way to the choice. */
+function searchSections(report: OptimizationReport) {
+  return [
+    {
+      title: "Gates",
+      note: "What the runtime and another processor make of each candidate; one that fails is left out.",
+      body: table(
+        ["candidate", "gate", "verdict", "why"],
+        report.candidates.flatMap(({ name, gates, tolerances }) => [
+          ...tolerances.map(({ gate, verdict, reason }) => [name, gate.metric, verdict, reason]),
+          ...gates.map((gate) => [name, gate.name, gate.verdict, gate.reason]),
+        ]),
+      ),
+    },
+    ...(report.layers.length === 0
+      ? []
+      : [
+          {
+            title: `Layers of ${report.chosen}`,
+            note: "Signal-to-noise of the outputs when the layer alone is quantized; less is more harm.",
+            body: table(
+              ["layer", "dB"],
+              report.layers.map(({ name, signalToNoiseDb }) => [name, describeDb(signalToNoiseDb)]),
+            ),
+          },
+        ]),
+    ...(report.trials.length === 0
+      ? []
+      : [
+          {
+            title: "Trials",
+            note: `On ${report.settings.proxyRows} rows but for the full ones.`,
+            body: table(
+              ["pass", "on", "left in float", "dB", "same decision", "inside"],
+              report.trials.map((trial) => [
+                trial.pass,
+                trial.layer === null ? trial.stage : `${trial.layer} alone`,
+                trial.layer === null ? trial.fallbacks.join(", ") : "",
+                describeDb(trial.signalToNoiseDb),
+                formatShare(trial.sameDecisionShare),
+                trial.isInside ? "yes" : "no",
+              ]),
+            ),
+          },
+        ]),
+  ];
 }
 
 const describeDb = (value: number | null): string => (value === null ? "equal" : formatNumber(value));

@@ -95,9 +95,10 @@ describe("what may not be quantized is told so, with what to do instead", () => 
   });
 
   it("by every pass alike for a tree ensemble and for a graph that is none", () => {
-    for (const { name } of quantizationPasses) {
-      if (name !== "fold-fp32") expect(refusalOf(modelOf([forest("x", "y")]), name)).toContain("is not quantizable");
-      expect(refusalOf(looped, name)).toContain("is read before anything makes it");
+    const passes = quantizationPasses.map(({ name }) => name);
+    for (const name of passes) expect(refusalOf(looped, name)).toContain("is read before anything makes it");
+    for (const name of passes.filter((pass) => pass !== "fold-fp32")) {
+      expect(refusalOf(modelOf([forest("x", "y")]), name)).toContain("is not quantizable");
     }
   });
 
