@@ -62,31 +62,38 @@ export function renderOptimization(report: OptimizationReport, subject: string):
               ),
             },
           ]),
-      ...Object.entries(report.calibrations).map(([pass, calibration]) => ({
-        title: `Ranges ${pass} was given`,
-        note: `${calibration.method}${
-          calibration.percentile === null ? "" : ` ${calibration.percentile}`
-        } over ${calibration.rowCount} rows drawn with seed ${calibration.seed}; digest ${calibration.rangesDigest}.`,
-        body: table(
-          ["value", "lowest", "highest"],
-          Object.entries(calibration.ranges).map(([value, [low, high]]) => [
-            value,
-            formatNumber(low),
-            formatNumber(high),
-          ]),
-        ),
-      })),
-      ...Object.entries(report.nodes)
-        .filter(([, nodes]) => nodes.length > 0)
-        .map(([pass, nodes]) => ({
-          title: `What ${pass} did`,
-          body: table(
-            ["node", "operator", "action", "why"],
-            nodes.map((node) => [node.name, node.operator, node.action, node.reason]),
-          ),
-        })),
+      ...passSections(report),
     ],
   });
+}
+
+/** What each pass was given and did. */
+function passSections(report: OptimizationReport) {
+  return [
+    ...Object.entries(report.calibrations).map(([pass, calibration]) => ({
+      title: `Ranges ${pass} was given`,
+      note: `${calibration.method}${
+        calibration.percentile === null ? "" : ` ${calibration.percentile}`
+      } over ${calibration.rowCount} rows drawn with seed ${calibration.seed}; digest ${calibration.rangesDigest}.`,
+      body: table(
+        ["value", "lowest", "highest"],
+        Object.entries(calibration.ranges).map(([value, [low, high]]) => [
+          value,
+          formatNumber(low),
+          formatNumber(high),
+        ]),
+      ),
+    })),
+    ...Object.entries(report.nodes)
+      .filter(([, nodes]) => nodes.length > 0)
+      .map(([pass, nodes]) => ({
+        title: `What ${pass} did`,
+        body: table(
+          ["node", "operator", "action", "why"],
+          nodes.map((node) => [node.name, node.operator, node.action, node.reason]),
+        ),
+      })),
+  ];
 }
 
 /** What was tried and proven on the way to the choice. */
