@@ -3,7 +3,7 @@ import type {
   EndpointRollbackInput,
   EndpointRollbackResult,
   LifecycleRun,
-  RolloutInput,
+  RolloutOrder,
   RolloutResult,
 } from "../contracts/messages.ts";
 import { advanceEpoch } from "../db/queries/advance-epoch.ts";
@@ -13,6 +13,7 @@ import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
 import { findPassedStageRun, findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
+import { isApproved } from "./approval.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { closeOrphan } from "./open-rollout.ts";
@@ -21,17 +22,18 @@ import { loadStageResult } from "./stage.ts";
 import { versionName } from "./version-reference.ts";
 
 /**
- * Opens the deploy stage and tells the rollout what to do, or null when an earlier round deployed. Each round has its own rollout:
- * evidence of another one is not its.
+ * Opens the deploy stage and tells the rollout what to do; null when an earlier round deployed; `unapproved` when approvals are asked
+ * for that are not there or not good any more. Each round has its own rollout: evidence of another one is not its.
  */
 export async function planRollout(
   dependencies: Dependencies,
   { lifecycleId, round }: LifecycleRun,
-): Promise<RolloutInput | null> {
+): Promise<RolloutOrder> {
   const { database } = dependencies;
   const { spec, startedBy } = await requireLifecycle(database, lifecycleId);
   if (!spec.deployment) throw new Error(`lifecycle ${lifecycleId} deploys nothing`);
   if (await findPassedStageRun(database, { lifecycle: lifecycleId, stage: "deploy" })) return null;
+  if (!(await isApproved(dependencies, lifecycleId))) return "unapproved";
   const { version } = await loadStageResult(dependencies, lifecycleId, "optimize");
   await database.transaction((tx) => startStageRun(tx, { lifecycle: lifecycleId, stage: "deploy", round }));
   const { endpoint, environment, rollout: plan } = spec.deployment;

@@ -1,6 +1,8 @@
 import { acceptSpec } from "./accept-spec.ts";
 import { admitModel } from "./admit-model.ts";
-import { awaitApproval, recordDecision } from "./approval.ts";
+import { acknowledgeAlarm } from "./acknowledge-alarm.ts";
+import { awaitApproval, recordDecision, recordVersionDecision } from "./approval.ts";
+import { changePolicy } from "./approval-policy.ts";
 import { checkDrift } from "./check-drift.ts";
 import { confirmTraffic } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -30,6 +32,9 @@ const all = {
   evaluateModel,
   awaitApproval,
   recordDecision,
+  recordVersionDecision,
+  changePolicy,
+  acknowledgeAlarm,
   recordRequest,
   planRollout,
   recordDeployment,

@@ -2,13 +2,18 @@ import { Context } from "@temporalio/activity";
 import { Failure } from "../contracts/failures.ts";
 import type { OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
 import { rolloutPlanSchema, type RolloutPlan } from "../contracts/rollout.ts";
+import { judgeApprovals, livingDecisions } from "../core/approval/judge-approvals.ts";
+import type { Transaction } from "../db/client.ts";
+import { loadApprovalCase } from "../db/queries/approval-case.ts";
 import { recordAudit } from "../db/queries/audit.ts";
+import { useBreakGlass } from "../db/queries/break-glass.ts";
 import { ensureEndpoint, requiresEvidence } from "../db/queries/endpoint.ts";
 import { findPassingEvaluation } from "../db/queries/evaluation.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { latencyQuantile, scoreDeciles } from "../db/queries/prediction.ts";
 import { findRollout, findRunningRollout, startRollout, type Rollout } from "../db/queries/rollout.ts";
 import { championOf } from "../db/queries/routing.ts";
+import { breakGlassFor } from "./decide.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { requireWinnable } from "./require-winnable.ts";
 import { closeRollout } from "./roll-out.ts";
@@ -47,6 +52,7 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
   const plan = champion ? await freezeRanges(database, input.endpoint, champion.id, asked) : asked;
   const latencyThresholdMs = champion ? await slowFrom(database, input.endpoint, champion.id, plan) : null;
   return database.transaction(async (tx) => {
+    const { approvals, glass } = await entitle(tx, input);
     const rollout = await startRollout(tx, {
       id: input.rolloutId,
       endpoint: input.endpoint,
@@ -57,6 +63,7 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
       latencyThresholdMs,
       startedBy: input.startedBy,
     });
+    if (glass !== null) await useBreakGlass(tx, { id: glass, rollout: rollout.id });
     await recordAudit(tx, {
       actor: input.startedBy,
       subject: `rollout/${rollout.id}`,
@@ -66,9 +73,33 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
         planDigest: rollout.planDigest,
         championVersionId: rollout.championVersion,
         canaryVersionId: rollout.canaryVersion,
+        approvals: [...approvals],
+        glassId: glass,
       },
     });
     return opened(rollout);
+  });
+}
+
+interface Entitlement {
+  readonly approvals: readonly string[];
+  readonly glass: string | null;
+}
+
+/** What lets the version in: approvals where they are asked for, or a broken glass. @throws APPROVAL_MISSING */
+async function entitle(tx: Transaction, input: RolloutInput): Promise<Entitlement> {
+  const asked = await loadApprovalCase(tx, input);
+  if (!asked.needed) return { approvals: [], glass: null };
+  const standing = judgeApprovals(asked);
+  if (standing.status === "approved") {
+    return { approvals: livingDecisions(asked, asked.decisions).map(({ id }) => id), glass: null };
+  }
+  if (input.breakGlass) return { approvals: [], glass: await breakGlassFor(tx, asked, input.breakGlass) };
+  if (asked.openGlass !== null) return { approvals: [], glass: asked.openGlass };
+  throw new Failure("APPROVAL_MISSING", {
+    version: versionName(asked.version),
+    environment: input.environment,
+    missing: standing.says,
   });
 }
 

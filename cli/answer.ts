@@ -41,6 +41,9 @@ const BY_STATUS = {
 export const isGate = (code: string): boolean =>
   ["ENVIRONMENT_NEEDS_EVIDENCE", "DATA_VALIDATION_FAILED", "PLAN_CANNOT_CONCLUDE"].includes(code);
 
+/** A refusal until somebody else has decided. */
+export const isWait = (code: string): boolean => code === "APPROVAL_MISSING";
+
 /** A lifecycle that failed by a verdict has no failure code; one that broke has. */
 export function exitOfLifecycle(lifecycle: {
   readonly status: LifecycleStatus;

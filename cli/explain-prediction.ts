@@ -1,12 +1,13 @@
 import type { PredictionExplanation } from "../client/index.ts";
 import { formatBasisPoints, formatCount } from "../client/text.ts";
+import { describeBrokenGlass } from "./broken-glass.ts";
 import { instantText } from "./instant-text.ts";
 import { describePrediction } from "./prediction-graph.ts";
 
 /** The chain behind one prediction in sentences with who and when, one paragraph a link of the chain. */
 export function explainPrediction(explanation: PredictionExplanation): string[] {
-  const chain = [answered, routed, made, evaluated, approved].map((tell) => tell(explanation));
-  return [...chain, ...data(explanation)];
+  const chain = [answered, routed, made, evaluated].map((tell) => tell(explanation));
+  return [...chain, ...approved(explanation), ...data(explanation)];
 }
 
 const named = ({ model, number }: { readonly model: string; readonly number: number }) => `model/${model}@${number}`;
@@ -40,13 +41,26 @@ function evaluated({ evaluation, gates, environment }: PredictionExplanation): s
   return `Exactly these bytes had the verdict ${evaluation.verdict} in evaluation/${evaluation.id} on ${instantText(evaluation.createdAt)}, on ${formatCount(evaluation.rowCount)} rows of artifact/${evaluation.dataDigest}: ${reasons}.`;
 }
 
-function approved({ approval, lifecycle }: PredictionExplanation): string {
-  if (approval) {
-    return `${approval.decidedBy} approved it on ${instantText(approval.decidedAt)} ("${approval.reason}"), having the report artifact/${approval.evidenceDigest}; ${approval.startedBy} had started it.`;
-  }
-  return lifecycle
-    ? "Nobody had to approve it: its lifecycle's policy asks for no approval."
+function approved({ approvals, brokenGlass, lifecycle }: PredictionExplanation): string[] {
+  const broken = brokenGlass.map((one) => `${describeBrokenGlass(one)}.`);
+  if (approvals.length > 0) return [...approvals.map(decided), ...broken];
+  const nobody = lifecycle
+    ? "Nobody had approved it: no approval was asked for, or the glass was broken."
     : "Nobody approved it in a lifecycle.";
+  return [nobody, ...broken];
+}
+
+function decided({
+  decision,
+  decidedBy,
+  decidedAt,
+  reason,
+  startedBy,
+  statement,
+}: PredictionExplanation["approvals"][number]): string {
+  const verb = decision === "approve" ? "approved" : "rejected";
+  const sure = statement === null ? "by word" : `signed, statement ${statement}`;
+  return `${decidedBy} ${verb} it on ${instantText(decidedAt)} ("${reason}", ${sure}); ${startedBy} had made it.`;
 }
 
 function data({ snapshots, trainingData, evaluation }: PredictionExplanation): string[] {

@@ -5,13 +5,13 @@ import type { LineageEdge, LineageGraph, UsedEdge } from "../contracts/lineage.t
 
 const versionOf = ({ version: { model, number } }: PredictionExplanation) => `model/${model}@${number}`;
 
-/** The things a prediction stands on: the version that answered, its evaluation and its approval. */
+/** The things a prediction stands on: the version that answered, its evaluation and what was decided about it. */
 export function groundsOf(explanation: PredictionExplanation): string[] {
-  const { evaluation, approval } = explanation;
+  const { evaluation, approvals } = explanation;
   return [
     versionOf(explanation),
     ...(evaluation ? [`evaluation/${evaluation.id}`] : []),
-    ...(approval ? [`approval/${approval.id}`] : []),
+    ...approvals.map(({ id }) => `approval/${id}`),
   ];
 }
 
@@ -20,7 +20,7 @@ export function groundsOf(explanation: PredictionExplanation): string[] {
  * executions on record, so they are put on top here.
  */
 export function predictionGraph(explanation: PredictionExplanation, behind: LineageGraph): LineageGraph {
-  const { prediction, epoch, evaluation, approval } = explanation;
+  const { prediction, epoch, evaluation, approvals } = explanation;
   const answered = `prediction/${prediction.inferenceId}`;
   const routed = `routing-epoch/${epoch.endpoint}/${epoch.epoch}`;
   const shares = `${formatBasisPoints(epoch.championShare)} champion, ${formatBasisPoints(epoch.canaryShare)} canary`;
@@ -34,7 +34,7 @@ export function predictionGraph(explanation: PredictionExplanation, behind: Line
     { execution: "answer", ref: routed, role: prediction.arm, madeBy: "route" },
     ground(versionOf(explanation), "version"),
     ...(evaluation ? [ground(`evaluation/${evaluation.id}`, "evidence")] : []),
-    ...(approval ? [ground(`approval/${approval.id}`, "approval")] : []),
+    ...approvals.map(({ id, decision }) => ground(`approval/${id}`, decision === "approve" ? "approval" : "rejection")),
   ];
   const generated: LineageEdge[] = [
     { execution: "answer", ref: answered, role: "prediction" },

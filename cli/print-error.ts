@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { isFailure, type Failure } from "../contracts/failures.ts";
 import { EXIT_CODES } from "../contracts/names.ts";
-import { isGate, type ExitCode } from "./answer.ts";
+import { isGate, isWait, type ExitCode } from "./answer.ts";
 import type { Screen } from "./screen.ts";
 
 export interface PrintedError {
@@ -49,7 +49,7 @@ function describeFailure({ code, message, fields }: Failure, paint: Screen["pain
   return {
     document: { error: { code, message, fields } },
     lines: `${paint("bad", "error")} ${code}: ${visible(message)}`.split("\n"),
-    exitCode: isGate(code) ? EXIT_CODES.gateFailed : EXIT_CODES.error,
+    exitCode: isGate(code) ? EXIT_CODES.gateFailed : isWait(code) ? EXIT_CODES.waiting : EXIT_CODES.error,
   };
 }
 

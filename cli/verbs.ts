@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { addAccess } from "./verbs/access.ts";
+import { addAlarms } from "./verbs/alarms.ts";
+import { addApprove } from "./verbs/approve.ts";
 import { addAudit } from "./verbs/audit.ts";
 import { addDecisions } from "./verbs/decisions.ts";
 import { addDeploy } from "./verbs/deploy.ts";
@@ -10,6 +12,7 @@ import { addLineage } from "./verbs/lineage.ts";
 import { addModels } from "./verbs/models.ts";
 import { addOptimize } from "./verbs/optimize.ts";
 import { addPlan } from "./verbs/plan.ts";
+import { addPolicy } from "./verbs/policy.ts";
 import { addRegister } from "./verbs/register.ts";
 import { addRetry } from "./verbs/retry.ts";
 import { addRollback } from "./verbs/rollback.ts";
@@ -26,11 +29,14 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addWatch,
   addStatus,
   addRetry,
+  addApprove,
   addDecisions,
   addRollback,
   addRegister,
   addPlan,
   addDeploy,
+  addPolicy,
+  addAlarms,
   addModels,
   addLineage,
   addExplain,

@@ -1,11 +1,16 @@
 export { findAddresses, type Addresses } from "./addresses.ts";
 export { connect, type DeployRequest, type Modelwright } from "./modelwright.ts";
+export type { ApprovalSubject, Governance } from "./governance.ts";
 export type { LifecycleView, Reader, RolloutView, WatchOptions } from "./reader.ts";
 export { renderLifecycle } from "./step-tree.ts";
 export { loadSpec, parseSpec } from "./spec.ts";
 export { Failure, isFailure } from "../contracts/failures.ts";
 export type { AuditLog, AuditProblem, AuditVerification } from "../contracts/audit-log.ts";
 export type { StoredAuditEvent } from "../db/queries/audit.ts";
+export type { Alarm } from "../db/queries/alarm.ts";
+export type { ApprovalCase } from "../db/queries/approval-case.ts";
+export type { SetPolicy } from "../db/queries/approval-policy.ts";
+export type { BrokenGlass } from "../db/queries/break-glass.ts";
 export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
 export type { LineageGraph, LineageImpact, LineagePath, VersionComparison } from "../contracts/lineage.ts";

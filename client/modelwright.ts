@@ -3,7 +3,6 @@ import { resolve } from "node:path";
 import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from "@temporalio/client";
 import type {
   AuditCheckpointResult,
-  Decision,
   EndpointRollbackResult,
   LifecycleInput,
   LifecycleResult,
@@ -25,11 +24,12 @@ import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
 import { findAddresses, type Addresses } from "./addresses.ts";
 import { describeProblems } from "./document.ts";
 import { translated } from "./failures.ts";
+import { createGovernance, type Governance } from "./governance.ts";
 import { createReader, ENDED, type Reader } from "./reader.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
 /** What scripts talk to. Every deed names who does it; every question goes to Postgres. */
-export interface Modelwright extends Reader {
+export interface Modelwright extends Reader, Governance {
   readonly addresses: Addresses;
   /**
    * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
@@ -46,7 +46,6 @@ export interface Modelwright extends Reader {
   ) => Promise<{ lifecycleId: string; round: number }>;
   /** Waits for the end; rejects with the failure that ended it. */
   readonly result: (lifecycleId: string) => Promise<LifecycleResult>;
-  readonly decide: (lifecycleId: string, decision: Decision) => Promise<void>;
   readonly pause: (lifecycleId: string, request: Request) => Promise<void>;
   readonly resume: (lifecycleId: string, request: Request) => Promise<void>;
   readonly abort: (lifecycleId: string, request: Request) => Promise<void>;
@@ -59,7 +58,7 @@ export interface Modelwright extends Reader {
   }) => Promise<VersionReference>;
   /**
    * Starts a rollout of `NAME@N` and comes back when it is open; the plan's defaults hold where it says nothing.
-   * @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE
+   * @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE, APPROVAL_MISSING
    */
   readonly deploy: (
     request: DeployRequest,
@@ -83,6 +82,8 @@ export interface DeployRequest {
   readonly as: string;
   /** RolloutPlan as people write it. */
   readonly plan?: Readonly<Record<string, unknown>>;
+  /** Past the approvals that are missing, once, with an alarm; says why. */
+  readonly breakGlass?: string;
 }
 
 const OPENED_POLL_MS = 200;
@@ -113,6 +114,7 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
           args: [{ whole: false }],
         }) as Promise<AuditCheckpointResult>,
       ),
+    ...createGovernance(client, database),
     close: async () => {
       await database.close();
       await connection.close();
@@ -167,11 +169,6 @@ function createLifecycleDeeds(client: Client, database: Database) {
       return { lifecycleId, round };
     },
     result: (lifecycleId) => translated(handleOf(lifecycleId).result() as Promise<LifecycleResult>),
-    decide: async (lifecycleId, decision) => {
-      const { status } = await requireLifecycle(database, lifecycleId);
-      if (ENDED.includes(status)) throw new Failure("APPROVAL_NOT_WAITING", { lifecycle: lifecycleId, status });
-      await translated(handleOf(lifecycleId).executeUpdate(UPDATES.decide, { args: [decision] }));
-    },
     pause: (lifecycleId, request) => tell(lifecycleId, UPDATES.pause, request),
     resume: (lifecycleId, request) => tell(lifecycleId, UPDATES.resume, request),
     abort: async (lifecycleId, request) => {
@@ -221,7 +218,7 @@ function createEndpointDeeds(client: Client, database: Database) {
         }) as Promise<VersionReference>,
       );
     },
-    deploy: async ({ model, number, endpoint, environment, as, plan = {} }) => {
+    deploy: async ({ model, number, endpoint, environment, as, plan = {}, breakGlass }) => {
       const checked = rolloutPlanSchema.safeParse(plan);
       if (!checked.success)
         throw new Failure("INPUT_INVALID", {
@@ -239,6 +236,7 @@ function createEndpointDeeds(client: Client, database: Database) {
         startedBy: as,
         lifecycle: null,
         plan,
+        ...(breakGlass === undefined ? {} : { breakGlass: { by: as, reason: breakGlass } }),
       };
       const starting = client.workflow.start(WORKFLOWS.canaryRollout, {
         taskQueue: QUEUES.control,

@@ -71,8 +71,30 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     kind: z.literal("approval-decided"),
     decision: z.enum(["approve", "reject"]),
     reason: z.string(),
+    /** Of the `ApprovalEvidence`. */
     evidenceDigest: digestSchema,
+    approvalId: z.string(),
+    /** Null for a lifecycle that deploys nowhere. */
+    environment: z.string().nullable(),
   }),
+  z.strictObject({
+    kind: z.literal("approval-policy-set"),
+    model: z.string().nullable(),
+    environment: z.string(),
+    /** Digest of the policy; null when it was taken away. */
+    policy: digestSchema.nullable(),
+    quorum: z.int().nullable(),
+    roles: z.array(z.string()),
+    reason: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal("glass-broken"),
+    glassId: z.string(),
+    alarm: z.string(),
+    environment: z.string(),
+    reason: z.string(),
+  }),
+  z.strictObject({ kind: z.literal("alarm-acknowledged"), reason: z.string() }),
   z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: z.string() }),
   z.strictObject({
     kind: z.literal("rollout-started"),
@@ -80,6 +102,10 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     planDigest: digestSchema,
     championVersionId: versionId.nullable(),
     canaryVersionId: versionId,
+    /** The approvals that entitled it; none where none were asked for. */
+    approvals: z.array(z.string()),
+    /** The broken glass it went through instead. */
+    glassId: z.string().nullable(),
   }),
   z.strictObject({
     kind: z.literal("rollout-alarmed"),

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { approvalEvidenceSchema } from "./approval.ts";
+import { statementSchema } from "./identity.ts";
 import { VERDICTS } from "./names.ts";
 import { digestSchema } from "./primitives.ts";
 
 /** What an evidence bundle says of itself; a verifier refuses a format it does not know. */
-export const BUNDLE_FORMAT = "modelwright-evidence/1";
+export const BUNDLE_FORMAT = "modelwright-evidence/2";
 
 /** A bundle travels by mail: events beyond what the facts stand on are left out before it grows larger. */
 export const BUNDLE_LIMIT_BYTES = 100_000;
@@ -36,6 +38,15 @@ const epochFact = z.strictObject({
   by,
 });
 
+/** What somebody signed, and the key of the token he signed it with. */
+const proofSchema = z.strictObject({
+  statement: statementSchema,
+  signature: z.string(),
+  token: z.string(),
+  /** Ed25519, base64url, as it was recorded when the token was issued. */
+  publicKey: z.string(),
+});
+
 /** The story of a prediction as the registry's rows tell it. Each fact names the event it must agree with. */
 const factsSchema = z.strictObject({
   /** The log of predictions is not audited row by row: this is what the gateway wrote, and no event proves it. */
@@ -66,9 +77,35 @@ const factsSchema = z.strictObject({
       gates: z.array(z.strictObject({ metric: z.string(), verdict: z.enum(VERDICTS), reason: z.string() })),
     })
     .nullable(),
-  approval: z
-    .strictObject({ event, decision: z.string(), reason: z.string(), evidenceDigest: digestSchema, by })
+  /** The rollout that brought the version to the endpoint. Its event names the approvals, or the broken glass, that let it in. */
+  rollout: z
+    .strictObject({ event, rolloutId: z.string(), endpoint: z.string(), canaryVersionId: z.string() })
     .nullable(),
+  /** What people decided about the version for the environment before the epoch, oldest first. */
+  approvals: z.array(
+    z.strictObject({
+      event,
+      approvalId: z.string(),
+      decision: z.string(),
+      reason: z.string(),
+      evidenceDigest: digestSchema,
+      by,
+      /** Null in decisions of release 0.1.0, which were about the report. */
+      evidence: approvalEvidenceSchema.nullable(),
+      proof: proofSchema.nullable(),
+    }),
+  ),
+  /** Glass that was broken for the version to get into the environment. */
+  brokenGlass: z.array(
+    z.strictObject({
+      event,
+      glassId: z.string(),
+      environment: z.string(),
+      reason: z.string(),
+      by,
+      proof: proofSchema.nullable(),
+    }),
+  ),
   lifecycle: z
     .strictObject({
       event,

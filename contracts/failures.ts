@@ -14,8 +14,20 @@ const later = <Fields>(wording: (fields: Fields) => string): Entry<Fields> => ({
 
 export const FAILURES = {
   APPROVAL_BY_AUTHOR: never(
-    (f: { lifecycle: string; who: string }) =>
-      `lifecycle ${f.lifecycle}: ${f.who} started it and may not approve it; ask somebody else to run \`modelwright approve ${f.lifecycle}\``,
+    (f: { version: string; who: string }) =>
+      `model/${f.version}: ${f.who} made it and may not approve it; ask somebody else to run \`modelwright approve\``,
+  ),
+  APPROVAL_EVIDENCE_CHANGED: never(
+    (f: { version: string; found: string }) =>
+      `model/${f.version}: ${f.found}, so this decision would be about something else; look at \`modelwright status\` and decide again`,
+  ),
+  APPROVAL_MISSING: never(
+    (f: { version: string; environment: string; missing: string }) =>
+      `model/${f.version}: it is not approved for ${f.environment}: ${f.missing}; ask for \`modelwright approve model/${f.version} --environment ${f.environment}\``,
+  ),
+  APPROVAL_NOT_COUNTED: never(
+    (f: { version: string; who: string; allowed: string }) =>
+      `model/${f.version}: the decision of ${f.who} would not count, the policy asks for ${f.allowed}; \`modelwright policy\` shows it`,
   ),
   APPROVAL_NOT_WAITING: never(
     (f: { lifecycle: string; status: string }) =>

@@ -1,4 +1,5 @@
 import type { SignedStatement } from "./identity.ts";
+import type { ApprovalDecision } from "./approval.ts";
 import type { DriftVerdict, LifecycleStatus, RequestName, RolloutStatus, RolloutVerdict, Verdict } from "./names.ts";
 
 /** Inputs and answers of workflows, activities and updates: one object each, ids and digests only. */
@@ -44,17 +45,43 @@ export interface StageOutcome {
   readonly headline: string;
 }
 
-/** A person's decision, sent as an update. */
+/** A person's decision, sent as an update or by a workflow of its own. */
 export interface Decision extends Provable {
-  readonly decision: "approve" | "reject";
+  readonly decision: ApprovalDecision;
   readonly by: string;
   readonly reason: string;
+  /** Of the evidence that was looked at: when it is another by now, nothing is decided. */
+  readonly evidenceDigest?: string;
+  /** Past the approvals that are missing, once, with an alarm. */
+  readonly breakGlass?: boolean;
+}
+
+/** A decision about a version for an environment, outside any waiting lifecycle. */
+export interface VersionDecision extends Decision {
+  /** `NAME@N`. */
+  readonly version: string;
+  readonly environment: string;
 }
 
 /** Who asks for a pause, resume, abort or rollback, and why. */
 export interface Request extends Provable {
   readonly by: string;
   readonly reason: string;
+}
+
+/** What it takes to be approved, from now on; without terms, what was set before is taken away. */
+export interface PolicyChange extends Request {
+  /** Makes a repeated request one change. */
+  readonly requestId: string;
+  /** Null: every model. */
+  readonly model: string | null;
+  readonly environment: string;
+  /** `ApprovalTerms` as sent; parsed by the activity. */
+  readonly terms: unknown;
+}
+
+export interface AlarmAcknowledgement extends Request {
+  readonly alarm: string;
 }
 
 /** A request to be remembered; `subject` is `lifecycle/ID` or `rollout/ID`. */
@@ -73,6 +100,8 @@ export interface RolloutInput extends Provable {
   readonly lifecycle: LifecycleRun | null;
   /** Plan as sent; parsed by `openRollout`. */
   readonly plan: unknown;
+  /** Somebody wants past the approvals it lacks. */
+  readonly breakGlass?: Request;
   /** Where a continued run goes on; absent at the start. */
   readonly resume?: RolloutPosition;
 }
@@ -83,6 +112,9 @@ export interface RolloutPosition {
   /** Milliseconds since 1970, workflow time. */
   readonly deadlineAt: number;
 }
+
+/** What a lifecycle deploys: a rollout, nothing (an earlier round did), or not without approvals that are missing by now. */
+export type RolloutOrder = RolloutInput | null | "unapproved";
 
 export interface OpenedRollout {
   /** False when the endpoint has no champion yet: then there is nothing to compare with. */

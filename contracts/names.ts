@@ -178,6 +178,9 @@ export const WORKFLOWS = {
   driftCheck: "driftCheck",
   modelRegistration: "modelRegistration",
   auditCheckpoint: "auditCheckpoint",
+  versionDecision: "versionDecision",
+  policyChange: "policyChange",
+  alarmAcknowledgement: "alarmAcknowledgement",
 } as const;
 
 /** Explicit ids: one lifecycle per id, one writer per endpoint, one check per monitor and scheduled time. */
@@ -187,6 +190,9 @@ export const workflowIds = {
   monitor: (monitorId: string) => `monitor/${monitorId}`,
   registration: (registrationId: string) => `registration/${registrationId}`,
   auditCheckpoint: (checkpointId: string) => `audit-checkpoint/${checkpointId}`,
+  decision: (requestId: string) => `decision/${requestId}`,
+  policy: (requestId: string) => `policy/${requestId}`,
+  alarm: (requestId: string) => `alarm/${requestId}`,
 } as const;
 
 /** Exit codes of the command line. */

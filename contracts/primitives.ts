@@ -12,6 +12,9 @@ export const nameSchema = z
 /** A person or service account as the caller names itself. */
 export const actorSchema = z.string().trim().min(1).max(200);
 
+/** What rows that nobody names are called. */
+export const idSchema = z.uuid();
+
 /** An instant on the border: ISO 8601 with offset. */
 export const instantSchema = z.iso.datetime({ offset: true });
 

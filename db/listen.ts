@@ -2,20 +2,26 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client } from "pg";
 
-import { ROUTING_CHANNEL } from "./queries/routing.ts";
 import { APPLICATION_NAME } from "./release.ts";
 
-export interface RoutingListener {
+export interface Listener {
   close(): Promise<void>;
 }
 
 const RETRY_MS = 1000;
 
+export interface ListenOptions {
+  readonly url: string;
+  /** As named where it is told: `ROUTING_CHANNEL`, `ALARM_CHANNEL`. */
+  readonly channel: string;
+  readonly onTold: (payload: string) => void;
+}
+
 /**
- * Calls `onChange` with the endpoint's name whenever routing changed, on a connection of its own that is opened again after
- * every loss. What is said in between is lost: poll as well.
+ * Calls `onTold` with what is told on a channel of NOTIFY, on a connection of its own that is opened again after every loss. What is
+ * said in between is lost: poll as well.
  */
-export function listenForRouting(options: { url: string; onChange: (endpoint: string) => void }): RoutingListener {
+export function listenTo(options: ListenOptions): Listener {
   const stopped = new AbortController();
   const running = listen(options, stopped.signal);
   return {
@@ -26,14 +32,11 @@ export function listenForRouting(options: { url: string; onChange: (endpoint: st
   };
 }
 
-async function listen(
-  { url, onChange }: { url: string; onChange: (endpoint: string) => void },
-  signal: AbortSignal,
-): Promise<void> {
+async function listen({ url, channel, onTold }: ListenOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const client = new Client({
       connectionString: url,
-      application_name: `${APPLICATION_NAME} routing`,
+      application_name: `${APPLICATION_NAME} listening`,
       keepAlive: true,
     });
     const lost = new AbortController();
@@ -42,10 +45,10 @@ async function listen(
       client.on("error", () => resolve());
       signal.addEventListener("abort", () => resolve(), { once: true, signal: lost.signal });
     });
-    client.on("notification", ({ payload }) => onChange(payload ?? ""));
+    client.on("notification", ({ payload }) => onTold(payload ?? ""));
     try {
       await client.connect();
-      await client.query(`LISTEN ${ROUTING_CHANNEL}`);
+      await client.query(`LISTEN ${channel}`);
       await ended;
     } catch {
       // Postgres is away; polling says so where it matters, here the next turn tries again.

@@ -44,8 +44,8 @@ export async function rowsOf<Table extends PgTable>(
 /** A value as Postgres reads it out of JSON into the column's type. */
 function jsonValue(column: Column, value: unknown): unknown {
   if (value === null || column.getSQLType() === "jsonb" || Array.isArray(value)) return value;
-  if (Buffer.isBuffer(value)) return `\\x${value.toString("hex")}`;
   // JSON has no NaN and would say null.
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  return column.mapToDriverValue(value);
+  const driven = column.mapToDriverValue(value);
+  return Buffer.isBuffer(driven) ? `\\x${driven.toString("hex")}` : driven;
 }

@@ -1,8 +1,8 @@
 import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import type { Database } from "../db/client.ts";
-import { listenForRouting } from "../db/listen.ts";
+import { listenTo } from "../db/listen.ts";
 import { confirmRoute, recordGatewaySeen } from "../db/queries/gateway.ts";
-import { loadRouting, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
+import { loadRouting, ROUTING_CHANNEL, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
 import type { RouteSource } from "./route-source.ts";
 
 /** The route source of production: Postgres, with a connection of its own to be told of changes. Each load says that this gateway lives. */
@@ -15,7 +15,7 @@ export function createDatabaseRoutes(database: Database, url: string, gateway: s
     },
     confirm: (endpoint, epoch) => confirmRoute(database, { gateway, endpoint, epoch }),
     watch: (onChange) => {
-      const listener = listenForRouting({ url, onChange: () => onChange() });
+      const listener = listenTo({ url, channel: ROUTING_CHANNEL, onTold: () => onChange() });
       return () => listener.close();
     },
   };

@@ -16,6 +16,8 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly insertPredictions: (rows: readonly PredictionRecord[]) => Promise<void>;
   readonly isRefusal?: NonNullable<PredictionLogOptions["isRefusal"]>;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
+  /** Alarms nobody has acknowledged, by kind; for the metrics. */
+  readonly openAlarms?: () => ReadonlyMap<string, number>;
   /** File of the last applied routes. */
   readonly snapshotPath: string;
   /** Loopback by default. */
@@ -88,6 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     statistics,
     recordFeedback: options.recordFeedback,
     isReady: () => routes.ready() && !draining,
+    openAlarms: options.openAlarms ?? (() => new Map()),
   };
   const servers = await startServers(options, parts, say).catch(async (thrown: unknown) => {
     await routes.stop();

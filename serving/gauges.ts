@@ -1,9 +1,14 @@
+import { ALARM_KINDS } from "../contracts/approval.ts";
 import type { Gauge } from "./metrics.ts";
 import type { PredictionLog } from "./prediction-log.ts";
 import type { ServingRoutes } from "./routing-table.ts";
 
-/** What is read at the moment somebody asks for the metrics. */
-export function createGauges(routes: ServingRoutes, log: PredictionLog): readonly Gauge[] {
+/** What is read at the moment somebody asks for the metrics. `openAlarms`: alarms nobody has acknowledged, by kind. */
+export function createGauges(
+  routes: ServingRoutes,
+  log: PredictionLog,
+  openAlarms: ReadonlyMap<string, number>,
+): readonly Gauge[] {
   const counts = log.counts();
   const applied = routes.endpoints().flatMap((endpoint) => routes.route(endpoint) ?? []);
   const logged = (name: "accepted" | "written" | "dropped", help: string): Gauge => ({
@@ -21,6 +26,12 @@ export function createGauges(routes: ServingRoutes, log: PredictionLog): readonl
       help: "Rows of the prediction log on their way to Postgres.",
       type: "gauge",
       values: [{ labels: {}, value: counts.waiting }],
+    },
+    {
+      name: "modelwright_alarms_open",
+      help: "Alarms that nobody has acknowledged.",
+      type: "gauge",
+      values: ALARM_KINDS.map((kind) => ({ labels: { kind }, value: openAlarms.get(kind) ?? 0 })),
     },
     {
       name: "modelwright_routing_epoch",

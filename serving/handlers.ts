@@ -23,6 +23,8 @@ export interface HandlerParts extends InferenceParts {
   readonly statistics: InferenceStatistics;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
   readonly isReady: () => boolean;
+  /** Alarms nobody has acknowledged, by kind. */
+  readonly openAlarms: () => ReadonlyMap<string, number>;
 }
 
 type Routes = readonly DescribedRoute<Handler>[];
@@ -145,6 +147,6 @@ function parseBody<Body>(place: string, schema: BodySchema<Body>, body: Buffer):
 }
 
 function answerMetrics(parts: HandlerParts): Answer {
-  const text = parts.metrics.write(createGauges(parts.routes, parts.log));
+  const text = parts.metrics.write(createGauges(parts.routes, parts.log, parts.openAlarms()));
   return { status: 200, headers: { "content-type": "text/plain; version=0.0.4" }, body: Buffer.from(text, "utf8") };
 }

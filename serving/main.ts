@@ -9,6 +9,7 @@ import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { removeGateway } from "../db/queries/gateway.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
+import { watchAlarms } from "./alarms.ts";
 import { startGateway } from "./gateway.ts";
 
 /**
@@ -31,6 +32,7 @@ const allowed = refusePowerfulRole(database, (reason) => console.error("waiting 
 await Promise.race([allowed, sleep(ANSWER_WITHIN_MS)]);
 const store = createFileStore(join(dataDir, "artifacts"));
 const log = createDatabaseLog(database);
+const alarms = watchAlarms(database, url);
 
 const gateway = await startGateway({
   source: createDatabaseRoutes(database, url, id),
@@ -38,6 +40,7 @@ const gateway = await startGateway({
   insertPredictions: log.insert,
   isRefusal: isRefusedByPostgres,
   recordFeedback: log.recordFeedback,
+  openAlarms: alarms.open,
   snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,
   port,
@@ -50,6 +53,7 @@ async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
   await gateway.stop();
+  await alarms.close();
   await removeGateway(database, id).catch(() => undefined);
   await database.close();
   process.exit();

@@ -9,6 +9,7 @@
  *   2. the log only grew since every earlier checkpoint, and since your own copy (--checkpoint)        else forked, truncated
  *   3. every event stands in the log the checkpoint signs, at the number it claims                      else modified, truncated
  *   4. every fact of the story agrees with the event it names, and the facts with each other             else modified, missing
+ *      and what people signed is what they decided, under the keys their tokens were recorded with
  *   5. every name and text opens the pseudonym or commitment it is given for                                     else modified
  *   6. every file given with --artifact is one the story names                                                   else modified
  * Formats: C2SP signed-note and tlog-checkpoint, RFC 9162 Merkle proofs, Ed25519, SHA-256. docs/evidence.md says what it proves.
@@ -18,7 +19,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 const EXIT = { ok: 0, unreadable: 1, modified: 2, missing: 3, truncated: 4, forked: 5, unanchored: 6 };
-const FORMAT = "modelwright-evidence/1";
+const FORMAT = "modelwright-evidence/2";
 /** A gateway measures database time over the network; a prediction may seem this much older than its routing epoch. */
 const CLOCK_TOLERANCE_MS = 1000;
 
@@ -215,7 +216,7 @@ function checkVersion(events, what, version) {
 
 /** The chain from the prediction down to the data. Returns lines for people. */
 function checkFacts({ facts }, events, opened) {
-  const { prediction, epoch, version, parent, evaluation, approval, lifecycle, trainingData } = facts;
+  const { prediction, epoch, version, parent, evaluation, lifecycle, trainingData } = facts;
   const { endpoint, championVersionId, canaryVersionId, canaryShare } = epoch;
   const told = { endpoint, epoch: epoch.epoch, championVersionId, canaryVersionId, canaryShare, actor: epoch.by };
   const routed = agree(events, "routing epoch", epoch, "routing-advanced", `endpoint/${endpoint}`, told);
@@ -268,9 +269,7 @@ function checkFacts({ facts }, events, opened) {
     );
     lines.push(`lifecycle ${lifecycle.lifecycleId}, spec ${specDigest}, started ${started.at} by ${by}`);
   }
-  if (approval) lines.push(...checkApproval(approval, { evaluation, lifecycle }, events, opened));
-  else lines.push("no approval is on record");
-  return lines;
+  return [...lines, ...checkDecisions(facts, events, opened)];
 }
 
 function checkTrainingData(trainingData, trained, events) {
@@ -289,19 +288,17 @@ function checkTrainingData(trainingData, trained, events) {
   });
 }
 
+const judgedGates = ({ gates }) => gates.map(({ metric, verdict, reason }) => ({ metric, verdict, reason }));
+
 function checkEvaluation(evaluation, version, events) {
   const { evaluationId, versionId, modelDigest, dataDigest, reportDigest, verdict, gates } = evaluation;
-  // Keys in the order of RFC 8785.
-  const canonical = JSON.stringify(
-    gates.map(({ metric, reason, verdict: judged }) => ({ metric, reason, verdict: judged })),
-  );
   const said = {
     versionId,
     modelDigest,
     dataDigest,
     reportDigest,
     verdict,
-    gatesDigest: sha256(canonical).toString("hex"),
+    gatesDigest: digestOf(judgedGates(evaluation)),
   };
   const event = agree(events, "evaluation", evaluation, "evaluation-recorded", `evaluation/${evaluationId}`, said);
   mustEqual("evaluated version", versionId, version.versionId);
@@ -315,17 +312,87 @@ function checkEvaluation(evaluation, version, events) {
   ];
 }
 
-function checkApproval(approval, { evaluation, lifecycle }, events, opened) {
-  const { decision, reason, evidenceDigest, by } = approval;
-  if (!lifecycle) fail("missing", "approval: its lifecycle is not in the bundle");
-  const said = { decision, reason, evidenceDigest, actor: by };
-  const event = agree(events, "approval", approval, "approval-decided", `lifecycle/${lifecycle.lifecycleId}`, said);
-  if (decision !== "approve") fail("modified", `approval: somebody decided to ${decision}`);
-  if (evaluation) mustEqual("approved evidence", evidenceDigest, evaluation.reportDigest);
+/** What people decided, and that nobody whom the rollout's event names was left out. */
+function checkDecisions(facts, events, opened) {
+  const { epoch, version, rollout, approvals, brokenGlass } = facts;
+  const lines = approvals.map((approval) => checkApproval(approval, facts, events, opened));
+  for (const glass of brokenGlass) {
+    const { glassId, environment, reason, by } = glass;
+    const said = { glassId, environment, reason, actor: by };
+    const event = agree(events, "broken glass", glass, "glass-broken", `model/${version.name}`, said);
+    const sure = checkProof("broken glass", glass, event, "break-glass", { environment, version: version.name });
+    lines.push(`GLASS BROKEN ${event.at} by ${by}, past the approvals for ${environment}: ${reason} (${sure})`);
+  }
+  if (rollout) {
+    const { rolloutId, endpoint, canaryVersionId } = rollout;
+    const said = { endpoint, canaryVersionId };
+    const { body } = agree(events, "rollout", rollout, "rollout-started", `rollout/${rolloutId}`, said);
+    mustEqual("version of the rollout", canaryVersionId, version.versionId);
+    mustEqual("endpoint of the rollout", endpoint, epoch.endpoint);
+    for (const id of body.approvals ?? []) {
+      const named = approvals.find(({ approvalId }) => approvalId === id);
+      if (!named) fail("missing", `approval ${id}, which the rollout's event names, is not in the bundle`);
+      if (named.decision !== "approve") fail("modified", `approval ${id}: somebody decided to ${named.decision}`);
+    }
+    if (body.glassId && !brokenGlass.some(({ glassId }) => glassId === body.glassId)) {
+      fail("missing", `broken glass ${body.glassId}, which the rollout's event names, is not in the bundle`);
+    }
+  }
+  return lines.length > 0 ? lines : ["no approval is on record"];
+}
+
+function checkApproval(approval, { version, evaluation, lifecycle }, events, opened) {
+  const { approvalId, decision, reason, evidenceDigest, evidence, by } = approval;
+  if (!evidence && !lifecycle) fail("missing", "approval: its lifecycle is not in the bundle");
+  const subject = evidence ? `model/${version.name}` : `lifecycle/${lifecycle.lifecycleId}`;
+  const said = { decision, reason, evidenceDigest, actor: by, ...(evidence && { approvalId }) };
+  const event = agree(events, "approval", approval, "approval-decided", subject, said);
+  if (evidence) checkApprovedEvidence(evidence, evidenceDigest, { version, evaluation });
+  else if (evaluation) mustEqual("approved evidence", evidenceDigest, evaluation.reportDigest);
   // An earlier release wrote names, so what is behind a pseudonym counts too.
-  const [decider, starter] = [by, lifecycle.by].map((ref) => (opened.get(ref) ?? ref).toLowerCase());
-  if (decider === starter) fail("modified", `approval: ${by} approved what ${by} started`);
-  return [`approved ${event.at} by ${by}: ${reason}`];
+  const [decider, ...authors] = [by, version.by, ...(lifecycle ? [lifecycle.by] : [])].map((ref) =>
+    (opened.get(ref) ?? ref).toLowerCase(),
+  );
+  if (decision === "approve" && authors.includes(decider)) fail("modified", `approval: ${by} approved what ${by} made`);
+  const sure = checkProof("approval", approval, event, "decide", { decision, evidence: evidenceDigest });
+  return `${decision === "approve" ? "approved" : "REJECTED"} ${event.at} by ${by}: ${reason} (${sure})`;
+}
+
+function checkApprovedEvidence(evidence, evidenceDigest, { version, evaluation }) {
+  mustEqual("approved evidence", digestOf(evidence), evidenceDigest);
+  mustEqual("approved version", evidence.versionId, version.versionId);
+  mustEqual("approved bytes", evidence.modelDigest, version.digest);
+  // A later evaluation that passed too may be the one the epoch names.
+  if (!evaluation || evidence.evaluation?.id !== evaluation.evaluationId) return;
+  mustEqual("approved report", evidence.evaluation.report, evaluation.reportDigest);
+  mustEqual("approved gates", evidence.evaluation.gates, digestOf(judgedGates(evaluation)));
+}
+
+/** RFC 8785 for documents without numbers. */
+function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const fields = Object.keys(value).sort();
+  return `{${fields.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
+}
+const digestOf = (value) => sha256(canonical(value)).toString("hex");
+
+/** That what was signed is this deed, by the token that the event's statement names. Returns how sure it is. */
+function checkProof(what, { proof, by }, event, deed, details) {
+  if (!proof) {
+    if (event.statement) fail("missing", `${what}: statement ${event.statement} is not in the bundle`);
+    return "by word";
+  }
+  const { statement, signature, token, publicKey } = proof;
+  mustEqual(`${what}: statement`, digestOf(statement), event.statement);
+  mustEqual(`${what}: who signed`, statement.by, by);
+  mustEqual(`${what}: what was signed`, `${statement.deed} ${statement.details}`, `${deed} ${digestOf(details)}`);
+  const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), Buffer.from(publicKey, "base64url")]);
+  const key = createPublicKey({ key: der, format: "der", type: "spki" });
+  if (!verify(null, Buffer.from(canonical(statement)), key, Buffer.from(signature, "base64url"))) {
+    fail("modified", `${what}: the signature is not of token ${token}`);
+  }
+  return `signed with token ${token}`;
 }
 
 // ---- 5: names and words ----

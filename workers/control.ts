@@ -1,6 +1,7 @@
-import { Worker } from "@temporalio/worker";
+import { Runtime, Worker } from "@temporalio/worker";
 import { ensureNoteKey } from "../adapters/checkpoints/note-key.ts";
 import { QUEUES } from "../contracts/names.ts";
+import { logAlarms } from "./alarm-log.ts";
 import { becomeCurrentBuild, DEPLOYMENT_NAME } from "./deployment.ts";
 import { loadWorkflowBundle } from "./workflow-bundle.ts";
 import { runWorkerProcess } from "./worker-process.ts";
@@ -8,7 +9,7 @@ import { runWorkerProcess } from "./worker-process.ts";
 /** Entry of the control worker: workflows and short database work. Never anything that blocks its event loop. */
 await runWorkerProcess({
   maximumConnections: 20,
-  create: async ({ environment, connection, client, activities, schedules }) => {
+  create: async ({ environment, connection, client, activities, schedules, database }) => {
     const { code, buildId } = await loadWorkflowBundle(environment.cacheDirectory);
     const worker = await Worker.create({
       connection,
@@ -25,6 +26,7 @@ await runWorkerProcess({
         defaultVersioningBehavior: "AUTO_UPGRADE",
       },
     });
+    const alarms = logAlarms(database, environment.databaseUrl, Runtime.instance().logger);
     return {
       worker,
       started: async (signal) => {
@@ -33,6 +35,7 @@ await runWorkerProcess({
         await ensureNoteKey(environment.checkpoints.keyPath);
         await schedules.ensureCheckpoints();
       },
+      close: () => alarms.close(),
     };
   },
 });

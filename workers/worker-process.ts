@@ -3,7 +3,7 @@ import { DefaultLogger, NativeConnection, Runtime, type Worker } from "@temporal
 import { createActivities, type Activities } from "../activities/index.ts";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { createTemporalSchedules, type Schedules } from "../adapters/schedules/temporal.ts";
-import { openDatabase } from "../db/client.ts";
+import { openDatabase, type Database } from "../db/client.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { activityCodeDigest } from "./source-digest.ts";
 import { parseEnvironment, type WorkerEnvironment } from "./environment.ts";
@@ -15,6 +15,7 @@ export interface WorkerTools {
   readonly client: Client;
   readonly activities: Activities;
   readonly schedules: Schedules;
+  readonly database: Database;
 }
 
 /**
@@ -23,9 +24,11 @@ export interface WorkerTools {
  */
 export async function runWorkerProcess(options: {
   readonly maximumConnections: number;
-  readonly create: (
-    tools: WorkerTools,
-  ) => Promise<{ readonly worker: Worker; readonly started?: (signal: AbortSignal) => Promise<void> }>;
+  readonly create: (tools: WorkerTools) => Promise<{
+    readonly worker: Worker;
+    readonly started?: (signal: AbortSignal) => Promise<void>;
+    readonly close?: () => Promise<void>;
+  }>;
 }): Promise<void> {
   const environment = parseEnvironment(process.env);
   Runtime.install({ logger: new DefaultLogger("WARN"), shutdownSignals: [] });
@@ -44,7 +47,14 @@ export async function runWorkerProcess(options: {
     workDirectory: environment.workDirectory,
   });
 
-  const { worker, started } = await options.create({ environment, connection, client, activities, schedules });
+  const { worker, started, close } = await options.create({
+    environment,
+    connection,
+    client,
+    activities,
+    schedules,
+    database,
+  });
   const stopping = new AbortController();
   const stop = () => {
     stopping.abort();
@@ -58,6 +68,7 @@ export async function runWorkerProcess(options: {
   try {
     await running;
   } finally {
+    await close?.();
     await database.close();
     await clientConnection.close();
     await connection.close();

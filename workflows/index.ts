@@ -3,3 +3,4 @@ export { driftCheck } from "./drift-check.ts";
 export { modelLifecycle } from "./lifecycle.ts";
 export { modelRegistration } from "./registration.ts";
 export { canaryRollout, endpointRollback } from "./rollout.ts";
+export { alarmAcknowledgement, policyChange, versionDecision } from "./governance.ts";

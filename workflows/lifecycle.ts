@@ -23,6 +23,7 @@ import type {
   RolloutResult,
   StageOutcome,
 } from "../contracts/messages.ts";
+import type { ApprovalStanding } from "../contracts/approval.ts";
 import { FAILURES } from "../contracts/failures.ts";
 import { UPDATES, workflowIds } from "../contracts/names.ts";
 import { closing, compute, control, training } from "./activity-options.ts";
@@ -30,7 +31,7 @@ import { isAlreadyStarted } from "./already-started.ts";
 import { remembered } from "./remember.ts";
 import { canaryRollout } from "./rollout.ts";
 
-const decideUpdate = defineUpdate<void, [Decision]>(UPDATES.decide);
+const decideUpdate = defineUpdate<ApprovalStanding, [Decision]>(UPDATES.decide);
 const abortUpdate = defineUpdate<void, [Request]>(UPDATES.abort);
 const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
 const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
@@ -39,7 +40,10 @@ const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
 interface Said {
   paused: boolean;
   approvalAwaited: boolean;
-  decision: Decision | null;
+  /** How the version stands after the newest decision of this wait; null before the first. */
+  standing: ApprovalStanding | null;
+  /** What ended the wait, when somebody rejected. */
+  rejection: string | null;
   abort: Request | null;
 }
 
@@ -56,7 +60,7 @@ class Ended extends Error {
 /** From data to production. Judgements are made and recorded by the activities; this holds their order. */
 export async function modelLifecycle(input: LifecycleInput): Promise<LifecycleResult> {
   const run: LifecycleRun = { lifecycleId: input.lifecycleId, round: input.round };
-  const said: Said = { paused: false, approvalAwaited: false, decision: null, abort: null };
+  const said: Said = { paused: false, approvalAwaited: false, standing: null, rejection: null, abort: null };
   const story = new CancellationScope();
   listen(input, said, story);
 
@@ -95,9 +99,7 @@ async function live(input: LifecycleInput, run: LifecycleRun, said: Said): Promi
   await compute.optimizeModel(run);
   await unpaused();
   await mustPass(compute.evaluateModel(run));
-  if (spec.approvalRequired) await approval(run, said);
-  await unpaused();
-  const reason = await deploy(spec, run);
+  const reason = await deployApproved(spec, run, said, unpaused);
   if (spec.monitored) await control.startMonitor(run);
   return { status: "completed", reason };
 }
@@ -108,21 +110,37 @@ async function mustPass(stage: Promise<StageOutcome>): Promise<void> {
   if (verdict !== "pass") throw new Ended({ status: "failed", reason: headline });
 }
 
-async function approval(run: LifecycleRun, said: Said): Promise<void> {
-  // From before the wait is recorded: whoever reads in Postgres that it waits may decide at once.
-  said.approvalAwaited = true;
-  const { waiting } = await control.awaitApproval(run);
-  said.approvalAwaited = waiting;
-  if (!waiting) return;
-  await condition(() => said.decision !== null);
-  if (said.decision?.decision === "reject") {
-    throw new Ended({ status: "rejected", reason: `${said.decision.by}: ${said.decision.reason}` });
+/** An approval can lapse, or be asked for by a new policy, while the run is paused or waits: then people are asked again. */
+async function deployApproved(
+  spec: AcceptedSpec,
+  run: LifecycleRun,
+  said: Said,
+  unpaused: () => Promise<void>,
+): Promise<string> {
+  for (let asks = spec.approvalRequired; ; asks = true) {
+    if (asks) await approval(run, said);
+    await unpaused();
+    const reason = await deploy(spec, run);
+    if (reason !== null) return reason;
   }
 }
 
-async function deploy(spec: AcceptedSpec, run: LifecycleRun): Promise<string> {
+async function approval(run: LifecycleRun, said: Said): Promise<void> {
+  said.standing = null;
+  // From before the wait is recorded: whoever reads in Postgres that it waits may decide at once.
+  said.approvalAwaited = true;
+  const { waiting, rejected } = await control.awaitApproval(run);
+  if (rejected !== undefined) throw new Ended({ status: "rejected", reason: rejected });
+  if (waiting) await condition(() => said.rejection !== null || said.standing?.status === "approved");
+  said.approvalAwaited = false;
+  if (said.rejection !== null) throw new Ended({ status: "rejected", reason: said.rejection });
+}
+
+/** Null when approvals are missing. */
+async function deploy(spec: AcceptedSpec, run: LifecycleRun): Promise<string | null> {
   if (spec.endpoint === null) return "evaluated; the spec names no endpoint";
   const plan = await control.planRollout(run);
+  if (plan === "unapproved") return null;
   if (plan === null) return "deployed in an earlier round";
   const rollout = await rollOut(plan);
   await closing.recordDeployment({ ...run, rollout });
@@ -146,24 +164,38 @@ async function rollOut(plan: RolloutInput): Promise<RolloutResult> {
   }
 }
 
+const isDecided = ({ standing, rejection }: Said) => rejection !== null || standing?.status === "approved";
+
+/** In histories of release 0.1.0 the activity answers nothing: one decision was all it took. */
+async function recorded(recording: Promise<ApprovalStanding>, { decision, by }: Decision): Promise<ApprovalStanding> {
+  const standing = (await recording) as ApprovalStanding | null | undefined;
+  if (standing) return standing;
+  return decision === "approve"
+    ? { status: "approved", by: [by], says: `approved by ${by}` }
+    : { status: "rejected", by, says: `rejected by ${by}` };
+}
+
 function listen(input: LifecycleInput, said: Said, story: CancellationScope): void {
   const { lifecycleId, round } = input;
   setHandler(
     decideUpdate,
     async (decision) => {
       // Postgres has the last word: its refusal reaches the caller and leaves the run waiting.
-      await control.recordDecision({ lifecycleId, round, ...decision });
-      said.decision = decision;
+      const standing = await recorded(control.recordDecision({ lifecycleId, round, ...decision }), decision);
+      // Answers may arrive in another order than Postgres gave them: what was decided stays.
+      if (!isDecided(said)) said.standing = standing;
+      if (standing.status === "rejected") said.rejection = `${decision.by}: ${decision.reason}`;
+      return standing;
     },
     {
       validator: (decision) => {
-        if (!said.approvalAwaited || said.decision || said.abort) {
+        if (!said.approvalAwaited || isDecided(said) || said.abort) {
           throw ApplicationFailure.nonRetryable(
             `lifecycle ${lifecycleId} is not waiting for an approval`,
             "APPROVAL_NOT_WAITING",
           );
         }
-        if (decision.decision === "approve" && decision.by === input.startedBy) {
+        if (decision.decision === "approve" && !decision.breakGlass && decision.by === input.startedBy) {
           const message = `${decision.by} started lifecycle ${lifecycleId} and may not approve it; ask somebody else`;
           throw ApplicationFailure.nonRetryable(message, "APPROVAL_BY_AUTHOR");
         }

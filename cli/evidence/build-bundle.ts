@@ -94,8 +94,8 @@ export const bundleText = (bundle: EvidenceBundle): string => `${JSON.stringify(
 const sizeOf = (bundle: EvidenceBundle) => new TextEncoder().encode(bundleText(bundle)).length;
 
 function eventsOf(facts: EvidenceFacts): number[] {
-  const { epoch, version, parent, evaluation, approval, lifecycle, trainingData } = facts;
-  return [epoch, version, parent, evaluation, approval, lifecycle, ...trainingData]
+  const { epoch, version, parent, evaluation, rollout, approvals, brokenGlass, lifecycle, trainingData } = facts;
+  return [epoch, version, parent, evaluation, rollout, ...approvals, ...brokenGlass, lifecycle, ...trainingData]
     .map((fact) => fact?.event)
     .filter((seq): seq is number => typeof seq === "number");
 }

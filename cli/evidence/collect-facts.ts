@@ -3,11 +3,11 @@ import type { EvidenceFacts } from "../../contracts/evidence.ts";
 
 /** What an event is about: refs as audit events carry them. Together they tell the prediction's story. */
 export function subjectsOf(explained: PredictionExplanation): string[] {
-  const { epoch, version, parentVersion, evaluation, lifecycle, trainingData } = explained;
+  const { epoch, version, parentVersion, evaluation, lifecycle, trainingData, entitledBy } = explained;
   return [
     `endpoint/${epoch.endpoint}`,
     `model/${version.model}@${version.number}`,
-    ...(epoch.rollout === null ? [] : [`rollout/${epoch.rollout}`]),
+    ...[...new Set([epoch.rollout, entitledBy?.id])].flatMap((id) => (id ? [`rollout/${id}`] : [])),
     ...(parentVersion ? [`model/${parentVersion.model}@${parentVersion.number}`] : []),
     ...(evaluation ? [`evaluation/${evaluation.id}`] : []),
     ...(lifecycle ? [`lifecycle/${lifecycle.id}`] : []),
@@ -28,7 +28,7 @@ export function belongsToStory({ body, kind }: StoredAuditEvent, epoch: number):
  * verifier's to find out: a row that was changed behind the log's back must show, not be mended here.
  */
 export function collectFacts(explained: PredictionExplanation, events: readonly StoredAuditEvent[]): EvidenceFacts {
-  const { prediction, epoch, version, parentVersion, evaluation, gates, approval } = explained;
+  const { prediction, epoch, version, parentVersion, evaluation, gates, entitledBy } = explained;
   const seqOf = (subject: string, kind: string, values: Readonly<Record<string, unknown>> = {}): number | null => {
     const found = events.find((event) => {
       if (event.subject !== subject || event.kind !== kind) return false;
@@ -83,16 +83,13 @@ export function collectFacts(explained: PredictionExplanation, events: readonly 
       verdict: evaluation.verdict,
       gates: gates.map(({ metric, verdict, reason }) => ({ metric, verdict, reason })),
     },
-    approval: approval && {
-      event: seqOf(`lifecycle/${approval.lifecycle}`, "approval-decided", {
-        decision: approval.decision,
-        evidenceDigest: approval.evidenceDigest,
-      }),
-      decision: approval.decision,
-      reason: approval.reason,
-      evidenceDigest: approval.evidenceDigest,
-      by: approval.decidedBy,
+    rollout: entitledBy && {
+      event: seqOf(`rollout/${entitledBy.id}`, "rollout-started"),
+      rolloutId: entitledBy.id,
+      endpoint: entitledBy.endpoint,
+      canaryVersionId: entitledBy.canaryVersion,
     },
+    ...collectDecisions(explained, seqOf),
     lifecycle: lifecycleFact(explained, seqOf),
     trainingData: explained.snapshots
       .filter(({ digest }) => explained.trainingData.includes(digest))
@@ -101,6 +98,44 @@ export function collectFacts(explained: PredictionExplanation, events: readonly 
         digest,
         sourceDigest,
       })),
+  };
+}
+
+type SeqOf = (subject: string, kind: string, values?: Readonly<Record<string, unknown>>) => number | null;
+
+/** What people decided, and the glass they broke, each with what they signed. */
+function collectDecisions(
+  { version, approvals, brokenGlass, proofs }: PredictionExplanation,
+  seqOf: SeqOf,
+): Pick<EvidenceFacts, "approvals" | "brokenGlass"> {
+  const subject = `model/${version.model}@${version.number}`;
+  const proofOf = (digest: string | null) => {
+    const found = proofs.find((one) => one.digest === digest);
+    if (!found) return null;
+    const { statement, signature, token, publicKey } = found;
+    return { statement, signature, token, publicKey };
+  };
+  return {
+    approvals: approvals.map(({ id, decision, reason, evidenceDigest, evidence, decidedBy, lifecycle, statement }) => ({
+      event: evidence
+        ? seqOf(subject, "approval-decided", { approvalId: id })
+        : seqOf(`lifecycle/${lifecycle}`, "approval-decided", { decision, evidenceDigest }),
+      approvalId: id,
+      decision,
+      reason,
+      evidenceDigest,
+      by: decidedBy,
+      evidence,
+      proof: proofOf(statement),
+    })),
+    brokenGlass: brokenGlass.map(({ id, environment, reason, by, statement }) => ({
+      event: seqOf(subject, "glass-broken", { glassId: id }),
+      glassId: id,
+      environment,
+      reason,
+      by,
+      proof: proofOf(statement),
+    })),
   };
 }
 

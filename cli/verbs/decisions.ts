@@ -13,22 +13,8 @@ interface DecisionVerb {
   readonly decide: (modelwright: Modelwright, lifecycleId: string, request: Request) => Promise<void>;
 }
 
-/** What people decide about a lifecycle; each is recorded with who and why. */
+/** What people ask of a lifecycle; each is recorded with who and why. */
 const DECISIONS: readonly DecisionVerb[] = [
-  {
-    name: "approve",
-    summary: "Let a lifecycle that waits for approval go on; its author may not",
-    done: "approved",
-    reason: "looked at the slices, good",
-    decide: (modelwright, id, request) => modelwright.decide(id, { decision: "approve", ...request }),
-  },
-  {
-    name: "reject",
-    summary: "End a lifecycle that waits for approval",
-    done: "rejected",
-    reason: "calibration in winter is not good enough",
-    decide: (modelwright, id, request) => modelwright.decide(id, { decision: "reject", ...request }),
-  },
   {
     name: "pause",
     summary: "Hold a lifecycle before its next stage, or its rollout at its present share",
@@ -52,7 +38,7 @@ const DECISIONS: readonly DecisionVerb[] = [
   },
 ];
 
-/** `approve`, `reject`, `pause`, `resume` and `abort`: one shape, so one file. */
+/** `pause`, `resume` and `abort`: one shape, so one file. */
 export function addDecisions(program: Command): void {
   for (const { name, summary, done, reason, decide } of DECISIONS) {
     defineVerb(program, {

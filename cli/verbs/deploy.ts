@@ -10,7 +10,7 @@ import { nameSchema } from "../../contracts/primitives.ts";
 import { exitOfRollout, type Answer } from "../answer.ts";
 import type { Screen } from "../screen.ts";
 import { toneOf } from "../table.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, withStack } from "../verb.ts";
+import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
 
 interface DeployOptions {
   readonly endpoint: string;
@@ -18,6 +18,8 @@ interface DeployOptions {
   readonly as?: string;
   readonly plan?: string;
   readonly wait?: boolean;
+  readonly breakGlass?: boolean;
+  readonly reason?: string;
 }
 
 const LOOK_AGAIN_MS = 500;
@@ -28,7 +30,7 @@ export function addDeploy(program: Command): void {
     usage: "deploy <version>",
     summary: "Roll a version out on an endpoint: NAME@N",
     details:
-      "An environment whose policy asks for evidence refuses a version without a passing evaluation of exactly its bytes (exit 2). An endpoint without a champion gets it at once; else it starts as a canary. With --wait: exit 0 promoted, 2 rolled back.",
+      "An environment whose policy asks for evidence refuses a version without a passing evaluation of exactly its bytes (exit 2), and one whose approval policy is not met refuses it until it is (exit 3). An endpoint without a champion gets it at once; else it starts as a canary. With --wait: exit 0 promoted, 2 rolled back.",
     examples: [
       "deploy flight-delay@3 --endpoint flight-delay --environment production --wait",
       "deploy churn@1 --endpoint churn --environment playground --plan plan.yaml --as ada",
@@ -41,6 +43,11 @@ export function addDeploy(program: Command): void {
       "rollout plan as YAML or JSON: steps, guardrails, looks; the defaults hold where it says nothing",
     )
     .option("--wait", "follow the rollout to its end")
+    .option(
+      "--break-glass",
+      "past the approvals that are missing: once, with an alarm that stays on record; needs --reason",
+    )
+    .option("--reason <why>", "why the glass is broken")
     .addOption(asOption())
     .action(
       answering(async (screen, version: string, options: DeployOptions) => {
@@ -52,8 +59,9 @@ export function addDeploy(program: Command): void {
             ? {}
             : await loadDocument(options.plan, { what: "rollout plan", schema: rolloutPlanSchema });
         const { model, number } = parseVersion(version);
+        const breakGlass = options.breakGlass === true ? { breakGlass: resolveReason(options.reason ?? "") } : {};
         return withStack(async (modelwright) => {
-          const request = { model, number, endpoint, environment, as, plan };
+          const request = { model, number, endpoint, environment, as, plan, ...breakGlass };
           const { rolloutId, result } = await modelwright.deploy(request);
           if (options.wait) return followRollout(modelwright, screen, { rolloutId, result: result() });
           const lines = [`rollout ${rolloutId} of ${model}@${number} on ${endpoint} started`];

@@ -4,6 +4,7 @@ import type { ModelSummary, ModelVersion } from "../../client/index.ts";
 import { formatCount } from "../../client/text.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { nameSchema } from "../../contracts/primitives.ts";
+import { brokenGlassLines } from "../broken-glass.ts";
 import { instantText } from "../instant-text.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
@@ -20,14 +21,20 @@ export function addModels(program: Command): void {
       const name = given === undefined ? undefined : checked(nameSchema, given, "model");
       return withStack(async (modelwright) => {
         const models = await modelwright.models();
-        if (name === undefined) return { document: { models }, lines: modelTable(screen, models) };
+        if (name === undefined) {
+          const brokenGlass = await modelwright.brokenGlass();
+          const lines = [...modelTable(screen, models), ...brokenGlassLines(screen, brokenGlass)];
+          return { document: { models, brokenGlass }, lines };
+        }
         const model = models.find((one) => one.name === name);
         if (!model) {
           const found = models.map((one) => one.name).join(", ") || "(none)";
           throw new Failure("MODEL_UNKNOWN", { model: name, found });
         }
         const versions = await modelwright.versions(name);
-        return { document: { model, versions }, lines: versionTable(screen, versions) };
+        const brokenGlass = await modelwright.brokenGlass({ versionIds: versions.map(({ id }) => id) });
+        const lines = [...versionTable(screen, versions), ...brokenGlassLines(screen, brokenGlass)];
+        return { document: { model, versions, brokenGlass }, lines };
       });
     }),
   );

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import type { LifecycleSummary, Routing } from "../../client/index.ts";
+import type { Alarm, LifecycleSummary, Routing } from "../../client/index.ts";
 import { parseLifecycleId } from "../../client/reference.ts";
 import { formatBasisPoints, formatDuration } from "../../client/text.ts";
+import { brokenGlassLines } from "../broken-glass.ts";
 import { answerOf } from "../follow.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, toneOf, type TableColumn } from "../table.ts";
@@ -19,11 +20,28 @@ export function addStatus(program: Command): void {
     answering(async (screen, id: string | undefined) =>
       withStack(async (modelwright) => {
         if (id !== undefined) return answerOf(await modelwright.lifecycle(parseLifecycleId(id)), screen);
-        const [lifecycles, endpoints] = await Promise.all([modelwright.lifecycles(), modelwright.endpoints()]);
-        return { document: { lifecycles, endpoints }, lines: describe(screen, lifecycles, endpoints) };
+        const [lifecycles, endpoints, alarms, brokenGlass] = await Promise.all([
+          modelwright.lifecycles(),
+          modelwright.endpoints(),
+          modelwright.alarms({ open: true }),
+          modelwright.brokenGlass(),
+        ]);
+        return {
+          document: { lifecycles, endpoints, alarms, brokenGlass },
+          lines: [
+            ...describe(screen, lifecycles, endpoints),
+            ...brokenGlassLines(screen, brokenGlass),
+            ...alarmLines(screen, alarms),
+          ],
+        };
       }),
     ),
   );
+}
+
+function alarmLines({ paint }: Screen, alarms: readonly Alarm[]): string[] {
+  if (alarms.length === 0) return [];
+  return ["", paint("bad", `${alarms.length} open alarm${alarms.length === 1 ? "" : "s"}: modelwright alarms --open`)];
 }
 
 function describe(screen: Screen, lifecycles: readonly LifecycleSummary[], endpoints: readonly Routing[]): string[] {

@@ -1,49 +1,43 @@
-import { and, eq } from "drizzle-orm";
-
-import { Failure } from "../../contracts/failures.ts";
-import type { Queryable, Transaction } from "../client.ts";
+import type { ApprovalDecision, ApprovalEvidence } from "../../contracts/approval.ts";
+import { digestOf } from "../canonical.ts";
+import type { Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
 import { recordRows } from "../record-rows.ts";
-import { approval } from "../schema/lifecycle.ts";
-import { requireLifecycle } from "./lifecycle.ts";
-import { findActorRef } from "./person.ts";
+import { approval } from "../schema/approval.ts";
 
 export type Approval = typeof approval.$inferSelect;
 
-export interface ApprovalRequest extends Pick<
-  Approval,
-  "lifecycle" | "round" | "decision" | "decidedBy" | "reason" | "evidenceDigest"
-> {}
-
-/**
- * Records what somebody decided about a round; the first decision stays, and the same one again is the same. Fails with
- * APPROVAL_BY_AUTHOR when the author approves (letter case does not matter), LIFECYCLE_UNKNOWN, and APPROVAL_NOT_WAITING
- * when another decision was taken before. The database holds the same lines.
- */
-export async function recordApproval(tx: Transaction, request: ApprovalRequest): Promise<Approval> {
-  const { startedBy, status } = await requireLifecycle(tx, request.lifecycle);
-  const decidedBy = await findActorRef(tx, request.decidedBy);
-  // An earlier release wrote names, so both are looked up.
-  if (request.decision === "approve" && decidedBy !== null && decidedBy === (await findActorRef(tx, startedBy))) {
-    throw new Failure("APPROVAL_BY_AUTHOR", { lifecycle: request.lifecycle, who: request.decidedBy });
-  }
-  const [recorded] = await recordRows(tx, approval, [{ ...request, id: createId(), startedBy }]);
-  if (recorded) return recorded;
-  const before = await findApproval(tx, request);
-  const same =
-    before?.decision === request.decision && before.decidedBy === (await findActorRef(tx, request.decidedBy));
-  if (!before || !same) throw new Failure("APPROVAL_NOT_WAITING", { lifecycle: request.lifecycle, status });
-  return before;
+export interface ApprovalRequest {
+  readonly evidence: ApprovalEvidence;
+  /** Who made the version, exactly as the version has it. */
+  readonly author: string;
+  readonly decision: ApprovalDecision;
+  readonly by: string;
+  readonly reason: string;
+  /** Held now. */
+  readonly roles: readonly string[];
+  /** Digest of the signed statement; null where people are believed by their word. */
+  readonly statement: string | null;
 }
 
-/** The decision about a round, or null. */
-export async function findApproval(
-  db: Queryable,
-  { lifecycle, round }: Pick<Approval, "lifecycle" | "round">,
-): Promise<Approval | null> {
-  const [found] = await db
-    .select()
-    .from(approval)
-    .where(and(eq(approval.lifecycle, lifecycle), eq(approval.round, round)));
-  return found ?? null;
+/**
+ * Records what somebody decided over exactly this evidence. The same decision of the same person is one, until it expires: then null
+ * comes back. The database refuses the author's own approval, evidence that is not the present one, and a statement about something else.
+ */
+export async function recordApproval(tx: Transaction, request: ApprovalRequest): Promise<Approval | null> {
+  const { evidence, author, by, roles, ...rest } = request;
+  const [recorded] = await recordRows(tx, approval, [
+    {
+      ...rest,
+      id: createId(),
+      lifecycle: evidence.lifecycle,
+      round: null,
+      decidedBy: by,
+      startedBy: author,
+      roles: [...roles],
+      evidence,
+      evidenceDigest: digestOf(evidence),
+    },
+  ]);
+  return recorded ?? null;
 }

@@ -1,17 +1,22 @@
-import { aliasedTable, and, eq, sql, type SQL } from "drizzle-orm";
+import { aliasedTable, and, desc, eq, lte, sql, type SQL } from "drizzle-orm";
 
 import type { Verdict } from "../../contracts/names.ts";
 import type { Queryable } from "../client.ts";
 import { evaluation } from "../schema/evaluation.ts";
-import { approval, lifecycle } from "../schema/lifecycle.ts";
+import { lifecycle } from "../schema/lifecycle.ts";
 import { modelVersion } from "../schema/model.ts";
 import { feedback, prediction } from "../schema/prediction.ts";
+import { rollout } from "../schema/rollout.ts";
 import { endpoint, promotion, routingEpoch } from "../schema/routing.ts";
 import type { Approval } from "./approval.ts";
+import { listApprovals } from "./approval-case.ts";
+import { listBrokenGlass, type BrokenGlass } from "./break-glass.ts";
 import type { Evaluation } from "./evaluation.ts";
 import type { LifecycleSummary } from "./lifecycle.ts";
 import type { ModelVersion } from "./model.ts";
 import { isPrediction, type Prediction } from "./prediction.ts";
+import type { Rollout } from "./rollout.ts";
+import { loadProofs, type StatementProof } from "./signed-statement.ts";
 
 /** A dataset snapshot upstream of the version, and its source. */
 export interface UsedSnapshot {
@@ -24,7 +29,18 @@ export interface UsedSnapshot {
   readonly sourceDigest: string | null;
 }
 
-export interface PredictionExplanation {
+interface Decided {
+  /** The rollout that brought the version to the endpoint; null when none did. */
+  readonly entitledBy: Pick<Rollout, "id" | "endpoint" | "canaryVersion"> | null;
+  /** What had been decided about the version for this environment when the epoch began, oldest first. */
+  readonly approvals: readonly Approval[];
+  /** Glass that was broken for the version to get into this environment. */
+  readonly brokenGlass: readonly BrokenGlass[];
+  /** Statements signed for these. */
+  readonly proofs: readonly StatementProof[];
+}
+
+export interface PredictionExplanation extends Decided {
   readonly prediction: Prediction;
   /** What came true, once known. */
   readonly label: number | null;
@@ -38,17 +54,16 @@ export interface PredictionExplanation {
   readonly gates: readonly { readonly metric: string; readonly verdict: Verdict; readonly reason: string }[];
   /** The lifecycle that made the version; null for one registered by hand. */
   readonly lifecycle: Omit<LifecycleSummary, "statusAt" | "failureCode"> | null;
-  readonly approval: Approval | null;
   /** All that lies upstream of the version, also behind the champion it was compared with and the drift that caused it. */
   readonly snapshots: readonly UsedSnapshot[];
   /** Digests of the snapshots that this version, or the one it was optimized from, was trained on. */
   readonly trainingData: readonly string[];
 }
 
-/** The whole chain behind one prediction in one query, or null when it is not logged. */
+/** The whole chain behind one prediction, or null when it is not logged. */
 export async function explainPrediction(db: Queryable, inferenceId: string): Promise<PredictionExplanation | null> {
   const parent = aliasedTable(modelVersion, "parent");
-  const [found] = await db
+  const rows = await db
     .select({
       prediction,
       label: feedback.label,
@@ -70,7 +85,6 @@ export async function explainPrediction(db: Queryable, inferenceId: string): Pro
         startedAt: lifecycle.startedAt,
         finishedAt: lifecycle.finishedAt,
       },
-      approval,
       snapshots: snapshotsOf(versionRef),
       trainingData: trainingDataOf(versionRef),
     })
@@ -92,18 +106,39 @@ export async function explainPrediction(db: Queryable, inferenceId: string): Pro
     )
     .leftJoin(evaluation, eq(evaluation.id, promotion.evaluation))
     .leftJoin(lifecycle, eq(lifecycle.id, modelVersion.lifecycle))
-    .leftJoin(
-      approval,
-      and(
-        eq(approval.lifecycle, modelVersion.lifecycle),
-        eq(approval.decision, "approve"),
-        // A retried round keeps the version of an earlier one, so the approval may be of a later round; the first counts.
-        sql`${approval.round} = (SELECT min(first.round) FROM approval AS first WHERE first.lifecycle = ${approval.lifecycle}
-              AND first.decision = 'approve' AND first.round >= ${modelVersion.round})`,
-      ),
-    )
     .leftJoin(feedback, eq(feedback.inferenceId, prediction.inferenceId))
     .where(isPrediction(inferenceId))
+    .limit(1);
+  // The builder's types give up on so many joins.
+  const [found] = rows as Omit<PredictionExplanation, keyof Decided>[];
+  return found ? { ...found, ...(await loadDecided(db, found)) } : null;
+}
+
+/** What people decided before a version got its traffic, and by which rollout it did. */
+async function loadDecided(
+  db: Queryable,
+  { version, environment, epoch }: Pick<PredictionExplanation, "version" | "environment" | "epoch">,
+): Promise<Decided> {
+  const decided = await listApprovals(db, { version, environment });
+  const broken = await listBrokenGlass(db, { versionIds: [version.id] });
+  const approvals = decided.filter(({ decidedAt }) => decidedAt <= epoch.createdAt);
+  const brokenGlass = broken.filter((one) => one.environment === environment && one.at <= epoch.createdAt);
+  const statements = [...approvals, ...brokenGlass].map(({ statement }) => statement);
+  const entitledBy = await findEntitling(db, epoch, version.id);
+  return { entitledBy, approvals, brokenGlass, proofs: await loadProofs(db, statements) };
+}
+
+/** The newest rollout up to an epoch that brought a version: as the epoch's canary, or as its champion when it was promoted before. */
+async function findEntitling(
+  db: Queryable,
+  { endpoint: name, createdAt }: typeof routingEpoch.$inferSelect,
+  versionId: string,
+): Promise<Decided["entitledBy"]> {
+  const [found] = await db
+    .select({ id: rollout.id, endpoint: rollout.endpoint, canaryVersion: rollout.canaryVersion })
+    .from(rollout)
+    .where(and(eq(rollout.endpoint, name), eq(rollout.canaryVersion, versionId), lte(rollout.startedAt, createdAt)))
+    .orderBy(desc(rollout.startedAt))
     .limit(1);
   return found ?? null;
 }

@@ -6,7 +6,8 @@ import type { LifecycleSpec } from "../../contracts/spec.ts";
 import { digestOf } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { recordRows } from "../record-rows.ts";
-import { approval, lifecycle, stageRun } from "../schema/lifecycle.ts";
+import { approval } from "../schema/approval.ts";
+import { lifecycle, stageRun } from "../schema/lifecycle.ts";
 import type { StageRun } from "./stage-run.ts";
 
 export type Lifecycle = typeof lifecycle.$inferSelect;
@@ -88,7 +89,11 @@ export async function loadLifecycle(db: Queryable, id: string): Promise<Lifecycl
     .from(stageRun)
     .where(eq(stageRun.lifecycle, id))
     .orderBy(asc(stageRun.round), asc(stageRun.startedAt), asc(stageRun.id));
-  const approvals = await db.select().from(approval).where(eq(approval.lifecycle, id)).orderBy(asc(approval.round));
+  const approvals = await db
+    .select()
+    .from(approval)
+    .where(eq(approval.lifecycle, id))
+    .orderBy(asc(approval.decidedAt), asc(approval.id));
   return { ...found, stages, approvals };
 }
 

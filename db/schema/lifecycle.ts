@@ -39,17 +39,3 @@ export const stageRun = pgTable("stage_run", {
   startedAt: instant("started_at").notNull().defaultNow(),
   finishedAt: instant("finished_at"),
 });
-
-export const APPROVAL_DECISIONS = ["approve", "reject"] as const;
-
-export const approval = pgTable("approval", {
-  id: uuid("id").primaryKey(),
-  lifecycle: text("lifecycle").notNull(),
-  round: integer("round").notNull().default(1),
-  decision: text("decision", { enum: APPROVAL_DECISIONS }).notNull(),
-  decidedBy: text("decided_by").notNull(),
-  startedBy: text("started_by").notNull(),
-  reason: text("reason").notNull(),
-  evidenceDigest: text("evidence_digest").notNull(),
-  decidedAt: instant("decided_at").notNull().defaultNow(),
-});

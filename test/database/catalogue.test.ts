@@ -3,6 +3,7 @@ import { PgTable, type PgColumn } from "drizzle-orm/pg-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { IDENTITY_MODES, PRINCIPAL_KINDS, ROLES } from "../../contracts/identity.ts";
+import { ALARM_KINDS, APPROVAL_DECISIONS } from "../../contracts/approval.ts";
 import {
   ARMS,
   ARTIFACT_KINDS,
@@ -19,6 +20,7 @@ import {
   VERSION_ORIGINS,
 } from "../../contracts/names.ts";
 import * as access from "../../db/schema/access.ts";
+import * as approvals from "../../db/schema/approval.ts";
 import * as artifacts from "../../db/schema/artifact.ts";
 import * as evaluations from "../../db/schema/evaluation.ts";
 import * as evidence from "../../db/schema/evidence.ts";
@@ -33,6 +35,7 @@ import * as routing from "../../db/schema/routing.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 const modules = [
+  approvals,
   access,
   artifacts,
   evaluations,
@@ -101,7 +104,8 @@ describe("the closed lists of names", () => {
     ["evaluation", "verdict", VERDICTS],
     ["metric_value", "metric", METRICS],
     ["gate_verdict", "verdict", VERDICTS],
-    ["approval", "decision", lifecycles.APPROVAL_DECISIONS],
+    ["approval", "decision", APPROVAL_DECISIONS],
+    ["alarm", "kind", ALARM_KINDS],
     ["rollout", "status", ROLLOUT_STATUSES],
     ["deployment_look", "verdict", ROLLOUT_VERDICTS],
     ["prediction", "arm", ARMS],

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { recordApproval } from "../../db/queries/approval.ts";
 import { findSnapshot, recordSnapshot } from "../../db/queries/artifact.ts";
 import { findPassingEvaluation, loadEvaluation, recordEvaluation } from "../../db/queries/evaluation.ts";
 import { createLifecycle, listLifecycles, loadLifecycle, setLifecycleStatus } from "../../db/queries/lifecycle.ts";
@@ -224,28 +223,6 @@ describe("stage runs", () => {
     const waiting = await audited(test.database).transaction((tx) => startStageRun(tx, { ...key, stage: "approve" }));
     expect(await finish({ id: waiting.id, attempt: 1, status: "waiting" })).toMatchObject({ finishedAt: null });
     expect(await finish({ id: waiting.id, attempt: 1, status: "passed" })).toMatchObject({ status: "passed" });
-  });
-});
-
-describe("approvals", () => {
-  it("are refused to the author, taken from somebody else, and decided once", async () => {
-    await addLifecycle(test.database, "lc-approve", "approved", "ada");
-    const decide = (decidedBy: string, decision: "approve" | "reject") =>
-      audited(test.database).transaction((tx) =>
-        recordApproval(tx, {
-          lifecycle: "lc-approve",
-          round: 1,
-          decision,
-          decidedBy,
-          reason: "looked at it",
-          evidenceDigest: digest("report"),
-        }),
-      );
-    await expect(decide("Ada", "approve")).rejects.toMatchObject({ code: "APPROVAL_BY_AUTHOR" });
-    const approval = await decide("grace", "approve");
-    expect(await decide("grace", "approve")).toEqual(approval);
-    await expect(decide("grace", "reject")).rejects.toMatchObject({ code: "APPROVAL_NOT_WAITING" });
-    expect((await loadLifecycle(test.database, "lc-approve"))?.approvals).toEqual([approval]);
   });
 });
 

@@ -1,13 +1,13 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { listenForRouting } from "../../db/listen.ts";
+import { listenTo } from "../../db/listen.ts";
 import { advanceEpoch, type EpochRequest } from "../../db/queries/advance-epoch.ts";
 import { ensureEndpoint, findEndpoint, renewLease } from "../../db/queries/endpoint.ts";
 import { confirmRoute, liveGateways, recordGatewaySeen, removeGateway } from "../../db/queries/gateway.ts";
 import type { ModelVersion } from "../../db/queries/model.ts";
 import { endRollout, findRunningRollout, listLooks, recordLook, startRollout } from "../../db/queries/rollout.ts";
-import { championOf, loadRouting } from "../../db/queries/routing.ts";
+import { championOf, loadRouting, ROUTING_CHANNEL } from "../../db/queries/routing.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addEndpoint, addEvaluation, addVersion, plan } from "./sample.ts";
@@ -161,15 +161,16 @@ describe("routing epochs", () => {
   it("are told to listeners when they are committed, also after the listener's connection was lost", async () => {
     const heard: string[] = [];
     let wake = () => {};
-    const listener = listenForRouting({
+    const listener = listenTo({
       url: test.applicationUrl,
-      onChange: (endpoint) => {
+      channel: ROUTING_CHANNEL,
+      onTold: (endpoint) => {
         heard.push(endpoint);
         wake();
       },
     });
     const listening =
-      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'modelwright% routing' AND query LIKE 'LISTEN%'";
+      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'modelwright% listening' AND query LIKE 'LISTEN%'";
     const waitForListener = async (besides?: number): Promise<number> => {
       for (;;) {
         const { rows } = await test.admin.query<{ pid: number }>(listening);

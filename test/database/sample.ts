@@ -6,11 +6,13 @@ import { lifecycleSpecSchema, type LifecycleSpec } from "../../contracts/spec.ts
 import { digestOf } from "../../db/canonical.ts";
 import type { Database, Transaction } from "../../db/client.ts";
 import { createId } from "../../db/identifiers.ts";
+import { recordApproval, type Approval } from "../../db/queries/approval.ts";
+import { loadApprovalCase } from "../../db/queries/approval-case.ts";
 import { registerArtifact } from "../../db/queries/artifact.ts";
 import { ensureEndpoint } from "../../db/queries/endpoint.ts";
 import { recordEvaluation, type Evaluation } from "../../db/queries/evaluation.ts";
 import { createLifecycle, setLifecycleStatus, type Lifecycle } from "../../db/queries/lifecycle.ts";
-import { recordExecution } from "../../db/queries/lineage/record-execution.ts";
+import { recordExecution, type ExecutionContext } from "../../db/queries/lineage/record-execution.ts";
 import { ensureModel, registerVersion, type ModelVersion } from "../../db/queries/model.ts";
 import { startStageRun } from "../../db/queries/stage-run.ts";
 import { audited } from "../support/audited.ts";
@@ -62,7 +64,7 @@ export async function addArtifact(tx: Transaction, text: string): Promise<string
 }
 
 /** A model with one version of its own bytes, outside any lifecycle. */
-export async function addVersion(db: Database, model: string, bytes: string): Promise<ModelVersion> {
+export async function addVersion(db: Database, model: string, bytes: string, createdBy = "ada"): Promise<ModelVersion> {
   return await audited(db).transaction(async (tx) => {
     await ensureModel(tx, { name: model, purpose: "" });
     return await registerVersion(tx, {
@@ -72,10 +74,33 @@ export async function addVersion(db: Database, model: string, bytes: string): Pr
       origin: "registered",
       parentVersion: null,
       facts,
-      createdBy: "ada",
+      createdBy,
       key: null,
     });
   });
+}
+
+/** Somebody's approval of a version for an environment, over its present evidence. */
+export async function addApproval(
+  tx: Transaction,
+  on: { versionId: string; environment: string | null },
+  by: string,
+): Promise<Approval> {
+  const { evidence, version } = await loadApprovalCase(tx, on);
+  if (!evidence) throw new Error("nothing to approve");
+  const author = version.createdBy;
+  const given = {
+    evidence,
+    author,
+    decision: "approve",
+    by,
+    reason: "read the report",
+    roles: [],
+    statement: null,
+  } as const;
+  const made = await recordApproval(tx, given);
+  if (!made) throw new Error("approved before");
+  return made;
 }
 
 export async function addLifecycle(db: Database, id: string, model: string, startedBy = "ada"): Promise<Lifecycle> {
@@ -161,6 +186,15 @@ export interface SampleExecution {
 }
 
 /** An execution nobody did. */
+/** Of no workflow that ever ran. */
+export const executionContext: ExecutionContext = {
+  workflowId: "w",
+  runId: "r",
+  activityId: "1",
+  attempt: 1,
+  codeDigest: digest("code"),
+};
+
 export async function execute(
   tx: Transaction,
   { used, generated, lifecycle = null }: SampleExecution,
@@ -169,7 +203,7 @@ export async function execute(
   return await recordExecution(tx, {
     kind: "train",
     lifecycle,
-    context: { workflowId: "w", runId: "r", activityId: "1", attempt: 1, codeDigest: digest("code") },
+    context: executionContext,
     parameters: {},
     used: parts(used),
     generated: parts(generated),

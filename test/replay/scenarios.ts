@@ -1,5 +1,6 @@
 import type { Client } from "@temporalio/client";
 
+import type { RolloutOrder } from "../../contracts/messages.ts";
 import { UPDATES, workflowIds } from "../../contracts/names.ts";
 import {
   approve,
@@ -41,6 +42,14 @@ const rollout =
     return [handle.workflowId];
   };
 
+const governed =
+  (type: "versionDecision" | "policyChange" | "alarmAcknowledgement", input: object): Scenario =>
+  async ({ client }, name) => {
+    const handle = await startWorkflow(client, type, `${type}/${name}`, input);
+    await handle.result();
+    return [handle.workflowId];
+  };
+
 const driftCheck =
   (prepare: (stubs: StubActivities, name: string) => void = () => undefined, times = 1): Scenario =>
   async ({ client, stubs }, name) => {
@@ -70,6 +79,35 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await handle.result();
     return [handle.workflowId];
   },
+  "lifecycle-quorum": async ({ client, stubs }, name) => {
+    const missing = { status: "waiting", missing: 1, by: ["grace"], says: "1 approval missing" } as const;
+    stubs.set({ recordDecision: async () => missing });
+    const handle = await startLifecycle(client, name, { approvalRequired: true });
+    await decideWhenAsked(handle, approve);
+    stubs.set({ recordDecision: async () => ({ status: "approved", by: ["grace", "linus"], says: "approved" }) });
+    await decideWhenAsked(handle, { ...approve, by: "linus" });
+    await handle.result();
+    return [handle.workflowId];
+  },
+  "lifecycle-approval-lapsed": async ({ client, stubs }, name) => {
+    const orders: RolloutOrder[] = ["unapproved", rolloutInput(name, { lifecycleId: name, round: 1 })];
+    stubs.set({ planRollout: async () => orders.shift() ?? null });
+    const handle = await startLifecycle(client, name, { approvalRequired: true, endpoint: name });
+    await decideWhenAsked(handle, approve);
+    await until(() => stubs.inputsOf("awaitApproval").length === 2);
+    await decideWhenAsked(handle, approve);
+    await handle.result();
+    return [handle.workflowId, workflowIds.rollout(name)];
+  },
+  "version-decision": governed("versionDecision", { ...approve, version: "flight-delay@2", environment: "production" }),
+  "policy-change": governed("policyChange", {
+    ...request,
+    requestId: "r",
+    model: null,
+    environment: "production",
+    terms: {},
+  }),
+  "alarm-acknowledgement": governed("alarmAcknowledgement", { ...request, alarm: "alarm-1" }),
   "lifecycle-gate-failed": lifecycle({}, (stubs) =>
     stubs.set({ evaluateModel: async () => ({ stageRunId: "s", verdict: "inconclusive", headline: "AUC is open" }) }),
   ),

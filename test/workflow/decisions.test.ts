@@ -3,9 +3,10 @@ import { randomUUID } from "node:crypto";
 import type { WorkflowHandle } from "@temporalio/client";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 
+import type { RolloutOrder } from "../../contracts/messages.ts";
 import { UPDATES } from "../../contracts/names.ts";
 import { approve, decideWhenAsked, failureOf, request, startLifecycle } from "./start.ts";
-import { catalogued, createDoor, untilCancelled } from "./stub-activities.ts";
+import { catalogued, createDoor, rolloutInput, untilCancelled } from "./stub-activities.ts";
 import { until } from "./until.ts";
 import { openWorkflowStage, type WorkflowStage } from "./workers.ts";
 
@@ -22,6 +23,9 @@ beforeEach(() => {
 });
 
 const passed = { stageRunId: "s", verdict: "pass", headline: "" } as const;
+const approved = async () => ({ status: "approved", by: ["grace"], says: "approved by grace" }) as const;
+const missing = async () =>
+  ({ status: "waiting", missing: 1, by: ["grace"], says: "1 approval other than the author missing" }) as const;
 const ended = () => stage.stubs.inputsOf("endLifecycle")[0];
 const pause = async (handle: WorkflowHandle) => await handle.executeUpdate(UPDATES.pause, { args: [request] });
 
@@ -78,9 +82,65 @@ describe("an approval", () => {
     });
     const handle = await startLifecycle(stage.client, id, { approvalRequired: true });
     expect(await failureOf(decideWhenAsked(handle, { ...approve, by: "ADA" }))).toBe("APPROVAL_BY_AUTHOR");
-    stage.stubs.set({ recordDecision: async () => undefined });
+    stage.stubs.set({ recordDecision: approved });
     await handle.executeUpdate(UPDATES.decide, { args: [approve] });
     expect((await handle.result()).status).toBe("completed");
+  });
+
+  it("that is not the last one asked for is told what is missing, and the run waits until Postgres says approved", async () => {
+    stage.stubs.set({ recordDecision: missing });
+    const handle = await startLifecycle(stage.client, id, { approvalRequired: true, endpoint: id });
+    expect(await decideWhenAsked(handle, approve)).toEqual(await missing());
+    expect(stage.stubs.inputsOf("planRollout")).toEqual([]);
+    stage.stubs.set({ recordDecision: approved });
+    expect(await handle.executeUpdate(UPDATES.decide, { args: [{ ...approve, by: "linus" }] })).toEqual(
+      await approved(),
+    );
+    expect((await handle.result()).status).toBe("completed");
+  });
+
+  it("stays when an answer that was given before it arrives after it", async () => {
+    const late = createDoor();
+    stage.stubs.set({
+      recordDecision: async ({ by }) => {
+        if (by === "linus") return await approved();
+        await late.pass();
+        return await missing();
+      },
+    });
+    const handle = await startLifecycle(stage.client, id, { approvalRequired: true });
+    const first = decideWhenAsked(handle, approve);
+    await late.reached;
+    const second = handle.executeUpdate(UPDATES.decide, { args: [{ ...approve, by: "linus" }] });
+    await second;
+    late.open();
+    await first;
+    expect((await handle.result()).status).toBe("completed");
+  });
+
+  it("that lapsed before the rollout is asked for again", async () => {
+    const orders: RolloutOrder[] = ["unapproved", rolloutInput(id, { lifecycleId: id, round: 1 })];
+    stage.stubs.set({ planRollout: async () => orders.shift() ?? null });
+    const handle = await startLifecycle(stage.client, id, { approvalRequired: true, endpoint: id });
+    await decideWhenAsked(handle, approve);
+    await until(() => stage.stubs.inputsOf("awaitApproval").length === 2);
+    await decideWhenAsked(handle, { ...approve, by: "linus" });
+    expect((await handle.result()).status).toBe("completed");
+    expect(stage.stubs.inputsOf("planRollout")).toHaveLength(2);
+  });
+
+  it("is asked for by a policy though the spec asks for none", async () => {
+    const orders: RolloutOrder[] = ["unapproved", null];
+    stage.stubs.set({ planRollout: async () => orders.shift() ?? null });
+    const handle = await startLifecycle(stage.client, id, { approvalRequired: false, endpoint: id });
+    await decideWhenAsked(handle, approve);
+    expect((await handle.result()).status).toBe("completed");
+  });
+
+  it("is not waited for when somebody rejected the version before it was asked for", async () => {
+    stage.stubs.set({ awaitApproval: async () => ({ waiting: false, rejected: "rejected by grace" }) });
+    const handle = await startLifecycle(stage.client, id, { approvalRequired: true, endpoint: id });
+    expect(await handle.result()).toEqual({ status: "rejected", reason: "rejected by grace" });
   });
 
   it("that is a rejection ends the run as rejected, with nothing deployed; the author may reject", async () => {

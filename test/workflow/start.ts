@@ -1,5 +1,6 @@
 import type { Client, WorkflowHandle } from "@temporalio/client";
 
+import type { ApprovalStanding } from "../../contracts/approval.ts";
 import type { Decision, LifecycleInput, LifecycleResult, Request } from "../../contracts/messages.ts";
 import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../../contracts/names.ts";
 
@@ -48,11 +49,10 @@ export async function startWorkflow<Result>(
 }
 
 /** Decides as soon as the run waits for a decision; before that it is refused. */
-export async function decideWhenAsked(handle: WorkflowHandle, decision: Decision): Promise<void> {
+export async function decideWhenAsked(handle: WorkflowHandle, decision: Decision): Promise<ApprovalStanding> {
   for (let left = 200; ; left -= 1) {
     try {
-      await handle.executeUpdate(UPDATES.decide, { args: [decision] });
-      return;
+      return await handle.executeUpdate<ApprovalStanding, [Decision]>(UPDATES.decide, { args: [decision] });
     } catch (thrown) {
       if (left === 0 || failureType(thrown) !== "APPROVAL_NOT_WAITING") throw thrown;
       await new Promise((resolve) => setTimeout(resolve, 25));

@@ -82,7 +82,13 @@ const passing: Activities = {
   optimizeModel: stage,
   evaluateModel: stage,
   awaitApproval: async () => ({ waiting: true }),
-  recordDecision: async () => undefined,
+  recordDecision: async ({ decision, by }) =>
+    decision === "approve"
+      ? { status: "approved", by: [by], says: `approved by ${by}` }
+      : { status: "rejected", by, says: `rejected by ${by}` },
+  recordVersionDecision: async ({ by }) => ({ status: "approved", by: [by], says: `approved by ${by}` }),
+  changePolicy: async () => ({ policy: null }),
+  acknowledgeAlarm: async () => undefined,
   recordRequest: async () => undefined,
   planRollout: async (run) => rolloutInput(run.lifecycleId, run),
   recordDeployment: async () => undefined,

@@ -29,7 +29,7 @@ async function live(run: LifecycleRun, seed: number): Promise<void> {
   await stage.run("awaitApproval", run);
   await stage.run("recordDecision", { ...run, decision: "approve", by: "grace", reason: "good" });
   const plan = await stage.run("planRollout", run);
-  if (!plan) throw new Error("nothing to deploy");
+  if (plan === null || plan === "unapproved") throw new Error("nothing to deploy");
   await stage.run("openRollout", plan);
   const end = { rolloutId: plan.rolloutId, status: "promoted", reason: "first" } as const;
   await stage.withGateway("tiny", () => stage.run("closeRollout", end));

@@ -2,15 +2,16 @@ import { createHash } from "node:crypto";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { recordApproval } from "../../../db/queries/approval.ts";
+import { decide } from "../../../activities/decide.ts";
 import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { loadLifecycle } from "../../../db/queries/lifecycle.ts";
+import type { ModelVersion } from "../../../db/queries/model.ts";
 import { attribute, erasePerson, findActorRef, loadOpenings } from "../../../db/queries/person.ts";
 import { reveal } from "../../../db/queries/reveal.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { refusalOf } from "../refusal.ts";
-import { addLifecycle, digest } from "../sample.ts";
+import { addLifecycle, addVersion, digest, executionContext } from "../sample.ts";
 
 let test: TestDatabase;
 let app: Client;
@@ -82,37 +83,29 @@ describe("an actor's pseudonym", () => {
 });
 
 describe("separation of duties", () => {
-  const approve = (lifecycle: string, decidedBy: string) =>
-    audited(test.database).transaction((tx) =>
-      recordApproval(tx, {
-        lifecycle,
-        round: 1,
-        decision: "approve",
-        decidedBy,
-        reason: "",
-        evidenceDigest: digest("e"),
-      }),
+  const approve = (version: ModelVersion, by: string) =>
+    test.database.transaction((tx) =>
+      decide(tx, executionContext, { versionId: version.id, environment: null }, { decision: "approve", by, reason: "" }),
     );
 
   it("knows the author behind the pseudonym, in any letter case of any alphabet", async () => {
-    await addLifecycle(test.database, "lc-duties", "duties", "Jürgen Σωκράτης");
+    const version = await addVersion(test.database, "duties", "bytes", "Jürgen Σωκράτης");
     for (const name of ["Jürgen Σωκράτης", "JÜRGEN ΣΩΚΡΆΤΗΣ".toLowerCase(), "JÜRGEN Σωκράτης"]) {
-      await expect(approve("lc-duties", name)).rejects.toMatchObject({ code: "APPROVAL_BY_AUTHOR" });
+      await expect(approve(version, name)).rejects.toMatchObject({ code: "APPROVAL_BY_AUTHOR" });
     }
-    expect((await approve("lc-duties", "grace")).decidedBy).toMatch(/^person\//);
+    expect(await approve(version, "grace")).toMatchObject({ by: [], status: "approved" });
   });
 
-  it("holds for a lifecycle whose author an earlier release wrote down as a name", async () => {
-    await test.admin.query("ALTER TABLE lifecycle DISABLE TRIGGER a_actors");
-    await addLifecycle(test.database, "lc-before", "before", "Ada");
-    await test.admin.query("ALTER TABLE lifecycle ENABLE TRIGGER a_actors");
-    expect(await loadLifecycle(test.database, "lc-before")).toMatchObject({ startedBy: "Ada" });
-    await attributed("ada");
-    await expect(approve("lc-before", "ada")).rejects.toMatchObject({ code: "APPROVAL_BY_AUTHOR" });
+  it("holds for a version whose author an earlier release wrote down as a name", async () => {
+    await test.admin.query("ALTER TABLE model_version DISABLE TRIGGER a_actors");
+    const version = await addVersion(test.database, "before", "bytes", "Lovelace");
+    await test.admin.query("ALTER TABLE model_version ENABLE TRIGGER a_actors");
+    expect(version.createdBy).toBe("Lovelace");
+    await expect(approve(version, "lovelace")).rejects.toMatchObject({ code: "APPROVAL_BY_AUTHOR" });
     const behind = `INSERT INTO approval (id, lifecycle, round, decision, decided_by, started_by, reason, evidence_digest)
-      VALUES (gen_random_uuid(), 'lc-before', 1, 'approve', 'ADA', 'Ada', '', $1)`;
+      VALUES (gen_random_uuid(), null, 1, 'approve', 'LOVELACE', 'Lovelace', '', $1)`;
     expect(await refusalOf(test.admin.query(behind, [digest("e")]))).toBe("approval_not_by_author");
-    await approve("lc-before", "grace");
+    await approve(version, "grace");
   });
 });
 

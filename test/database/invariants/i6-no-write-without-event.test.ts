@@ -10,8 +10,13 @@ import { addLifecycle, addVersion } from "../sample.ts";
 
 const UNAUDITED = "written_with_audit_event";
 const GOVERNED = [
+  "alarm",
+  "alarm_acknowledgement",
   "api_token",
   "approval",
+  "approval_policy",
+  "break_glass",
+  "break_glass_use",
   "dataset_snapshot",
   "drift_check",
   "evaluation",

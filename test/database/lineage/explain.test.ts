@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createId } from "../../../db/identifiers.ts";
 import { advanceEpoch } from "../../../db/queries/advance-epoch.ts";
-import { recordApproval } from "../../../db/queries/approval.ts";
 import { recordSnapshot } from "../../../db/queries/artifact.ts";
 import { recordEvaluation } from "../../../db/queries/evaluation.ts";
 import { explainPrediction } from "../../../db/queries/explain.ts";
@@ -13,6 +12,7 @@ import { startStageRun } from "../../../db/queries/stage-run.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import {
+  addApproval,
   addArtifact,
   addEndpoint,
   addLifecycle,
@@ -81,14 +81,7 @@ describe("explaining a prediction", () => {
         { [`artifact/${optimized.artifact}`]: "bytes", "model/flights@1": "parent" },
         { "model/flights@2": "version" },
       );
-      const approval = await recordApproval(tx, {
-        lifecycle,
-        round: 1,
-        decision: "approve",
-        decidedBy: "grace",
-        reason: "read the report",
-        evidenceDigest: digest("report"),
-      });
+      const approval = await addApproval(tx, { versionId: optimized.id, environment: "production" }, "grace");
       return { data, trained, optimized, evaluation, approval };
     });
     await addEndpoint(database, "live", "flights", "production");
@@ -136,7 +129,7 @@ describe("explaining a prediction", () => {
       evaluation: { id: chain.evaluation.id, verdict: "pass" },
       gates: [{ metric: "roc-auc", verdict: "pass", reason: "0.68 is at least 0.6" }],
       lifecycle: { id: "lc-1", startedBy: expect.stringMatching(/^person\/[0-9a-f]{32}$/), causedBy: null },
-      approval: chain.approval,
+      approvals: [chain.approval],
       snapshots: [
         {
           digest: chain.data,

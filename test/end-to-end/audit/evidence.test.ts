@@ -64,7 +64,7 @@ it("a prediction served by the stack is proved to somebody who has the bundle an
   const text = await readFile(String(bundle), "utf8");
   expect(text.length).toBeLessThan(100_000);
   const { facts, earlier } = evidenceBundleSchema.parse(JSON.parse(text));
-  expect(facts.approval?.by).toMatch(/^person\/[0-9a-f]{32}$/);
+  expect(facts.approvals[0]?.by).toMatch(/^person\/[0-9a-f]{32}$/);
   expect(facts.trainingData).toHaveLength(1);
   expect(earlier).toHaveLength(1);
   const verify = (...more: string[]) =>

@@ -215,6 +215,57 @@ describe("the verbs that need a stack, with --json", () => {
       expect(JSON.stringify(document)).toContain(ref);
   });
 
+  it("policy asks for approvals, without which deploy exits with 3; approve model/NAME@N gives one", async () => {
+    const staging = ["--environment", "staging"];
+    const deploy = ["deploy", "tiny@2", "--endpoint", "tiny-staging", ...staging, "--as", "grace"];
+    expect(await run("policy", "tiny", ...staging, "--expires", "7d", ...as("root", "four eyes"))).toMatchObject({
+      exitCode: 0,
+      document: { model: "tiny", environment: "staging", terms: { quorum: 1, expiresInMs: 604_800_000 } },
+    });
+    expect(await run(...deploy)).toMatchObject(refusal("APPROVAL_MISSING", 3));
+    const approve = ["approve", "model/tiny@2", ...staging];
+    expect(await run(...approve, ...as("Ada", "mine"))).toMatchObject(refusal("APPROVAL_BY_AUTHOR"));
+    expect(await run(...approve, ...as("grace", "looked at it"))).toMatchObject({
+      exitCode: 0,
+      document: { version: "tiny@2", environment: "staging", standing: { status: "approved", by: ["grace"] } },
+    });
+    expect(await run(...deploy, "--wait")).toMatchObject({ exitCode: 0, document: { status: "promoted" } });
+    expect((await run("policy", "tiny")).document["policies"]).toMatchObject([
+      { policy: { environment: "staging" }, setBy: "root", reason: "four eyes" },
+      { policy: { environment: null } },
+    ]);
+  });
+
+  it("a broken glass lets a version past its approvals once, raises an alarm, and is shown for ever after", async () => {
+    const where = ["--endpoint", "tiny-staging", "--environment", "staging", "--plan", "plan.json", "--as", "root"];
+    const glass = ["--break-glass", "--reason", "the site is down"];
+    expect(await run("deploy", "tiny@1", ...where, "--break-glass")).toMatchObject(refusal("INPUT_INVALID"));
+    expect(await run("deploy", "tiny@1", ...where, ...glass)).toMatchObject({ exitCode: 0 });
+    expect(await run("rollback", "tiny-staging", ...as("root", "it was not the model"))).toMatchObject({ exitCode: 0 });
+    expect(await run("deploy", "tiny@1", ...where)).toMatchObject(refusal("APPROVAL_MISSING", 3));
+
+    const open = await run("alarms", "--open");
+    expect(open).toMatchObject({ exitCode: 3, document: { alarms: [{ kind: "break-glass", acknowledged: null }] } });
+    const openAlarms = async () => {
+      const text = await (await fetch(`${addresses.gateway}/metrics`)).text();
+      return /^modelwright_alarms_open\{kind="break-glass"\} (\d+)$/m.exec(text)?.[1];
+    };
+    while ((await openAlarms()) !== "1") await new Promise((resolve) => setTimeout(resolve, 100));
+    const [{ id = "" } = {}] = open.document["alarms"] as { id?: string }[];
+    expect(await run("alarms", "--acknowledge", id, ...as("grace", "reviewed"))).toMatchObject({ exitCode: 0 });
+    expect(await run("alarms")).toMatchObject({
+      exitCode: 0,
+      document: { alarms: [{ id, acknowledged: { by: "grace", reason: "reviewed" } }] },
+    });
+    while ((await openAlarms()) !== "0") await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const words of [["status"], ["models"], ["models", "tiny"]]) {
+      expect((await run(...words)).document["brokenGlass"]).toMatchObject([
+        { version: "tiny@1", environment: "staging", by: "root", reason: "the site is down" },
+      ]);
+    }
+    expect((await runCli(["models", "tiny"], directory)).output).toContain("past its approvals into staging");
+  });
+
   it("what is not there is said by its code, with exit code 1", async () => {
     const wrong = [
       ["REFERENCE_UNKNOWN", "lineage", "model/nobody@9"],

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,9 @@ import { sha256 } from "../../../adapters/checkpoints/sha256.ts";
 import { subjectsOf } from "../../../cli/evidence/build-bundle.ts";
 import { proveBundle } from "../../../cli/evidence/prove-bundle.ts";
 import type { AuditBody, AuditEvent } from "../../../contracts/audit.ts";
+import { EVIDENCE_FORMAT, type ApprovalEvidence } from "../../../contracts/approval.ts";
 import type { AuditLog } from "../../../contracts/audit-log.ts";
+import { STATEMENT_FORMAT, type Statement } from "../../../contracts/identity.ts";
 import type { EvidenceBundle } from "../../../contracts/evidence.ts";
 import { canonicalBytes, digestOf } from "../../../db/canonical.ts";
 import { createMemoryLog } from "../../support/memory-log.ts";
@@ -20,12 +22,41 @@ const hex = (text: string) => Buffer.from(sha256(Buffer.from(text))).toString("h
 
 export const sourceText = "the source";
 export const reportText = "the report";
-const trainedId = "019aa000-0000-7000-8000-000000000001";
+export const trainedId = "019aa000-0000-7000-8000-000000000001";
 const optimizedId = "019aa000-0000-7000-8000-000000000002";
 const evaluationId = "019aa000-0000-7000-8000-000000000003";
 const gates = [{ metric: "roc-auc", verdict: "pass", reason: "0.68 is at least 0.6" }] as const;
 
+const approvalId = "019aa000-0000-7000-8000-000000000004";
+const glassId = "019aa000-0000-7000-8000-000000000005";
+
+const evidence: ApprovalEvidence = {
+  format: EVIDENCE_FORMAT,
+  version: "flights@2",
+  versionId: optimizedId,
+  modelDigest: hex("int8"),
+  environment: "production",
+  lifecycle: "lc-1",
+  evaluation: { id: evaluationId, report: hex(reportText), gates: digestOf(gates) },
+  policy: hex("policy"),
+};
+/** Of the approver's token. */
+const tokenKey = generateKeyPairSync("ed25519");
+
+const statementOf = (by: Opening): Statement => ({
+  format: STATEMENT_FORMAT,
+  deed: "decide",
+  subject: "lifecycle/lc-1",
+  by: by.ref,
+  reason: words.ref,
+  details: digestOf({ decision: "approve", evidence: digestOf(evidence) }),
+  issuedAt: "2026-01-01T00:00:00.000Z",
+  expiresAt: "2026-01-01T01:00:00.000Z",
+  nonce: "00112233445566778899aabbccddeeff",
+});
+
 interface Told {
+  readonly statement?: string;
   readonly actor: string;
   readonly subject: string;
   readonly body: AuditBody;
@@ -87,8 +118,40 @@ function story(by: Opening): Told[] {
     },
     {
       actor: by.ref,
-      subject: lifecycle,
-      body: { kind: "approval-decided", decision: "approve", reason: words.ref, evidenceDigest: hex(reportText) },
+      subject: "model/flights@2",
+      statement: digestOf(statementOf(by)),
+      body: {
+        kind: "approval-decided",
+        decision: "approve",
+        reason: words.ref,
+        evidenceDigest: digestOf(evidence),
+        approvalId,
+        environment: "production",
+      },
+    },
+    {
+      actor: "root",
+      subject: "model/flights@2",
+      body: {
+        kind: "glass-broken",
+        glassId,
+        alarm: "019aa000-0000-7000-8000-000000000009",
+        environment: "production",
+        reason: words.ref,
+      },
+    },
+    {
+      actor: "ada",
+      subject: "rollout/r-1",
+      body: {
+        kind: "rollout-started",
+        endpoint: "live",
+        planDigest: hex("plan"),
+        championVersionId: null,
+        canaryVersionId: optimizedId,
+        approvals: [approvalId],
+        glassId,
+      },
     },
     {
       actor: "ada",
@@ -113,11 +176,19 @@ const noise = (index: number): Told => ({
 export function storedEvents(others = 40, by = approver): StoredAuditEvent[] {
   const around = Array.from({ length: others }, (_, index) => noise(index));
   const told = [...around.slice(0, others / 2), ...story(by), ...around.slice(others / 2)];
-  return told.map(({ actor, subject, body }, index) => {
+  return told.map(({ actor, subject, body, statement }, index) => {
     const seq = index + 1;
     const at = `2026-01-01T00:00:${String(Math.min(59, seq)).padStart(2, "0")}.000000Z`;
     // Not parsed: an earlier release's actors are names.
-    const event: AuditEvent = { stream: "modelwright", seq, at, actor, subject, body };
+    const event: AuditEvent = {
+      stream: "modelwright",
+      seq,
+      at,
+      actor,
+      subject,
+      body,
+      ...(statement ? { statement } : {}),
+    };
     return { seq, subject, kind: body.kind, body: canonicalBytes(event) };
   });
 }
@@ -186,13 +257,29 @@ function explained(by: Opening): PredictionExplanation {
       verdict: "pass",
     },
     gates,
-    approval: {
-      lifecycle: "lc-1",
-      decision: "approve",
-      decidedBy: by.ref,
-      reason: words.ref,
-      evidenceDigest: hex(reportText),
-    },
+    entitledBy: { id: "r-1", endpoint: "live", canaryVersion: optimizedId },
+    approvals: [
+      {
+        id: approvalId,
+        lifecycle: "lc-1",
+        decision: "approve",
+        decidedBy: by.ref,
+        reason: words.ref,
+        evidenceDigest: digestOf(evidence),
+        evidence,
+        statement: digestOf(statementOf(by)),
+      },
+    ],
+    brokenGlass: [{ id: glassId, environment: "production", reason: words.ref, by: "root", statement: null }],
+    proofs: [
+      {
+        digest: digestOf(statementOf(by)),
+        statement: statementOf(by),
+        signature: sign(null, canonicalBytes(statementOf(by)), tokenKey.privateKey).toString("base64url"),
+        token: "0011223344556677",
+        publicKey: tokenKey.publicKey.export({ format: "jwk" }).x,
+      },
+    ],
     lifecycle: { id: "lc-1", model: "flights", specDigest: hex("spec"), startedBy: "ada", reason: "", causedBy: null },
     snapshots: [
       { digest: hex("training"), sourceDigest: hex(sourceText) },

@@ -14,6 +14,7 @@ import {
   signSample,
   sourceText,
   storedEvents,
+  trainedId,
   type Signed,
 } from "./sample-log.ts";
 
@@ -61,6 +62,10 @@ function required<Value>(value: Value | null | undefined): Value {
 type Event = EvidenceBundle["events"][number];
 const eventOf = ({ events }: EvidenceBundle, seq: number | null | undefined): Event =>
   required(events.find((event) => event.seq === seq));
+const approvalIn = ({ facts }: EvidenceBundle) => required(facts.approvals[0]);
+const evidenceIn = (bundle: EvidenceBundle) => required(approvalIn(bundle).evidence);
+const proofIn = (bundle: EvidenceBundle) => required(approvalIn(bundle).proof);
+const glassIn = ({ facts }: EvidenceBundle) => required(facts.brokenGlass[0]);
 const without = (bundle: EvidenceBundle, seq: number | null | undefined) => {
   bundle.events = bundle.events.filter((event) => event.seq !== seq);
 };
@@ -81,6 +86,8 @@ describe("the verifier", () => {
       "made from flights@1",
       "0.68 is at least 0.6",
       "by grace",
+      "signed with token 0011223344556677",
+      "GLASS BROKEN",
     ]) {
       expect(told).toContain(part);
     }
@@ -124,13 +131,13 @@ describe("the verifier", () => {
 
   it("says that it cannot tell, of a file that is no bundle", async () => {
     expect((await verify(bundleText(signed.bundle).slice(0, 500))).exit).toBe(EXIT.unreadable);
-    expect((await verify(JSON.stringify({ format: "modelwright-evidence/2" }))).exit).toBe(EXIT.unreadable);
+    expect((await verify(JSON.stringify({ format: "modelwright-evidence/3" }))).exit).toBe(EXIT.unreadable);
   });
 });
 
 describe("a bundle is modified when", () => {
   it.each<[string, (bundle: EvidenceBundle) => void]>([
-    ["an event's bytes are others", (b) => rewrite(eventOf(b, b.facts.approval?.event), "approve", "reject!")],
+    ["an event's bytes are others", (b) => rewrite(eventOf(b, approvalIn(b).event), "approve", "reject!")],
     ["an event claims another number", (b) => void (eventOf(b, b.facts.epoch.event).seq += 1)],
     [
       "a hash of a proof is another",
@@ -150,8 +157,20 @@ describe("a bundle is modified when", () => {
       (b) => void (required(b.facts.evaluation?.gates[0]).reason = "0.99 is at least 0.6"),
     ],
     ["a gate was taken out", (b) => void required(b.facts.evaluation).gates.pop()],
-    ["somebody else approved", (b) => void (required(b.facts.approval).by = "alice")],
-    ["the approval was of another report", (b) => void (required(b.facts.approval).evidenceDigest = "0".repeat(64))],
+    ["somebody else approved", (b) => void (approvalIn(b).by = "alice")],
+    ["somebody rejected", (b) => void (approvalIn(b).decision = "reject")],
+    ["the approval was of other evidence", (b) => void (approvalIn(b).evidenceDigest = "0".repeat(64))],
+    ["the approval was of other bytes", (b) => void (evidenceIn(b).modelDigest = "0".repeat(64))],
+    ["the approval was under another policy", (b) => void (evidenceIn(b).policy = "0".repeat(64))],
+    ["the approval was for another environment", (b) => void (evidenceIn(b).environment = "staging")],
+    ["the approval is another one", (b) => void (approvalIn(b).approvalId = trainedId)],
+    ["the signature is another", (b) => void (proofIn(b).signature = `A${proofIn(b).signature.slice(1)}`)],
+    ["the key is another", (b) => void (proofIn(b).publicKey = "A".repeat(43))],
+    ["the statement was signed for something else", (b) => void (proofIn(b).statement.subject = "lifecycle/lc-2")],
+    ["the statement says something else", (b) => void (proofIn(b).statement.deed = "deploy")],
+    ["the rollout brought another version", (b) => void (required(b.facts.rollout).canaryVersionId = trainedId)],
+    ["the glass was broken for another environment", (b) => void (glassIn(b).environment = "staging")],
+    ["somebody else broke the glass", (b) => void (glassIn(b).by = "alice")],
     ["the data came from another source", (b) => void (required(b.facts.trainingData[0]).sourceDigest = null)],
     ["a fact names an event about something else", (b) => void (b.facts.epoch.event = b.facts.version.event)],
     ["an opening names somebody else", (b) => void (openingAt(b, 0).value = "alice")],
@@ -193,11 +212,13 @@ describe("a bundle misses something when", () => {
     ],
     ["the parent version was taken out", (b) => void (b.facts.parent = null)],
     ["the training data was taken out", (b) => void (b.facts.trainingData = [])],
+    ["an approval that the rollout stood on was taken out", (b) => void (b.facts.approvals = [])],
+    ["the signed statement of an approval was taken out", (b) => void (approvalIn(b).proof = null)],
+    ["the broken glass was taken out", (b) => void (b.facts.brokenGlass = [])],
     [
       "the lifecycle was taken out, and with it who started it",
       (b) => {
         b.facts.lifecycle = null;
-        b.facts.approval = null;
       },
     ],
     ["the registry had a row that the log never heard of", (b) => void (b.facts.version.event = null)],
@@ -252,7 +273,7 @@ describe("a bundle is unanchored when", () => {
     const other = Buffer.alloc(32, 7).toString("base64");
     for (const change of [
       (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace(root(b), other)),
-      (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace("\n48\n", "\n49\n")),
+      (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace("\n50\n", "\n51\n")),
       (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace("example.org/log", "example.org/other")),
       (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.slice(0, b.checkpoint.indexOf("\n\n") + 2)),
       (b: EvidenceBundle) => void (b.checkpoint = ""),

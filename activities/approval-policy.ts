@@ -1,0 +1,42 @@
+import { approvalTermsSchema } from "../contracts/approval.ts";
+import { Failure } from "../contracts/failures.ts";
+import type { PolicyChange } from "../contracts/messages.ts";
+import { recordPolicy } from "../db/queries/approval-policy.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { listModels } from "../db/queries/model.ts";
+import { runOperation } from "../db/queries/operation.ts";
+import { attribute } from "../db/queries/person.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { operationContext } from "./operation-context.ts";
+
+/** Sets what it takes to be approved, or takes it away. Approvals under what was there before count no more. */
+export async function changePolicy(
+  { database }: Dependencies,
+  change: PolicyChange,
+): Promise<{ policy: string | null }> {
+  const { requestId, model, environment } = change;
+  const terms = change.terms === null ? null : approvalTermsSchema.parse(change.terms);
+  const operation = { key: `policy/${requestId}`, request: change, context: operationContext() };
+  return runOperation(database, operation, async (tx) => {
+    const models = model === null ? [] : await listModels(tx);
+    if (model !== null && !models.some(({ name }) => name === model)) {
+      throw new Failure("MODEL_UNKNOWN", { model, found: models.map(({ name }) => name).join(", ") || "(none)" });
+    }
+    const { by, reason } = await attribute(tx, change);
+    const policy = await recordPolicy(tx, { model, environment, terms, by, reason });
+    await recordAudit(tx, {
+      actor: by,
+      subject: `policy/${environment}${model === null ? "" : `/${model}`}`,
+      body: {
+        kind: "approval-policy-set",
+        model,
+        environment,
+        policy,
+        quorum: terms?.quorum ?? null,
+        roles: terms?.roles ?? [],
+        reason,
+      },
+    });
+    return { policy };
+  });
+}

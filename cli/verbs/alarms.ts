@@ -1,0 +1,79 @@
+import type { Command } from "commander";
+import type { Alarm } from "../../client/index.ts";
+import { Failure } from "../../contracts/failures.ts";
+import { EXIT_CODES } from "../../contracts/names.ts";
+import { idSchema } from "../../contracts/primitives.ts";
+import { instantText } from "../instant-text.ts";
+import type { Screen } from "../screen.ts";
+import { renderTable, type TableColumn } from "../table.ts";
+import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+
+interface AlarmOptions {
+  readonly open?: boolean;
+  readonly acknowledge?: string;
+  readonly as?: string;
+  readonly reason?: string;
+}
+
+/** `alarms`: what asked for somebody's eyes, and who has seen to it. */
+export function addAlarms(program: Command): void {
+  defineVerb(program, {
+    usage: "alarms",
+    summary: "List alarms, or acknowledge one",
+    details: "Alarms stay on record for ever. Exit 0: all are acknowledged, 3: some are open.",
+    examples: ["alarms --open", 'alarms --acknowledge 0199… --as grace --reason "reviewed the evidence next morning"'],
+  })
+    .option("--open", "only those nobody has acknowledged")
+    .option("--acknowledge <id>", "say that you have seen to it")
+    .addOption(asOption())
+    .option("--reason <why>", "what you found; it is recorded in the audit trail")
+    .action(
+      answering(async (screen, options: AlarmOptions) =>
+        withStack(async (modelwright) => {
+          if (options.acknowledge !== undefined) {
+            const id = checked(idSchema, options.acknowledge, "--acknowledge");
+            const request = requireRequest(options);
+            await modelwright.acknowledge(id, request);
+            return { document: { alarm: id, acknowledged: request }, lines: [`acknowledged ${id} by ${request.by}`] };
+          }
+          const alarms = await modelwright.alarms({ open: options.open ?? false });
+          const isOpen = alarms.some(({ acknowledged }) => acknowledged === null);
+          return {
+            document: { alarms },
+            lines: alarmTable(screen, alarms),
+            exitCode: isOpen ? EXIT_CODES.waiting : EXIT_CODES.pass,
+          };
+        }),
+      ),
+    );
+}
+
+function requireRequest({ as, reason }: AlarmOptions) {
+  if (reason === undefined) {
+    throw new Failure("INPUT_INVALID", {
+      where: "--reason",
+      problems: "an acknowledgement says what you found; give it",
+    });
+  }
+  return { by: resolveActor(as), reason: resolveReason(reason) };
+}
+
+function alarmTable(screen: Screen, alarms: readonly Alarm[]): string[] {
+  if (alarms.length === 0) return ["No alarm."];
+  const columns: TableColumn<Alarm>[] = [
+    { title: "alarm", value: ({ id }) => id },
+    { title: "kind", value: ({ kind }) => kind },
+    { title: "raised", value: ({ raisedAt }) => instantText(raisedAt) },
+    {
+      title: "seen by",
+      value: ({ acknowledged }) => acknowledged?.by ?? "nobody",
+      tone: ({ acknowledged }) => (acknowledged ? null : "bad"),
+    },
+    {
+      title: "about",
+      value: ({ text, acknowledged }) => (acknowledged ? `${text}; ${acknowledged.reason}` : text),
+      flexible: true,
+    },
+  ];
+  return renderTable(screen, columns, alarms);
+}

@@ -1,0 +1,92 @@
+import { Option, type Command } from "commander";
+import type { ApprovalSubject } from "../../client/index.ts";
+import { parseLifecycleId, parseVersion } from "../../client/reference.ts";
+import type { ApprovalStanding } from "../../contracts/approval.ts";
+import { Failure } from "../../contracts/failures.ts";
+import { EXIT_CODES } from "../../contracts/names.ts";
+import { nameSchema } from "../../contracts/primitives.ts";
+import type { ExitCode } from "../answer.ts";
+import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+
+interface DecisionOptions {
+  readonly as?: string;
+  readonly reason: string;
+  readonly environment?: string;
+  readonly breakGlass?: boolean;
+}
+
+const VERBS = [
+  {
+    name: "approve",
+    done: "approved",
+    summary: "Approve what a lifecycle waits with, or a version for an environment; its author may not",
+    examples: [
+      'approve flight-delay-1f2e3d4c --as grace --reason "looked at the slices, good"',
+      'approve model/flight-delay@3 --environment production --as grace --reason "as good as the champion"',
+    ],
+  },
+  {
+    name: "reject",
+    done: "rejected",
+    summary: "Reject what a lifecycle waits with, which ends it, or a version for an environment",
+    examples: ['reject flight-delay-1f2e3d4c --as grace --reason "calibration in winter is not good enough"'],
+  },
+] as const;
+
+/** `approve` and `reject`: a decision over exactly the present evidence. */
+export function addApprove(program: Command): void {
+  for (const { name, done, summary, examples } of VERBS) {
+    const verb = defineVerb(program, {
+      usage: `${name} <id>`,
+      summary,
+      details:
+        "The id is a lifecycle's, or model/NAME@N with --environment. The decision is about the evidence as it is now; `modelwright policy` shows whose decisions count. Exit 0: decided, 3: more approvals are missing.",
+      examples,
+    })
+      .option("--environment <name>", "where the version wants to go, when it is named as model/NAME@N")
+      .addOption(asOption())
+      .requiredOption("--reason <why>", "why; it is recorded in the audit trail");
+    if (name === "approve") {
+      verb.addOption(
+        new Option(
+          "--break-glass",
+          "past the approvals that are missing: once, for a day, with an alarm that stays on record",
+        ),
+      );
+    }
+    verb.action(
+      answering(async (_screen, id: string, options: DecisionOptions) => {
+        const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
+        const subject = parseSubject(id, options.environment);
+        return withStack(async (modelwright) => {
+          const breakGlass = options.breakGlass === true ? { breakGlass: true } : {};
+          const standing = await modelwright.decide(subject, { decision: name, ...request, ...breakGlass });
+          const what = options.breakGlass ? "glass broken for" : done;
+          return {
+            document: { ...documentOf(subject), [name]: request, standing },
+            lines: [`${what} ${id} by ${request.by}: ${request.reason}`, standing.says],
+            exitCode: exitOf(standing),
+          };
+        });
+      }),
+    );
+  }
+}
+
+/** A lifecycle, or a version with its environment. @throws INPUT_INVALID, REFERENCE_INVALID */
+function parseSubject(id: string, environment: string | undefined): ApprovalSubject {
+  if (!id.startsWith("model/")) return parseLifecycleId(id);
+  if (environment === undefined) {
+    const problems = "a version is approved for an environment; name it";
+    throw new Failure("INPUT_INVALID", { where: "--environment", problems });
+  }
+  return { ...parseVersion(id), environment: checked(nameSchema, environment, "--environment") };
+}
+
+function documentOf(subject: ApprovalSubject): object {
+  if (typeof subject === "string") return { lifecycleId: subject };
+  return { version: `${subject.model}@${subject.number}`, environment: subject.environment };
+}
+
+const exitOf = ({ status }: ApprovalStanding): ExitCode =>
+  status === "waiting" || status === "void" ? EXIT_CODES.waiting : EXIT_CODES.pass;
