@@ -17,8 +17,13 @@ afterAll(async () => {
 
 /** Read by the application and by auditors; by members too, as far as row security lets them. */
 const SEEN_BY_TEAM = [
+  "alarm",
+  "alarm_acknowledgement",
   "approval",
+  "approval_policy",
   "artifact",
+  "break_glass",
+  "break_glass_use",
   "dataset_snapshot",
   "deployment_look",
   "drift_check",
@@ -72,6 +77,7 @@ const SEEN_OTHERWISE: Readonly<Record<string, string>> = {
 /** Functions only the application may call, besides `record_TABLE`; they run as the owner. */
 const WRITTEN_BY = [
   "actor_ref",
+  "approval_policy_in_force",
   "commit_text",
   "confirm_route",
   "describe_model",
@@ -93,16 +99,22 @@ const WRITTEN_BY = [
   "set_lease",
   "set_lifecycle_status",
   "set_monitor_active",
+  "standing_evaluation",
   "start_stage_run",
 ];
 /** Functions everybody may call: they read as who asks, so row security holds in them. */
 const ASKED_BY_ALL = ["downstream_executions", "making_executions", "upstream_executions"];
 /** Tables that rows get into by `record_TABLE`. */
 const RECORDED = [
+  "alarm",
+  "alarm_acknowledgement",
   "api_token",
   "approval",
+  "approval_policy",
   "artifact",
   "audit_checkpoint",
+  "break_glass",
+  "break_glass_use",
   "dataset_snapshot",
   "deployment_look",
   "drift_check",

@@ -85,7 +85,12 @@ describe("an actor's pseudonym", () => {
 describe("separation of duties", () => {
   const approve = (version: ModelVersion, by: string) =>
     test.database.transaction((tx) =>
-      decide(tx, executionContext, { versionId: version.id, environment: null }, { decision: "approve", by, reason: "" }),
+      decide(
+        tx,
+        executionContext,
+        { versionId: version.id, environment: null },
+        { decision: "approve", by, reason: "" },
+      ),
     );
 
   it("knows the author behind the pseudonym, in any letter case of any alphabet", async () => {
