@@ -25,7 +25,7 @@ export interface Outcome {
 }
 
 /** Number of successes in `trials` by the waiting times between them. */
-function binomial(random: () => number, trials: number, share: number): number {
+export function binomial(random: () => number, trials: number, share: number): number {
   if (share > 0.5) return trials - binomial(random, trials, 1 - share);
   if (share <= 0) return 0;
   const scale = Math.log1p(-share);
