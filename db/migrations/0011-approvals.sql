@@ -3,6 +3,8 @@
 -- Canonical JSON is stored as the bytes that were hashed or signed. Columns made from them cannot say anything else.
 CREATE FUNCTION json_document(document bytea) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp AS $$ SELECT convert_from(document, 'UTF8')::jsonb $$;
+-- The release before writes approvals itself, and so computes their columns itself.
+GRANT EXECUTE ON FUNCTION json_document(bytea) TO modelwright_application;
 CREATE FUNCTION json_texts(list jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp AS $$ SELECT ARRAY(SELECT jsonb_array_elements_text(list)) $$;
 
