@@ -8,6 +8,7 @@ import type { Database } from "../db/client.ts";
 import { listAuditEvents, type StoredAuditEvent } from "../db/queries/audit.ts";
 import { listCheckpoints, type AuditCheckpoint } from "../db/queries/audit-checkpoint.ts";
 import { createAuditLog } from "../db/queries/audit-log.ts";
+import type { Derivation } from "../db/queries/derivation.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
 import { loadOpenings, type Opening } from "../db/queries/person.ts";
@@ -25,6 +26,7 @@ import {
 } from "../db/queries/rollout.ts";
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
+import { loadDerivation } from "./derivation.ts";
 import { translated } from "./failures.ts";
 import { createLineageReader, type LineageReader } from "./lineage.ts";
 import { parseReference } from "./reference.ts";
@@ -75,6 +77,8 @@ export interface Reader extends LineageReader {
     endpoint: string,
     options: { readonly windowMs: number; readonly latencyFloorMs: number },
   ) => Promise<ObservedTraffic>;
+  /** What `model/NAME@N` was rewritten from. @throws REFERENCE_UNKNOWN, VERSION_NOT_DERIVED */
+  readonly derivation: (reference: string) => Promise<Derivation>;
   readonly models: () => Promise<ModelSummary[]>;
   readonly versions: (model: string) => Promise<ModelVersion[]>;
   readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: Date }) => Promise<Routing[]>;
@@ -145,6 +149,7 @@ export function createReader(database: Database, client: Client): Reader {
         ),
       ),
     models: () => translated(listModels(database)),
+    derivation: (version) => loadDerivation(database, version),
     versions: (model) => told(listVersions(database, model)),
     endpoints: (options = {}) => told(loadRouting(database, options)),
     monitors: () => told(listMonitors(database)),

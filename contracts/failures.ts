@@ -200,6 +200,10 @@ export const FAILURES = {
     (f: { where: string; column: string; value: string }) =>
       `${f.where}: column "${f.column}" holds "${f.value}", which is not in the vocabulary fixed at training, and the signature says to refuse it`,
   ),
+  VERSION_NOT_DERIVED: never(
+    (f: { reference: string }) =>
+      `${f.reference} was not rewritten from another version; only versions whose origin is "optimized" can be made again, \`modelwright models NAME\` shows it`,
+  ),
 } satisfies Record<string, Entry<never>>;
 
 export type FailureCode = keyof typeof FAILURES;

@@ -3,6 +3,7 @@ import { drift } from "./drift.ts";
 import { evaluate } from "./evaluate.ts";
 import { optimize } from "./optimize.ts";
 import { profile } from "./profile.ts";
+import { rederive } from "./rederive.ts";
 import { score } from "./score.ts";
 import { snapshot } from "./snapshot.ts";
 import { validate } from "./validate.ts";
@@ -14,6 +15,7 @@ export const jobs = {
   evaluate,
   optimize,
   profile,
+  rederive,
   score,
   snapshot,
   validate,

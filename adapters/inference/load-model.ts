@@ -26,7 +26,7 @@ export interface LoadedModel {
 export const digestOf = (bytes: Uint8Array): Digest => createHash("sha256").update(bytes).digest("hex");
 
 /** @throws FILE_MISSING; MODEL_REFUSED before a byte of a file is read that is too large, which Node could not hold beyond 2 GiB */
-async function readModel(path: string): Promise<Uint8Array> {
+export async function readModel(path: string): Promise<Uint8Array> {
   const missing = (cause: unknown) => {
     throw new Failure("FILE_MISSING", { path, what: "the model" }, { cause });
   };

@@ -18,6 +18,7 @@ import { DEFAULT_CHECKPOINTS } from "../evidence/open-checkpoints.ts";
 import { shownPath } from "../files.ts";
 import type { Screen } from "../screen.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
+import { addRederive } from "./rederive.ts";
 
 /** `audit verify`, `audit checkpoint`, `audit key`: proof that the audit trail is the one that was written. */
 export function addAudit(program: Command): void {
@@ -28,6 +29,7 @@ export function addAudit(program: Command): void {
   addVerify(audit);
   addCheckpoint(audit);
   addKey(audit);
+  addRederive(audit);
 }
 
 interface VerifyOptions {

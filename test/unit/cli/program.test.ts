@@ -27,7 +27,7 @@ const verbs = leaves(createProgram({ version: "1.2.3", description: "" }));
 describe("the command line", () => {
   it("has the verbs of the design", () => {
     const design =
-      "up start watch status retry approve reject pause resume abort rollback register plan deploy policy alarms models lineage explain audit verify audit checkpoint audit key access login access team access show validate optimize evaluate drift";
+      "up start watch status retry approve reject pause resume abort rollback register plan deploy policy alarms models lineage explain audit verify audit checkpoint audit key audit rederive access login access team access show validate optimize evaluate drift";
     expect(verbs.flat().join(" ")).toBe(design);
   });
 

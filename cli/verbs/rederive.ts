@@ -1,0 +1,58 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { createFileStore } from "../../adapters/artifacts/file-store.ts";
+import { runJob } from "../../adapters/compute/run-job.ts";
+import { Failure } from "../../contracts/failures.ts";
+import { EXIT_CODES } from "../../contracts/names.ts";
+import { optimizationReportSchema } from "../../contracts/optimization.ts";
+import { answering, defineVerb, withStack } from "../verb.ts";
+
+/** `audit rederive model/NAME@N`: makes an optimized version again from its parent's bytes and compares digests. */
+export function addRederive(audit: Command): void {
+  defineVerb(audit, {
+    usage: "rederive <version>",
+    summary: "Make an optimized version again from its parent, as recorded, and compare the bytes",
+    details:
+      "Needs the artifacts on this machine, and neither data nor measurements.\nExit code: 0 the same bytes, 1 it could not be made, 2 other bytes; ONNX Runtime of another version may be why, and is named then.",
+    examples: ["audit rederive model/flight-delay@4", "audit rederive model/flight-delay@4 --json"],
+  }).action(
+    answering(async (screen, reference: string) =>
+      withStack(async ({ derivation, addresses }) => {
+        const { version, parent, report: reportDigest, chosen } = await derivation(reference);
+        if (addresses.dataDir === null) {
+          throw new Failure("FILE_MISSING", { path: "MODELWRIGHT_DATA_DIR", what: "the folder of artifacts" });
+        }
+        const store = createFileStore(join(addresses.dataDir, "artifacts"));
+        const written = await readFile(await store.localPath(reportDigest), "utf8");
+        const report = optimizationReportSchema.parse(JSON.parse(written));
+        const input = { parent: { path: await store.localPath(parent), digest: parent }, report, candidate: chosen };
+        const { digest, recordedRuntime, presentRuntime } = await runJob("rederive", input, {
+          onProgress: screen.progress,
+        });
+        const isSame = digest === version;
+        const runtimes =
+          recordedRuntime === presentRuntime
+            ? `ONNX Runtime ${presentRuntime}`
+            : `ONNX Runtime ${recordedRuntime} then, ${presentRuntime} now`;
+        const said = isSame
+          ? `${reference} is ${chosen} of ${parent}, made again byte for byte`
+          : `${reference} has ${version}; ${chosen} of ${parent} made again has ${digest}`;
+        return {
+          document: {
+            reference,
+            chosen,
+            parent,
+            recorded: version,
+            rederived: digest,
+            isSame,
+            recordedRuntime,
+            presentRuntime,
+          },
+          lines: [said, screen.paint("soft", runtimes)],
+          exitCode: isSame ? EXIT_CODES.pass : EXIT_CODES.gateFailed,
+        };
+      }),
+    ),
+  );
+}
