@@ -3,10 +3,12 @@ import { Failure } from "../contracts/failures.ts";
 import type { LookOutcome, RolloutResult } from "../contracts/messages.ts";
 import type { RolloutLook } from "../contracts/rollout.ts";
 import { judgeRollout } from "../core/rollout/judge.ts";
+import { TRIPWIRE_REQUESTS } from "../core/rollout/tripwires.ts";
 import type { Transaction } from "../db/client.ts";
 import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { renewLease } from "../db/queries/endpoint.ts";
+import { observeCanary } from "../db/queries/canary-health.ts";
 import { countEpochs } from "../db/queries/epoch-counts.ts";
 import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { findVersionById } from "../db/queries/model.ts";
@@ -84,7 +86,8 @@ async function judgeNow(database: Dependencies["database"], rollout: Rollout, st
   const slowFrom = latencyThresholdMs ?? Number.MAX_VALUE;
   const edges = plan.guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;
   const counts = await countEpochs(database, { endpoint, rollout: id, latencyThresholdMs: slowFrom, edges });
-  const look = judgeRollout({ plan, step, counts, firstDeployment });
+  const health = await observeCanary(database, { endpoint, rollout: id, requests: TRIPWIRE_REQUESTS });
+  const look = judgeRollout({ plan, step, counts, firstDeployment, health });
   return { ...look, basis: { planDigest, latencyThresholdMs, firstDeployment } };
 }
 

@@ -130,6 +130,27 @@ export const guardrailLookSchema = z.strictObject({
 });
 export type GuardrailLook = z.output<typeof guardrailLookSchema>;
 
+/** How the canary fares right now, apart from any statistics. What nobody observed is absent. */
+export const canaryHealthSchema = z.strictObject({
+  /** Its newest requests, at most `TRIPWIRE_REQUESTS`, each row of them, whoever asked. */
+  newest: z.strictObject({ requests: z.int().min(0), errors: z.int().min(0) }),
+  /** By live gateway: what it saw of the canary's model process. */
+  gateways: z
+    .array(
+      z.strictObject({
+        gateway: z.string(),
+        /** Times the process ended by itself in the last ten minutes. */
+        exits: z.int().min(0),
+        /** How long it has not been ready after it once was; 0 while it is. */
+        unreadyMs: z.int().min(0),
+        /** Answers whose tensors were not those of the version's signature. */
+        schemaMismatches: z.int().min(0),
+      }),
+    )
+    .optional(),
+});
+export type CanaryHealth = z.output<typeof canaryHealthSchema>;
+
 /** What a look was judged by besides its counts; the plan itself is with the rollout, under this digest. */
 const lookBasisSchema = z.strictObject({
   planDigest: digestSchema,
@@ -154,6 +175,8 @@ export const rolloutLookSchema = z.strictObject({
   /** What somebody is paged about; absent when nothing. */
   alarms: z.array(z.enum(ROLLOUT_ALARMS)).min(1).optional(),
   counts: z.array(epochCountsSchema),
+  /** What the tripwires were judged by; absent where only the counts were. */
+  health: canaryHealthSchema.optional(),
   /** Absent from looks of the first release and from those not yet recorded. */
   basis: lookBasisSchema.optional(),
 });

@@ -1,5 +1,6 @@
 import { BASIS_POINTS, ROLLOUT_ALARMS, type RolloutVerdict } from "../../contracts/names.ts";
 import {
+  type CanaryHealth,
   type EpochCounts,
   type GuardrailLook,
   type GuardrailSettings,
@@ -11,7 +12,6 @@ import { assignedShare } from "./assigned-share.ts";
 import { guardrailRule } from "./guardrails.ts";
 import { rateRatio } from "./rate-ratio.ts";
 import {
-  describeAllFailed,
   describeHarm,
   describeMissing,
   describeOpen,
@@ -20,6 +20,7 @@ import {
   describeStepDone,
   sentence,
 } from "./reasons.ts";
+import { judgeTripwires } from "./tripwires.ts";
 import { SAMPLE_RATIO_BOUND, sampleRatioEvidence } from "./sample-ratio-evidence.ts";
 
 export interface RolloutState {
@@ -30,14 +31,13 @@ export interface RolloutState {
   readonly counts: readonly EpochCounts[];
   /** No champion to compare with: only the absolute level of errors is judged, and there is nothing to ramp against. */
   readonly firstDeployment: boolean;
+  /** Observed at this moment; without it the newest epoch's counts stand for the newest requests. */
+  readonly health?: CanaryHealth | undefined;
 }
-
-/** Requests after which "every single one failed" needs no statistics. */
-const TRIPWIRE_REQUESTS = 20;
 
 /**
  * One look at a rollout; look as often as you like. In this order: rollback when any of K guardrails has harm evidence of
- * K / falseRollbackRate, or when all of 20 or more canary requests of the latest epoch were errors; hold while requests, or
+ * K / falseRollbackRate, or when a tripwire is met (judgeTripwires); hold while requests, or
  * labels where a guardrail uses them, are not split as intended (the evidence assumes the split; that is an alarm somebody is paged about), while data is missing, or while safety is not shown; promote when at the
  * last step every guardrail has safety evidence of 1 / falsePromotionRate. Harm wins over safety and over a wrong split: going
  * back is the safe side. No data holds, it neither promotes nor rolls back.
@@ -48,7 +48,7 @@ const TRIPWIRE_REQUESTS = 20;
  * A first deployment whose plan names no error-rate guardrail is judged by the default one: nothing is promoted on no evidence.
  * @throws RangeError when `step` is not an index of `plan.steps`
  */
-export function judgeRollout({ plan, step, counts: unordered, firstDeployment }: RolloutState): RolloutLook {
+export function judgeRollout({ plan, step, counts: unordered, firstDeployment, health }: RolloutState): RolloutLook {
   const share = plan.steps[step];
   if (share === undefined) throw new RangeError(`rollout step ${step}: the plan has ${plan.steps.length} steps`);
   const counts = unordered.toSorted((a, b) => a.epoch - b.epoch || (a.keptAtShare ?? -1) - (b.keptAtShare ?? -1));
@@ -69,13 +69,14 @@ export function judgeRollout({ plan, step, counts: unordered, firstDeployment }:
     ...(labelRatioEvidence !== undefined && { labelRatioEvidence }),
     ...(alarms.length > 0 && { alarms }),
     counts,
+    ...(health && { health }),
   });
 
   const besides = alarms.map((alarm) => describeSplit(alarm, splits[alarm] ?? 1));
   const harmful = guardrails.filter((look) => look.harmEvidence >= look.harmBound);
   if (harmful.length > 0) return decide("rollback", sentence([...harmful.map(describeHarm), ...besides]));
-  const latest = latestEpoch(counts);
-  if (allFailed(latest)) return decide("rollback", sentence([describeAllFailed(latest), ...besides]));
+  const tripped = judgeTripwires(health ?? { newest: latestEpoch(counts) });
+  if (tripped.length > 0) return decide("rollback", sentence([...tripped, ...besides]));
   if (alarms.length > 0)
     return decide("hold", sentence([...besides, "the evidence rests on that split and is not used"]));
   if (!enough) return decide("hold", sentence([describeMissing(stepRequests, plan, step)]));
@@ -100,15 +101,10 @@ function lookAtSplits(
 }
 
 /** Requests and errors of the canary in the newest epoch. */
-function latestEpoch(counts: readonly EpochCounts[]): { epoch: number; requests: number; errors: number } {
-  const epoch = counts.at(-1)?.epoch ?? 0;
-  const latest = counts.filter((one) => one.epoch === epoch);
+function latestEpoch(counts: readonly EpochCounts[]): CanaryHealth["newest"] {
+  const latest = counts.filter(({ epoch }) => epoch === counts.at(-1)?.epoch);
   const total = (of: "requests" | "errors") => latest.reduce((sum, one) => sum + one[of].canary, 0);
-  return { epoch, requests: total("requests"), errors: total("errors") };
-}
-
-function allFailed({ requests, errors }: { readonly requests: number; readonly errors: number }): boolean {
-  return requests >= TRIPWIRE_REQUESTS && errors >= requests;
+  return { requests: total("requests"), errors: total("errors") };
 }
 
 /** Canary requests under the step's share, in all its epochs: a pause splits a step into two. */

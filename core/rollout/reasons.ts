@@ -19,10 +19,6 @@ export function describeOpen(look: GuardrailLook): string {
   return `${look.name}: not shown safe yet, ${observed(look)}, safety evidence ${short(look.safetyEvidence)} of ${short(look.safetyBound)}`;
 }
 
-export function describeAllFailed({ epoch, requests }: { readonly epoch: number; readonly requests: number }): string {
-  return `all ${requests} canary requests of routing epoch ${epoch} were errors`;
-}
-
 const SPLITS = {
   "request-split":
     "requests are not split between the arms as intended (sample ratio evidence EVIDENCE): compare the routing epochs of the gateways and look for lost log rows",

@@ -73,7 +73,9 @@ function recomputeLook(
   const { plan, planDigest, latencyThresholdMs, firstDeployment } = recorded;
   // A step the plan does not have cannot be judged; nothing promotes by it.
   const known = look.step >= 0 && look.step < plan.steps.length;
-  const again = known ? judgeRollout({ plan, step: look.step, counts: look.counts, firstDeployment }) : null;
+  const again = known
+    ? judgeRollout({ plan, step: look.step, counts: look.counts, firstDeployment, health: look.health })
+    : null;
   const found = [
     ...differences({
       // A look that is missing shows as a gap.

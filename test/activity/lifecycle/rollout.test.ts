@@ -112,7 +112,9 @@ describe("a rollout's activities", () => {
       step: 0,
       counts: stored.look.counts,
       firstDeployment: false,
+      health: stored.look.health,
     });
+    expect(stored.look.health).toEqual({ newest: { requests: 20, errors: 0 } });
     const { planDigest, latencyThresholdMs } = rollout;
     expect(stored.look).toEqual({ ...recomputed, basis: { planDigest, latencyThresholdMs, firstDeployment: false } });
     expect(outcome).toEqual({ verdict: recomputed.verdict, stepDone: true, reason: recomputed.reason });
@@ -120,6 +122,18 @@ describe("a rollout's activities", () => {
     await serve(endpoint, "canary", 40, 40);
     expect(await stage.run("lookAtRollout", { rolloutId, step: 0, number: 1 })).toEqual(outcome);
     expect(await stage.run("lookAtRollout", { rolloutId, step: 0, number: 2 })).toMatchObject({ verdict: "rollback" });
+  });
+
+  it("roll back at once when the newest twenty requests all failed, however good the thousands before were", async () => {
+    const { rolloutId, endpoint } = await openRollout("tripped");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    await serve(endpoint, "champion", 900, 0);
+    await serve(endpoint, "canary", 300, 0);
+    expect(await stage.run("lookAtRollout", { rolloutId, step: 0, number: 1 })).toMatchObject({ verdict: "hold" });
+    await serve(endpoint, "canary", 20, 20);
+    const tripped = await stage.run("lookAtRollout", { rolloutId, step: 0, number: 2 });
+    expect(tripped).toMatchObject({ verdict: "rollback", stepDone: false });
+    expect(tripped.reason).toContain("all of its newest 20 requests were errors");
   });
 
   it("hold and page once when requests are not split as intended", async () => {

@@ -112,7 +112,7 @@ describe("judging a rollout", () => {
     };
     expect(broken(19).verdict).toBe("hold");
     expect(broken(20)).toMatchObject({ verdict: "rollback", stepDone: false });
-    expect(broken(20).reason).toContain("all 20 canary requests");
+    expect(broken(20).reason).toContain("all of its newest 20 requests were errors");
   });
 
   it("holds and does not ramp while requests are not split as intended", () => {
