@@ -4,6 +4,7 @@
 const benches: Readonly<Record<string, () => Promise<unknown>>> = {
   gateway: () => import("./gateway.ts"),
   lifecycle: () => import("./lifecycle.ts"),
+  quantize: () => import("./quantize.ts"),
   rollout: () => import("./rollout.ts"),
 };
 
