@@ -13,6 +13,7 @@ export type { SetPolicy } from "../db/queries/approval-policy.ts";
 export type { BrokenGlass } from "../db/queries/break-glass.ts";
 export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
+export type { StuckWork } from "../db/queries/stuck.ts";
 export type { LineageGraph, LineageImpact, LineagePath, VersionComparison } from "../contracts/lineage.ts";
 export type { ModelSummary, ModelVersion } from "../db/queries/model.ts";
 export type { Opening } from "../db/queries/person.ts";

@@ -26,6 +26,7 @@ import {
 } from "../db/queries/rollout.ts";
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
+import { listStuck, type StuckWork } from "../db/queries/stuck.ts";
 import { loadDerivation } from "./derivation.ts";
 import { translated } from "./failures.ts";
 import { createLineageReader, type LineageReader } from "./lineage.ts";
@@ -61,6 +62,8 @@ export interface Reader extends LineageReader {
   /** @throws LIFECYCLE_UNKNOWN */
   readonly lifecycle: (lifecycleId: string) => Promise<LifecycleView>;
   readonly lifecycles: (options?: { readonly model?: string; readonly limit?: number }) => Promise<LifecycleSummary[]>;
+  /** What was started, has not ended and does not move any more, the longest first. */
+  readonly stuck: () => Promise<StuckWork[]>;
   /**
    * The lifecycle's views as it goes on, until it has ended or waits for a person; ends with that view. A server that is away for a
    * moment is waited for. @throws LIFECYCLE_UNKNOWN, STACK_UNREACHABLE
@@ -117,6 +120,7 @@ export function createReader(database: Database, client: Client): Reader {
   return {
     lifecycle: (lifecycleId) => told(view(lifecycleId)),
     lifecycles: (options = {}) => told(listLifecycles(database, options)),
+    stuck: () => told(listStuck(database)),
     watch: (lifecycleId, options = {}) =>
       watchViews(async () => {
         const now = await told(view(lifecycleId)).catch(unlessUnknown);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Alarm, LifecycleSummary, Routing } from "../../client/index.ts";
+import type { Alarm, LifecycleSummary, Routing, StuckWork } from "../../client/index.ts";
 import { parseLifecycleId } from "../../client/reference.ts";
 import { formatBasisPoints, formatDuration } from "../../client/text.ts";
 import { brokenGlassLines } from "../broken-glass.ts";
@@ -20,16 +20,18 @@ export function addStatus(program: Command): void {
     answering(async (screen, id: string | undefined) =>
       withStack(async (modelwright) => {
         if (id !== undefined) return answerOf(await modelwright.lifecycle(parseLifecycleId(id)), screen);
-        const [lifecycles, endpoints, alarms, brokenGlass] = await Promise.all([
+        const [lifecycles, endpoints, stuck, alarms, brokenGlass] = await Promise.all([
           modelwright.lifecycles(),
           modelwright.endpoints(),
+          modelwright.stuck(),
           modelwright.alarms({ open: true }),
           modelwright.brokenGlass(),
         ]);
         return {
-          document: { lifecycles, endpoints, alarms, brokenGlass },
+          document: { lifecycles, endpoints, stuck, alarms, brokenGlass },
           lines: [
             ...describe(screen, lifecycles, endpoints),
+            ...stuckLines(screen, stuck),
             ...brokenGlassLines(screen, brokenGlass),
             ...alarmLines(screen, alarms),
           ],
@@ -37,6 +39,12 @@ export function addStatus(program: Command): void {
       }),
     ),
   );
+}
+
+function stuckLines({ paint }: Screen, stuck: readonly StuckWork[]): string[] {
+  if (stuck.length === 0) return [];
+  const ago = ({ since }: StuckWork) => formatDuration(Date.now() - since.getTime());
+  return ["", ...stuck.map((one) => paint("bad", `${one.subject} has not moved for ${ago(one)}; see its workflow`))];
 }
 
 function alarmLines({ paint }: Screen, alarms: readonly Alarm[]): string[] {

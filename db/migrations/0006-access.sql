@@ -296,3 +296,28 @@ GRANT SELECT ON audit_head, audit_event, operation, environment, gateway, schema
 GRANT SELECT ON environment TO modelwright_member;
 -- Which release the schema is of.
 GRANT SELECT ON schema_migration TO modelwright_application;
+
+-- What was started, has not ended and does not move any more, by database time: whatever lost it, it is seen here. The bounds are
+-- those of the activities (workflows/activity-options.ts) and an hour; a person who paused a lifecycle is waited for.
+CREATE VIEW stuck_work WITH (security_invoker = true) AS
+  SELECT 'lifecycle/' || lifecycle.id AS subject, moved.at AS since, lifecycle.model
+  FROM lifecycle, LATERAL (
+    SELECT greatest(lifecycle.status_at,
+      (SELECT max(greatest(started_at, finished_at)) FROM stage_run WHERE stage_run.lifecycle = lifecycle.id),
+      (SELECT max(greatest(rollout.started_at, rollout.ended_at, endpoint.lease_until)) FROM rollout
+       JOIN endpoint ON endpoint.name = rollout.endpoint WHERE rollout.lifecycle = lifecycle.id)) AS at
+  ) AS moved
+  WHERE lifecycle.status = 'running' AND moved.at < clock_timestamp() - interval '1 hour' - greatest(interval '8 hours',
+      interval '10 minutes' + 2 * coalesce((lifecycle.spec #>> '{training,timeoutMs}')::float8, 0) * interval '1 millisecond')
+    AND (SELECT convert_from(body, 'UTF8')::jsonb #>> '{body,request}' FROM audit_event
+         WHERE subject = 'lifecycle/' || lifecycle.id AND kind = 'request-made' ORDER BY seq DESC LIMIT 1) IS DISTINCT FROM 'pause'
+  UNION ALL
+  SELECT 'rollout/' || rollout.id, greatest(rollout.started_at, endpoint.lease_until), rollout.model
+  FROM rollout JOIN endpoint ON endpoint.name = rollout.endpoint
+  WHERE rollout.status = 'running' AND greatest(rollout.started_at, endpoint.lease_until) < clock_timestamp() - interval '1 hour'
+  UNION ALL
+  SELECT 'retrain-decision/' || decided.id, decided.at, decided.model
+  FROM retrain_decision AS decided
+  WHERE decided.decision = 'start' AND decided.at < clock_timestamp() - interval '1 hour'
+    AND NOT EXISTS (SELECT FROM lifecycle WHERE lifecycle.id = decided.lifecycle);
+GRANT SELECT ON stuck_work TO modelwright_application, modelwright_auditor;

@@ -72,6 +72,7 @@ const SEEN_BY_AUDITORS = [
 /** Read as said. */
 const SEEN_OTHERWISE: Readonly<Record<string, string>> = {
   environment: "application auditor member",
+  stuck_work: "application auditor",
   team_login: "auditor member",
 };
 /** Functions only the application may call, besides `record_TABLE`; they run as the owner. */
