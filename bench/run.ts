@@ -5,6 +5,7 @@ const benches: Readonly<Record<string, () => Promise<unknown>>> = {
   gateway: () => import("./gateway.ts"),
   lifecycle: () => import("./lifecycle.ts"),
   quantize: () => import("./quantize.ts"),
+  registry: () => import("./registry.ts"),
   rollout: () => import("./rollout.ts"),
 };
 
