@@ -1,9 +1,13 @@
 import { Failure } from "../contracts/failures.ts";
 import type { AcceptedSpec, LifecycleInput } from "../contracts/messages.ts";
+import type { Saying } from "../contracts/registry.ts";
 import { lifecycleSpecSchema, type LifecycleSpec } from "../contracts/spec.ts";
+import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { createLifecycle, loadLifecycle, setLifecycleStatus } from "../db/queries/lifecycle.ts";
 import { ensureModel } from "../db/queries/model.ts";
+import { findModel } from "../db/queries/registry/models.ts";
+import { recordChange } from "./change-registry.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { runStage } from "./stage.ts";
 
@@ -20,7 +24,9 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
   if (!mayRun) throw new Failure("OPERATION_CONFLICT", { key: `lifecycle/${input.lifecycleId}` });
   const spec = recorded && input.round > 1 ? recorded.spec : parse(input);
   await database.transaction(async (tx) => {
-    await ensureModel(tx, spec.model);
+    await ensureModel(tx, spec.model.name);
+    // The first time alone: what somebody said about the model since stays when a round is tried again.
+    if (recorded === null) await describeModel(tx, input, spec.model);
     const lifecycle = await createLifecycle(tx, {
       id: input.lifecycleId,
       spec,
@@ -61,6 +67,29 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
     monitored: spec.monitoring !== undefined && spec.deployment !== undefined,
     trainingTimeoutMs: spec.training.timeoutMs,
   };
+}
+
+/** What the spec says about its model and the registry does not say yet. */
+async function describeModel(tx: Transaction, input: LifecycleInput, said: LifecycleSpec["model"]): Promise<void> {
+  const known = await findModel(tx, { name: said.name });
+  if (known?.deleted) throw new Failure("DELETED", { subject: said.name });
+  const sayings: Saying[] = [
+    ...(said.purpose !== "" && said.purpose !== known?.purpose
+      ? [{ attribute: "purpose" as const, key: "" as const, value: said.purpose }]
+      : []),
+    ...(said.owner !== undefined && said.owner !== known?.owner
+      ? [{ attribute: "owner" as const, key: "" as const, value: said.owner }]
+      : []),
+    ...(said.riskTier !== undefined && said.riskTier !== known?.riskTier
+      ? [{ attribute: "risk-tier" as const, key: "" as const, value: said.riskTier }]
+      : []),
+    ...Object.entries(said.tags ?? {}).flatMap(([key, value]) =>
+      known?.tags[key] === value ? [] : [{ attribute: "tag" as const, key, value }],
+    ),
+  ];
+  if (sayings.length === 0) return;
+  const reason = `the spec of lifecycle ${input.lifecycleId} says so`;
+  await recordChange(tx, { model: said.name, number: null, sayings, validFrom: null, by: input.startedBy, reason });
 }
 
 function parse(input: LifecycleInput): LifecycleSpec {

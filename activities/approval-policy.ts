@@ -1,9 +1,8 @@
 import { approvalTermsSchema } from "../contracts/approval.ts";
-import { Failure } from "../contracts/failures.ts";
 import type { PolicyChange } from "../contracts/messages.ts";
 import { recordPolicy } from "../db/queries/approval-policy.ts";
 import { recordAudit } from "../db/queries/audit.ts";
-import { listModels } from "../db/queries/model.ts";
+import { requireModel } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { attribute } from "../db/queries/person.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -18,10 +17,7 @@ export async function changePolicy(
   const terms = change.terms === null ? null : approvalTermsSchema.parse(change.terms);
   const operation = { key: `policy/${requestId}`, request: change, context: operationContext() };
   return runOperation(database, operation, async (tx) => {
-    const models = model === null ? [] : await listModels(tx);
-    if (model !== null && !models.some(({ name }) => name === model)) {
-      throw new Failure("MODEL_UNKNOWN", { model, found: models.map(({ name }) => name).join(", ") || "(none)" });
-    }
+    if (model !== null) await requireModel(tx, model);
     const { by, reason } = await attribute(tx, change);
     const policy = await recordPolicy(tx, { model, environment, terms, by, reason });
     await recordAudit(tx, {

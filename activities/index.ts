@@ -3,6 +3,7 @@ import { admitModel } from "./admit-model.ts";
 import { acknowledgeAlarm } from "./acknowledge-alarm.ts";
 import { awaitApproval, recordDecision, recordVersionDecision } from "./approval.ts";
 import { changePolicy } from "./approval-policy.ts";
+import { changeRegistry } from "./change-registry.ts";
 import { checkDrift } from "./check-drift.ts";
 import { confirmTraffic } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -51,6 +52,7 @@ const all = {
   decideRetrain,
   registerModel,
   signCheckpoint,
+  changeRegistry,
 } as const;
 
 /** The activities as Temporal calls them: one object in, ids and verdicts out. */

@@ -75,6 +75,7 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
         canaryVersionId: rollout.canaryVersion,
         approvals: [...approvals],
         glassId: glass,
+        ...(input.requestedAs === undefined ? {} : { requestedAs: input.requestedAs }),
       },
     });
     return opened(rollout);

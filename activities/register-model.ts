@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { runJob } from "../adapters/compute/run-job.ts";
 import { Failure } from "../contracts/failures.ts";
-import type { RegistrationInput } from "../contracts/messages.ts";
+import type { Registration, RegistrationInput } from "../contracts/messages.ts";
 import { modelSignatureSchema, type ModelSignature } from "../contracts/signature.ts";
-import type { VersionReference } from "../contracts/stages.ts";
-import { ensureModel } from "../db/queries/model.ts";
+import { ensureModel, findRegistered } from "../db/queries/model.ts";
 import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -14,8 +13,12 @@ import { executionContext, operationContext } from "./operation-context.ts";
 import type { Seal } from "./stage.ts";
 import { recordVersion, referenceOf } from "./version-reference.ts";
 
-/** Admits somebody's own model file as a version: the same limits and smoke inference as for a trained one. */
-export async function registerModel(dependencies: Dependencies, input: RegistrationInput): Promise<VersionReference> {
+/**
+ * Admits somebody's own model file as a version: the same limits and smoke inference as for a trained one. The same bytes with the
+ * same signature are one version of a model, however often they are registered by hand; what a lifecycle makes is its own version,
+ * because it has its own history.
+ */
+export async function registerModel(dependencies: Dependencies, input: RegistrationInput): Promise<Registration> {
   return withHeartbeat(async ({ signal }) => {
     const signature = await loadSignature(input.signaturePath);
     const facts = await runJob("admit", { model: { path: input.modelPath }, signature, sample: null }, { signal });
@@ -29,7 +32,9 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
         context: operationContext(),
       },
       async (tx) => {
-        await ensureModel(tx, { name: input.model, purpose: "" });
+        await ensureModel(tx, input.model);
+        const before = await findRegistered(tx, { model: input.model, artifact: file.digest, signature });
+        if (before) return { ...referenceOf(before), existing: true };
         await file.register(tx);
         const seal: Seal = async (execution) => {
           await recordExecution(tx, { ...execution, lifecycle: null, context: executionContext(dependencies) });
@@ -45,7 +50,7 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
           key: null,
           trainingData: null,
         });
-        return referenceOf(version);
+        return { ...referenceOf(version), existing: false };
       },
     );
   });

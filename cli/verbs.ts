@@ -4,11 +4,13 @@ import { addAlarms } from "./verbs/alarms.ts";
 import { addApprove } from "./verbs/approve.ts";
 import { addAudit } from "./verbs/audit.ts";
 import { addDecisions } from "./verbs/decisions.ts";
+import { addDelete } from "./verbs/delete.ts";
 import { addDeploy } from "./verbs/deploy.ts";
 import { addDrift } from "./verbs/drift.ts";
 import { addEvaluate } from "./verbs/evaluate.ts";
 import { addExplain } from "./verbs/explain.ts";
 import { addLineage } from "./verbs/lineage.ts";
+import { addModel } from "./verbs/model.ts";
 import { addModels } from "./verbs/models.ts";
 import { addOptimize } from "./verbs/optimize.ts";
 import { addPlan } from "./verbs/plan.ts";
@@ -16,6 +18,7 @@ import { addPolicy } from "./verbs/policy.ts";
 import { addRegister } from "./verbs/register.ts";
 import { addRetry } from "./verbs/retry.ts";
 import { addRollback } from "./verbs/rollback.ts";
+import { addSet } from "./verbs/set.ts";
 import { addStart } from "./verbs/start.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addUp } from "./verbs/up.ts";
@@ -38,6 +41,9 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addPolicy,
   addAlarms,
   addModels,
+  addModel,
+  addSet,
+  addDelete,
   addLineage,
   addExplain,
   addAudit,

@@ -15,6 +15,7 @@ import { loadImpact } from "../db/queries/lineage/load-impact.ts";
 import { loadVersionFacts } from "../db/queries/lineage/load-version-facts.ts";
 import { reveal } from "../db/queries/reveal.ts";
 import { translated } from "./failures.ts";
+import { numberedVersion } from "./numbered-version.ts";
 import { parseReference, parseVersion } from "./reference.ts";
 
 export interface LineageOptions {
@@ -44,6 +45,7 @@ const LARGEST_LIMIT = 1_000_000;
 
 export function createLineageReader(database: Database): LineageReader {
   const refOf = (reference: string) => lineageRef(database, reference);
+  const numbered = async (name: string) => numberedVersion(database, parseVersion(name));
   return {
     lineage: async (references, { direction = "upstream", limit } = {}) => {
       const refs = await Promise.all([references].flat().map(refOf));
@@ -59,7 +61,7 @@ export function createLineageReader(database: Database): LineageReader {
       return known(await translated(loadImpact(database, { ref })), [ref]);
     },
     compareVersions: async (left, right) => {
-      const versions = [parseVersion(left), parseVersion(right)] as const;
+      const versions = [await numbered(left), await numbered(right)] as const;
       const names = versions.map(({ model, number }) => `model/${model}@${number}`);
       const answer = known(await translated(loadVersionFacts(database, versions)), names);
       const { facts, ...reading } = await translated(reveal(database, answer));
@@ -71,6 +73,10 @@ export function createLineageReader(database: Database): LineageReader {
 /** As lineage has it: a digest may be shortened to its first digits. */
 async function lineageRef(database: Database, reference: string): Promise<string> {
   const { kind, name, text } = parseReference(reference);
+  if (kind === "model") {
+    const { model, number } = await numberedVersion(database, parseVersion(text));
+    return `model/${model}@${number}`;
+  }
   if (kind !== "artifact" || name.length === DIGEST_DIGITS) return text;
   const [found, other] = await translated(findArtifacts(database, name));
   if (found === undefined) throw new Failure("REFERENCE_UNKNOWN", { reference: text });

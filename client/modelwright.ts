@@ -6,6 +6,7 @@ import type {
   EndpointRollbackResult,
   LifecycleInput,
   LifecycleResult,
+  Registration,
   Request,
   RolloutInput,
   RolloutResult,
@@ -15,21 +16,21 @@ import { Failure } from "../contracts/failures.ts";
 import { requireSmallPayload } from "../contracts/payload.ts";
 import { rolloutPlanSchema } from "../contracts/rollout.ts";
 import type { LifecycleSpecInput } from "../contracts/spec.ts";
-import type { VersionReference } from "../contracts/stages.ts";
 import { digestOf } from "../db/canonical.ts";
 import { openDatabase, type Database } from "../db/client.ts";
 import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
-import { findVersion } from "../db/queries/model.ts";
+import { resolveVersion } from "../db/queries/registry/resolve.ts";
 import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
 import { findAddresses, type Addresses } from "./addresses.ts";
 import { describeProblems } from "./document.ts";
 import { translated } from "./failures.ts";
 import { createGovernance, type Governance } from "./governance.ts";
 import { createReader, ENDED, type Reader } from "./reader.ts";
+import { createRegistryDeeds, type RegistryDeeds } from "./registry.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
 /** What scripts talk to. Every deed names who does it; every question goes to Postgres. */
-export interface Modelwright extends Reader, Governance {
+export interface Modelwright extends Reader, RegistryDeeds, Governance {
   readonly addresses: Addresses;
   /**
    * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
@@ -55,14 +56,14 @@ export interface Modelwright extends Reader, Governance {
     readonly path: string;
     readonly signaturePath: string;
     readonly as: string;
-  }) => Promise<VersionReference>;
+  }) => Promise<Registration>;
   /**
-   * Starts a rollout of `NAME@N` and comes back when it is open; the plan's defaults hold where it says nothing.
-   * @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE, APPROVAL_MISSING
+   * Starts a rollout of `NAME@N` or `NAME@ALIAS`, which is resolved once and goes on record, and comes back when it is open; the plan's
+   * defaults hold where it says nothing. @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE, APPROVAL_MISSING
    */
   readonly deploy: (
     request: DeployRequest,
-  ) => Promise<{ readonly rolloutId: string; readonly result: () => Promise<RolloutResult> }>;
+  ) => Promise<{ readonly rolloutId: string; readonly number: number; readonly result: () => Promise<RolloutResult> }>;
   /** Ends a running canary, or brings the former champion back. */
   readonly rollback: (endpoint: string, request: Request) => Promise<RolloutResult | EndpointRollbackResult>;
   /**
@@ -76,7 +77,8 @@ export interface Modelwright extends Reader, Governance {
 
 export interface DeployRequest {
   readonly model: string;
-  readonly number: number;
+  /** A number, an alias or `latest`. */
+  readonly version: number | string;
   readonly endpoint: string;
   readonly environment: string;
   readonly as: string;
@@ -115,6 +117,7 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
         }) as Promise<AuditCheckpointResult>,
       ),
     ...createGovernance(client, database),
+    ...createRegistryDeeds(client),
     close: async () => {
       await database.close();
       await connection.close();
@@ -215,24 +218,24 @@ function createEndpointDeeds(client: Client, database: Database) {
               registeredBy: as,
             },
           ],
-        }) as Promise<VersionReference>,
+        }) as Promise<Registration>,
       );
     },
-    deploy: async ({ model, number, endpoint, environment, as, plan = {}, breakGlass }) => {
+    deploy: async ({ model, version: named, endpoint, environment, as, plan = {}, breakGlass }) => {
       const checked = rolloutPlanSchema.safeParse(plan);
       if (!checked.success)
         throw new Failure("INPUT_INVALID", {
           where: "rollout plan",
           problems: `it has problems\n${describeProblems(checked.error)}`,
         });
-      const version = await findVersion(database, { model, number });
-      if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `model/${model}@${number}` });
+      const version = await translated(resolveVersion(database, { model, version: named }));
       const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
       const input: RolloutInput = {
         rolloutId,
         endpoint,
         environment,
         versionId: version.id,
+        ...(typeof named === "string" ? { requestedAs: `${model}@${named}` } : {}),
         startedBy: as,
         lifecycle: null,
         plan,
@@ -253,7 +256,7 @@ function createEndpointDeeds(client: Client, database: Database) {
       // Also keeps a rollout that fails later from ending a caller who never asks for the result.
       void result.catch(() => undefined).finally(() => (ended = true));
       await Promise.race([result, untilOpened(database, rolloutId, () => ended)]);
-      return { rolloutId, result: () => result };
+      return { rolloutId, number: version.number, result: () => result };
     },
     rollback: async (endpoint, request) => {
       const running = await findRunningRollout(database, endpoint);

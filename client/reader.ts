@@ -13,7 +13,6 @@ import { explainPrediction, type PredictionExplanation } from "../db/queries/exp
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
 import { loadOpenings, type Opening } from "../db/queries/person.ts";
 import { reveal } from "../db/queries/reveal.ts";
-import { listModels, listVersions, type ModelSummary, type ModelVersion } from "../db/queries/model.ts";
 import { listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
 import {
   digestStoredPlan,
@@ -30,6 +29,7 @@ import { listStuck, type StuckWork } from "../db/queries/stuck.ts";
 import { loadDerivation } from "./derivation.ts";
 import { translated } from "./failures.ts";
 import { createLineageReader, type LineageReader } from "./lineage.ts";
+import { createRegistryReader, type RegistryReader } from "./registry.ts";
 import { parseReference } from "./reference.ts";
 
 /** A lifecycle as it stands, with what its running stage last said. */
@@ -58,7 +58,7 @@ export interface WatchOptions {
  * Questions: answered from Postgres, which outlives every workflow history. People are kept as pseudonyms and their words as
  * commitments; answers have the names and words, as long as they are not erased.
  */
-export interface Reader extends LineageReader {
+export interface Reader extends LineageReader, RegistryReader {
   /** @throws LIFECYCLE_UNKNOWN */
   readonly lifecycle: (lifecycleId: string) => Promise<LifecycleView>;
   readonly lifecycles: (options?: { readonly model?: string; readonly limit?: number }) => Promise<LifecycleSummary[]>;
@@ -82,9 +82,7 @@ export interface Reader extends LineageReader {
   ) => Promise<ObservedTraffic>;
   /** What `model/NAME@N` was rewritten from. @throws REFERENCE_UNKNOWN, VERSION_NOT_DERIVED */
   readonly derivation: (reference: string) => Promise<Derivation>;
-  readonly models: () => Promise<ModelSummary[]>;
-  readonly versions: (model: string) => Promise<ModelVersion[]>;
-  readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: Date }) => Promise<Routing[]>;
+  readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: string }) => Promise<Routing[]>;
   readonly monitors: () => Promise<Monitor[]>;
   readonly driftChecks: (monitorId: string) => Promise<DriftCheck[]>;
   /** The audit log as whoever checks or signs it reads it: `verify` recomputes every hash. */
@@ -152,9 +150,8 @@ export function createReader(database: Database, client: Client): Reader {
           observeTraffic(database, { endpoint, champion: champion?.id ?? null, ...options }),
         ),
       ),
-    models: () => translated(listModels(database)),
     derivation: (version) => loadDerivation(database, version),
-    versions: (model) => told(listVersions(database, model)),
+    ...createRegistryReader(database, told),
     endpoints: (options = {}) => told(loadRouting(database, options)),
     monitors: () => told(listMonitors(database)),
     driftChecks: (monitorId) => translated(listDriftChecks(database, monitorId)),

@@ -1,4 +1,6 @@
 import { Failure } from "../contracts/failures.ts";
+import { UNSEEN } from "../contracts/primitives.ts";
+import type { NamedVersion } from "../db/queries/registry/resolve.ts";
 
 /** Kinds of things that can be asked about. */
 const REFERENCE_KINDS = [
@@ -27,11 +29,10 @@ export interface Reference {
 
 /** As the lineage tables hold references at most. */
 const LONGEST = 2000;
-/** Nothing that a person could not have seen: control characters, lone surrogates, marks that turn the text around. */
-const UNSEEN = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/u;
 
 const SHAPES: Partial<Record<ReferenceKind, RegExp>> = {
-  model: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?@[1-9][0-9]{0,8}$/,
+  // A number, or an alias: contracts/registry.ts says what may be one.
+  model: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?@(?:[1-9][0-9]{0,8}|(?![vV][0-9]+$)[A-Za-z][A-Za-z0-9_.-]{0,62})$/,
   /** A digest, or its first digits. */
   artifact: /^[0-9a-f]{8,64}$/,
   prediction: /^[\x21-\x7e][\x20-\x7e]{0,199}$/,
@@ -49,12 +50,13 @@ export function parseReference(text: string): Reference {
   return { kind, name, text };
 }
 
-/** `NAME@N`, as people name a version. @throws REFERENCE_INVALID */
-export function parseVersion(text: string): { readonly model: string; readonly number: number } {
+/** `NAME@N` or `NAME@ALIAS`, as people name a version. @throws REFERENCE_INVALID */
+export function parseVersion(text: string): NamedVersion {
   const { kind, name } = parseReference(text.startsWith("model/") ? text : `model/${text}`);
   const at = name.lastIndexOf("@");
   if (kind !== "model") throw new Failure("REFERENCE_INVALID", { found: shown(text) });
-  return { model: name.slice(0, at), number: Number(name.slice(at + 1)) };
+  const version = name.slice(at + 1);
+  return { model: name.slice(0, at), version: /^[0-9]/.test(version) ? Number(version) : version };
 }
 
 /** An id as people type it, with or without its kind in front: `lifecycle/ID` and `ID`. @throws LIFECYCLE_UNKNOWN */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   LIFECYCLE_STATUSES,
   LOGIN_ROLES,
+  REGISTRY_ATTRIBUTES,
   REQUESTS,
   ROLLOUT_ALARMS,
   ROLLOUT_STATUSES,
@@ -58,6 +59,19 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     lifecycle: z.string().nullable(),
   }),
   z.strictObject({
+    kind: z.literal("registry-changed"),
+    /** The entries it made, in order. What they say can be anybody's text, so here stands what it hashes to. */
+    entries: z.array(
+      z.strictObject({
+        id: z.int(),
+        attribute: z.enum(REGISTRY_ATTRIBUTES),
+        /** SHA-256 of the canonical JSON of `{model, number, attribute, key, value}`. */
+        digest: digestSchema,
+      }),
+    ),
+    reason: z.string(),
+  }),
+  z.strictObject({
     kind: z.literal("evaluation-recorded"),
     versionId,
     modelDigest: digestSchema,
@@ -106,6 +120,8 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     approvals: z.array(z.string()),
     /** The broken glass it went through instead. */
     glassId: z.string().nullable(),
+    /** The alias it was asked for by, as `NAME@ALIAS`. */
+    requestedAs: z.string().optional(),
   }),
   z.strictObject({
     kind: z.literal("rollout-alarmed"),

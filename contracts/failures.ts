@@ -69,6 +69,13 @@ export const FAILURES = {
     (f: { where: string; checks: string }) =>
       `${f.where}: the data failed ${f.checks}; see the validation report, mend the data or change the check in the spec`,
   ),
+  DELETED: never(
+    (f: { subject: string }) =>
+      `${f.subject} is deleted; bring it back with \`modelwright delete ${f.subject} --undo\`, or name another`,
+  ),
+  DELETE_REFUSED: never(
+    (f: { subject: string; use: string }) => `${f.subject} is in use and stays: ${f.use}; end that use first`,
+  ),
   DIGEST_MISMATCH: never(
     (f: { where: string; found: string; expected: string }) =>
       `${f.where}: the bytes have digest ${f.found}, ${f.expected} was announced; transfer the file again`,

@@ -1,6 +1,7 @@
 import type { SignedStatement } from "./identity.ts";
 import type { ApprovalDecision } from "./approval.ts";
 import type { DriftVerdict, LifecycleStatus, RequestName, RolloutStatus, RolloutVerdict, Verdict } from "./names.ts";
+import type { VersionReference } from "./stages.ts";
 
 /** Inputs and answers of workflows, activities and updates: one object each, ids and digests only. */
 
@@ -96,6 +97,8 @@ export interface RolloutInput extends Provable {
   readonly endpoint: string;
   readonly environment: string;
   readonly versionId: string;
+  /** `NAME@ALIAS`, when it was asked for by an alias: what that pointed to when it was asked is `versionId`. */
+  readonly requestedAs?: string;
   readonly startedBy: string;
   readonly lifecycle: LifecycleRun | null;
   /** Plan as sent; parsed by `openRollout`. */
@@ -177,6 +180,11 @@ export interface RegistrationInput extends Provable {
   readonly registeredBy: string;
 }
 
+export interface Registration extends VersionReference {
+  /** True when the same bytes with the same signature were registered by hand before: then that version is the answer. */
+  readonly existing: boolean;
+}
+
 export interface EndpointRollbackInput extends Request {
   readonly endpoint: string;
   /** Makes a repeated request one rollback. */
@@ -187,4 +195,15 @@ export interface EndpointRollbackResult {
   readonly epoch: number;
   /** `NAME@N` that serves now. */
   readonly champion: string;
+}
+
+/** `modelwright set` and `modelwright delete`. `change` is what the client sent; the activity parses it again. */
+export interface RegistryChangeInput extends Request {
+  readonly changeId: string;
+  readonly change: unknown;
+}
+
+export interface RegistryChangeResult {
+  /** Ids of the entries it made, in the order of what was said. */
+  readonly entries: readonly number[];
 }

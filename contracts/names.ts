@@ -36,6 +36,28 @@ export type ArtifactKind = (typeof ARTIFACT_KINDS)[number];
 export const VERSION_ORIGINS = ["trained", "optimized", "registered"] as const;
 export type VersionOrigin = (typeof VERSION_ORIGINS)[number];
 
+/** What can be said about a model or a version, and be taken back; each saying is an entry of the registry's history. */
+export const REGISTRY_ATTRIBUTES = [
+  "owner",
+  "purpose",
+  "risk-tier",
+  "team",
+  "description",
+  "tag",
+  "alias",
+  "stages",
+  "stage",
+  "tombstone",
+] as const;
+export type RegistryAttribute = (typeof REGISTRY_ATTRIBUTES)[number];
+
+export const RISK_TIERS = ["low", "medium", "high", "unknown"] as const;
+export type RiskTier = (typeof RISK_TIERS)[number];
+
+/** Stages of versions of a model that defines none of its own; a version nobody put into a stage is in `none`. */
+export const DEFAULT_VERSION_STAGES = ["staging", "production", "archived"] as const;
+export const NO_VERSION_STAGE = "none";
+
 /** Arms of an endpoint's traffic. */
 export const ARMS = ["champion", "canary"] as const;
 export type Arm = (typeof ARMS)[number];
@@ -181,6 +203,7 @@ export const WORKFLOWS = {
   versionDecision: "versionDecision",
   policyChange: "policyChange",
   alarmAcknowledgement: "alarmAcknowledgement",
+  registryChange: "registryChange",
 } as const;
 
 /** Explicit ids: one lifecycle per id, one writer per endpoint, one check per monitor and scheduled time. */
@@ -193,6 +216,7 @@ export const workflowIds = {
   decision: (requestId: string) => `decision/${requestId}`,
   policy: (requestId: string) => `policy/${requestId}`,
   alarm: (requestId: string) => `alarm/${requestId}`,
+  registryChange: (changeId: string) => `registry-change/${changeId}`,
 } as const;
 
 /** Exit codes of the command line. */

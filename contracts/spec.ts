@@ -2,8 +2,10 @@ import { z } from "zod";
 import { dataChecksSchema, dataSourceSchema } from "./data.ts";
 import { driftSettingsSchema } from "./drift.ts";
 import { evaluationSettingsSchema } from "./evaluation.ts";
+import { RISK_TIERS } from "./names.ts";
 import { optimizationSettingsSchema } from "./optimization.ts";
 import { milliseconds, nameSchema, windowSchema } from "./primitives.ts";
+import { ownerSchema, purposeSchema, tagKeySchema, tagValueSchema } from "./registry.ts";
 import { rolloutPlanSchema } from "./rollout.ts";
 import { trainingSettingsSchema } from "./training.ts";
 
@@ -64,7 +66,14 @@ export type MonitoringSpec = z.output<typeof monitoringSpecSchema>;
 
 /** A whole lifecycle: what people write as YAML or TypeScript. Unknown keys are errors. */
 export const lifecycleSpecSchema = z.strictObject({
-  model: z.strictObject({ name: nameSchema, purpose: z.string().max(2000).default("") }),
+  /** What is said here about the model goes into the registry; what is left out stays as it was said before. */
+  model: z.strictObject({
+    name: nameSchema,
+    purpose: purposeSchema.default(""),
+    owner: ownerSchema.optional(),
+    riskTier: z.enum(RISK_TIERS).optional(),
+    tags: z.record(tagKeySchema, tagValueSchema).optional(),
+  }),
   data: dataSpecSchema,
   training: trainingSettingsSchema,
   optimization: optimizationSettingsSchema.prefault({}),

@@ -1,5 +1,8 @@
 import { getTableColumns, getTableName, sql, type Column, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
+import { DatabaseError } from "pg";
+
+import { Failure } from "../contracts/failures.ts";
 
 import type { Queryable, Transaction } from "./client.ts";
 
@@ -24,7 +27,16 @@ export async function recordRows<Table extends PgTable>(
     );
   });
   const recorder = sql.identifier(`record_${getTableName(table)}`);
-  return await rowsOf(tx, table, sql`${recorder}(${JSON.stringify(given)}::jsonb)`);
+  return await rowsOf(tx, table, sql`${recorder}(${JSON.stringify(given)}::jsonb)`).catch((thrown: unknown) => {
+    throw refusalOfDeleted(thrown) ?? thrown;
+  });
+}
+
+/** What is deleted gets no lifecycle, version, rollout or epoch, whoever asks. */
+function refusalOfDeleted(thrown: unknown): Failure | null {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  if (!(cause instanceof DatabaseError) || cause.constraint !== "not_deleted") return null;
+  return new Failure("DELETED", { subject: cause.detail ?? "" }, { cause: thrown });
 }
 
 /** The rows that a function of the database returns (`SETOF` the table), typed and parsed as the table's own. */

@@ -1,12 +1,11 @@
-import { eq } from "drizzle-orm";
-
 import type { AuditBody } from "../contracts/audit.ts";
 import { Failure } from "../contracts/failures.ts";
 import { openDatabase, type Transaction } from "../db/client.ts";
 import { createLogin, listLogins, type Login, type LoginRequest } from "../db/logins.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { attribute, findActorRef } from "../db/queries/person.ts";
-import { listModels } from "../db/queries/model.ts";
+import { requireModel } from "../db/queries/model.ts";
+import { recordEntries } from "../db/queries/registry/entries.ts";
 import { model } from "../db/schema/model.ts";
 
 /** What only the database's owner does: logins of people who read with tools of their own, and whose a model is. */
@@ -58,16 +57,11 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
     },
     setTeam: async ({ model: name, team, by, reason }) => {
       await database.transaction(async (tx) => {
-        const changed = await tx
-          .update(model)
-          .set({ team })
-          .where(eq(model.name, name))
-          .returning({ name: model.name });
-        if (changed.length === 0) {
-          const found = (await listModels(tx)).map((one) => one.name).join(", ") || "(none)";
-          throw new Failure("MODEL_UNKNOWN", { model: name, found });
-        }
+        await requireModel(tx, name);
         const said = await attribute(tx, { by, reason });
+        // Part of the model's history, as everything that is said of it; what members see follows.
+        const sayings = [{ attribute: "team", key: "", value: team } as const];
+        await recordEntries(tx, { model: name, number: null, sayings, validFrom: null, ...said });
         const body: AuditBody = { kind: "team-set", team, reason: said.reason };
         await recordAudit(tx, { actor: said.by, subject: `model/${name}`, body });
       });

@@ -2,5 +2,6 @@ export { auditCheckpoint } from "./audit-checkpoint.ts";
 export { driftCheck } from "./drift-check.ts";
 export { modelLifecycle } from "./lifecycle.ts";
 export { modelRegistration } from "./registration.ts";
+export { registryChange } from "./registry-change.ts";
 export { canaryRollout, endpointRollback } from "./rollout.ts";
 export { alarmAcknowledgement, policyChange, versionDecision } from "./governance.ts";

@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import type { ApprovalSubject } from "../../client/index.ts";
+import type { ApprovalSubject, Modelwright } from "../../client/index.ts";
 import { parseLifecycleId, parseVersion } from "../../client/reference.ts";
 import type { ApprovalStanding } from "../../contracts/approval.ts";
 import { Failure } from "../../contracts/failures.ts";
@@ -57,8 +57,9 @@ export function addApprove(program: Command): void {
     verb.action(
       answering(async (_screen, id: string, options: DecisionOptions) => {
         const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
-        const subject = parseSubject(id, options.environment);
+        const named = parseSubject(id, options.environment);
         return withStack(async (modelwright) => {
+          const subject = typeof named === "string" ? named : await numbered(modelwright, named);
           const breakGlass = options.breakGlass === true ? { breakGlass: true } : {};
           const standing = await modelwright.decide(subject, { decision: name, ...request, ...breakGlass });
           const what = options.breakGlass ? "glass broken for" : done;
@@ -74,13 +75,25 @@ export function addApprove(program: Command): void {
 }
 
 /** A lifecycle, or a version with its environment. @throws INPUT_INVALID, REFERENCE_INVALID */
-function parseSubject(id: string, environment: string | undefined): ApprovalSubject {
+function parseSubject(id: string, environment: string | undefined): string | NamedSubject {
   if (!id.startsWith("model/")) return parseLifecycleId(id);
   if (environment === undefined) {
     const problems = "a version is approved for an environment; name it";
     throw new Failure("INPUT_INVALID", { where: "--environment", problems });
   }
-  return { ...parseVersion(id), environment: checked(nameSchema, environment, "--environment") };
+  parseVersion(id);
+  return { version: id, environment: checked(nameSchema, environment, "--environment") };
+}
+
+interface NamedSubject {
+  /** `model/NAME@N`, or by an alias: what that points to now is decided about. */
+  readonly version: string;
+  readonly environment: string;
+}
+
+async function numbered(modelwright: Modelwright, { version, environment }: NamedSubject): Promise<ApprovalSubject> {
+  const { model, number } = await modelwright.version(version);
+  return { model, number, environment };
 }
 
 function documentOf(subject: ApprovalSubject): object {

@@ -28,7 +28,7 @@ const LOOK_AGAIN_MS = 500;
 export function addDeploy(program: Command): void {
   defineVerb(program, {
     usage: "deploy <version>",
-    summary: "Roll a version out on an endpoint: NAME@N",
+    summary: "Roll a version out on an endpoint: NAME@N, or NAME@ALIAS",
     details:
       "An environment whose policy asks for evidence refuses a version without a passing evaluation of exactly its bytes (exit 2), and one whose approval policy is not met refuses it until it is (exit 3). An endpoint without a champion gets it at once; else it starts as a canary. With --wait: exit 0 promoted, 2 rolled back.",
     examples: [
@@ -58,11 +58,11 @@ export function addDeploy(program: Command): void {
           options.plan === undefined
             ? {}
             : await loadDocument(options.plan, { what: "rollout plan", schema: rolloutPlanSchema });
-        const { model, number } = parseVersion(version);
+        const { model, version: named } = parseVersion(version);
         const breakGlass = options.breakGlass === true ? { breakGlass: resolveReason(options.reason ?? "") } : {};
         return withStack(async (modelwright) => {
-          const request = { model, number, endpoint, environment, as, plan, ...breakGlass };
-          const { rolloutId, result } = await modelwright.deploy(request);
+          const request = { model, version: named, endpoint, environment, as, plan, ...breakGlass };
+          const { rolloutId, number, result } = await modelwright.deploy(request);
           if (options.wait) return followRollout(modelwright, screen, { rolloutId, result: result() });
           const lines = [`rollout ${rolloutId} of ${model}@${number} on ${endpoint} started`];
           return { document: { rolloutId, endpoint, environment, version: `${model}@${number}` }, lines };

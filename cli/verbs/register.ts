@@ -32,7 +32,8 @@ export function addRegister(program: Command): void {
         return withStack(async (modelwright) => {
           const version = await modelwright.register({ model, path: file, signaturePath, as });
           const name = `${version.model}@${version.number}`;
-          return { document: version, lines: [`registered ${name}`, `  artifact/${version.digest}`] };
+          const said = version.existing ? `these bytes were registered before: ${name}` : `registered ${name}`;
+          return { document: version, lines: [said, `  artifact/${version.digest}`] };
         });
       }),
     );

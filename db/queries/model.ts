@@ -1,20 +1,36 @@
-import { and, asc, count, desc, eq, max, sql } from "drizzle-orm";
+import { and, asc, eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
+import { digestOf } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
 import { recordRows } from "../record-rows.ts";
 import { model, modelVersion } from "../schema/model.ts";
+import { versionState } from "../schema/registry.ts";
 
 export type ModelVersion = typeof modelVersion.$inferSelect;
 
-/** Makes the model if it is new; an existing one keeps its purpose unless the new one says something. */
-export async function ensureModel(
-  tx: Transaction,
-  { name, purpose }: { name: string; purpose: string },
-): Promise<void> {
-  await recordRows(tx, model, [{ name, purpose }]);
-  if (purpose !== "") await tx.execute(sql`SELECT describe_model(${name}, ${purpose})`);
+/** Makes the model if it is new. What is said about it, its purpose for one, are entries of the registry. */
+export async function ensureModel(tx: Transaction, name: string): Promise<void> {
+  await recordRows(tx, model, [{ name, purpose: "" }]);
+}
+
+const SHOWN = 20;
+
+/** @throws MODEL_UNKNOWN with the names there are */
+export async function requireModel(db: Queryable, name: string): Promise<void> {
+  const found = await db.select({ name: model.name }).from(model).where(eq(model.name, name));
+  if (found.length > 0) return;
+  const others = await db
+    .select({ name: model.name })
+    .from(model)
+    .orderBy(asc(model.name))
+    .limit(SHOWN + 1);
+  const names = others.slice(0, SHOWN).map((one) => one.name);
+  throw new Failure("MODEL_UNKNOWN", {
+    model: name,
+    found: [...names, ...(others.length > SHOWN ? ["..."] : [])].join(", ") || "(none)",
+  });
 }
 
 /** What a lifecycle makes in a round has one name (`trained`, `optimized`): a retried step finds its version again. */
@@ -47,6 +63,29 @@ export async function registerVersion(tx: Transaction, { key, ...values }: Versi
   return found;
 }
 
+/**
+ * The version registered by hand with these bytes and this signature, or null. Holds the model until the transaction ends, so that of
+ * two who register the same at once the second finds the first. Fails with DELETED when that version is.
+ */
+export async function findRegistered(
+  tx: Transaction,
+  { model: name, artifact, signature }: Pick<ModelVersion, "model" | "artifact" | "signature">,
+): Promise<ModelVersion | null> {
+  await tx.execute(sql`SELECT lock_model(${name})`);
+  const found = await tx
+    .select({ version: modelVersion, state: versionState.state })
+    .from(modelVersion)
+    .innerJoin(versionState, and(eq(versionState.model, name), eq(versionState.number, modelVersion.number)))
+    .where(
+      and(eq(modelVersion.artifact, artifact), eq(modelVersion.model, name), eq(modelVersion.origin, "registered")),
+    )
+    .orderBy(asc(modelVersion.number));
+  const same = found.filter(({ version }) => digestOf(version.signature) === digestOf(signature));
+  const there = same.find(({ state }) => !state.tombstone) ?? same[0];
+  if (there?.state.tombstone) throw new Failure("DELETED", { subject: `${name}@${there.version.number}` });
+  return there?.version ?? null;
+}
+
 async function findVersionByKey(db: Queryable, { lifecycle, round, name }: VersionKey): Promise<ModelVersion | null> {
   const [found] = await db
     .select()
@@ -70,37 +109,4 @@ export async function findVersion(
     .from(modelVersion)
     .where(and(eq(modelVersion.model, name), eq(modelVersion.number, number)));
   return found ?? null;
-}
-
-/** Versions of a model, newest first. */
-export async function listVersions(db: Queryable, name: string, limit = 100): Promise<ModelVersion[]> {
-  return await db
-    .select()
-    .from(modelVersion)
-    .where(eq(modelVersion.model, name))
-    .orderBy(desc(modelVersion.number))
-    .limit(limit);
-}
-
-export interface ModelSummary {
-  readonly name: string;
-  readonly purpose: string;
-  readonly versionCount: number;
-  /** Number of the newest version, or null without one. */
-  readonly latestNumber: number | null;
-}
-
-/** Every model by name. */
-export async function listModels(db: Queryable): Promise<ModelSummary[]> {
-  return await db
-    .select({
-      name: model.name,
-      purpose: model.purpose,
-      versionCount: count(modelVersion.id),
-      latestNumber: max(modelVersion.number),
-    })
-    .from(model)
-    .leftJoin(modelVersion, eq(modelVersion.model, model.name))
-    .groupBy(model.name)
-    .orderBy(asc(model.name));
 }

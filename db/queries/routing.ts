@@ -1,4 +1,4 @@
-import { aliasedTable, and, asc, desc, eq, isNotNull, ne, sql } from "drizzle-orm";
+import { aliasedTable, and, asc, desc, eq, inArray, isNotNull, ne, sql } from "drizzle-orm";
 
 import type { ModelSignature } from "../../contracts/signature.ts";
 import type { Queryable } from "../client.ts";
@@ -39,10 +39,16 @@ export interface Routing {
   readonly databaseTime: Date;
 }
 
-/**
- * The routing of one endpoint, or of all that serve something, by name: current, or as of a past moment of database time.
- */
-export async function loadRouting(db: Queryable, options: { endpoint?: string; asOf?: Date } = {}): Promise<Routing[]> {
+export interface RoutingQuestion {
+  readonly endpoint?: string;
+  /** Endpoints of these models. */
+  readonly models?: readonly string[];
+  /** A past moment of database time, ISO. */
+  readonly asOf?: string;
+}
+
+/** The routing of endpoints that serve something, by name: of one, of some models, or of all; current, or as of a past moment. */
+export async function loadRouting(db: Queryable, options: RoutingQuestion = {}): Promise<Routing[]> {
   const champion = aliasedTable(modelVersion, "champion");
   const canary = aliasedTable(modelVersion, "canary");
   const { asOf } = options;
@@ -50,7 +56,7 @@ export async function loadRouting(db: Queryable, options: { endpoint?: string; a
     asOf === undefined
       ? endpoint.currentEpoch
       : sql`(SELECT max(past.epoch) FROM routing_epoch AS past
-             WHERE past.endpoint = ${endpoint.name} AND past.created_at <= ${asOf.toISOString()}::timestamptz)`;
+             WHERE past.endpoint = ${endpoint.name} AND past.created_at <= ${asOf}::timestamptz)`;
   const rows = await db
     .select({
       epoch: routingEpoch,
@@ -64,7 +70,12 @@ export async function loadRouting(db: Queryable, options: { endpoint?: string; a
     .innerJoin(routingEpoch, and(eq(routingEpoch.endpoint, endpoint.name), eq(routingEpoch.epoch, wantedEpoch)))
     .leftJoin(champion, eq(champion.id, routingEpoch.championVersion))
     .leftJoin(canary, eq(canary.id, routingEpoch.canaryVersion))
-    .where(options.endpoint === undefined ? undefined : eq(endpoint.name, options.endpoint))
+    .where(
+      and(
+        options.endpoint === undefined ? undefined : eq(endpoint.name, options.endpoint),
+        options.models && inArray(endpoint.model, [...options.models]),
+      ),
+    )
     .orderBy(asc(endpoint.name));
   return rows.map((row) => ({
     endpoint: row.epoch.endpoint,

@@ -132,7 +132,7 @@ export async function rollBackDamaged(story: Story, lifecycleId: string): Promis
   const { damageModel } = await import("../../examples/flight-delay/damage.ts");
   const artifacts = createFileStore(join(stack.addresses.dataDir, "artifacts"));
   const view = await modelwright.lifecycle(lifecycleId);
-  const versions = await modelwright.versions(view.model);
+  const { versions } = await modelwright.versions({ model: view.model });
   const good = versions.find((version) => version.lifecycle === lifecycleId && version.origin === "trained");
   const champion = versions.find((version) => version.lifecycle === lifecycleId);
   if (!good || !champion) throw new Error("the challenger left no version");
@@ -147,7 +147,14 @@ export async function rollBackDamaged(story: Story, lifecycleId: string): Promis
   const { rollout } = (await challengerSpec(story)).deployment ?? {};
   const deploy = async (number: number, environment: string, endpoint: string) =>
     (
-      await modelwright.deploy({ model: good.model, number, endpoint, environment, as: AUTHOR, plan: { ...rollout } })
+      await modelwright.deploy({
+        model: good.model,
+        version: number,
+        endpoint,
+        environment,
+        as: AUTHOR,
+        plan: { ...rollout },
+      })
     ).result();
   await deploy(damaged.number, "production", "flight-delay").then(
     () => screen.say("production took it?"),

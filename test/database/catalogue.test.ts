@@ -12,6 +12,7 @@ import {
   LIFECYCLE_STATUSES,
   LINEAGE_ROLES,
   METRICS,
+  REGISTRY_ATTRIBUTES,
   ROLLOUT_STATUSES,
   ROLLOUT_VERDICTS,
   STAGES,
@@ -30,6 +31,7 @@ import * as lifecycles from "../../db/schema/lifecycle.ts";
 import * as models from "../../db/schema/model.ts";
 import * as monitors from "../../db/schema/monitor.ts";
 import * as predictions from "../../db/schema/prediction.ts";
+import * as registry from "../../db/schema/registry.ts";
 import * as rollouts from "../../db/schema/rollout.ts";
 import * as routing from "../../db/schema/routing.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -46,6 +48,7 @@ const modules = [
   models,
   monitors,
   predictions,
+  registry,
   rollouts,
   routing,
 ];
@@ -112,6 +115,7 @@ describe("the closed lists of names", () => {
     ["prediction", "outcome", predictions.PREDICTION_OUTCOMES],
     ["drift_check", "verdict", DRIFT_VERDICTS],
     ["retrain_decision", "decision", monitors.RETRAIN_DECISIONS],
+    ["registry_entry", "attribute", REGISTRY_ATTRIBUTES],
     ["principal", "kind", PRINCIPAL_KINDS],
     ["role_grant", "role", ROLES],
     ["identity_setting", "mode", IDENTITY_MODES],

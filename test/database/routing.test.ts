@@ -133,7 +133,7 @@ describe("routing epochs", () => {
     );
     await test.admin.query("SET session_replication_role = DEFAULT");
     const at = async (asOf: string) => {
-      const [routing] = await loadRouting(test.database, { endpoint: "live", asOf: new Date(asOf) });
+      const [routing] = await loadRouting(test.database, { endpoint: "live", asOf });
       return routing && [routing.epoch, routing.champion?.number, routing.canaryShare, routing.leaseUntil];
     };
     expect(await at("2001-01-01T12:00:00Z")).toBeUndefined();

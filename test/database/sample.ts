@@ -66,7 +66,7 @@ export async function addArtifact(tx: Transaction, text: string): Promise<string
 /** A model with one version of its own bytes, outside any lifecycle. */
 export async function addVersion(db: Database, model: string, bytes: string, createdBy = "ada"): Promise<ModelVersion> {
   return await audited(db).transaction(async (tx) => {
-    await ensureModel(tx, { name: model, purpose: "" });
+    await ensureModel(tx, model);
     return await registerVersion(tx, {
       model,
       artifact: await addArtifact(tx, bytes),
@@ -105,7 +105,7 @@ export async function addApproval(
 
 export async function addLifecycle(db: Database, id: string, model: string, startedBy = "ada"): Promise<Lifecycle> {
   return await audited(db).transaction(async (tx) => {
-    await ensureModel(tx, { name: model, purpose: "" });
+    await ensureModel(tx, model);
     return await createLifecycle(tx, { id, spec: specFor(model), startedBy, reason: "", causedBy: null });
   });
 }

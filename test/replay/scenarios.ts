@@ -223,6 +223,18 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await handle.result();
     return [handle.workflowId];
   },
+  "registry-change": async ({ client }, name) => {
+    const change = {
+      model: "own",
+      number: 1,
+      sayings: [{ attribute: "stage", key: "", value: "staging" }],
+      validFrom: null,
+    };
+    const input = { changeId: name, change, ...request };
+    const handle = await startWorkflow(client, "registryChange", workflowIds.registryChange(name), input);
+    await handle.result();
+    return [handle.workflowId];
+  },
   "model-registration": async ({ client }, name) => {
     const input = {
       registrationId: name,

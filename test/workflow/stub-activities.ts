@@ -114,7 +114,14 @@ const passing: Activities = {
   checkDrift: async () => ({ driftCheckId: "check-1", verdict: "stable", harm: false }),
   decideRetrain: async () => ({ decision: "cooldown", lifecycle: null }),
   signCheckpoint: async () => ({ checkpoints: [{ stream: "modelwright", size: 3, written: true }] }),
-  registerModel: async ({ model }) => ({ versionId: "version-1", model, number: 1, digest: "0".repeat(64) }),
+  changeRegistry: async () => ({ entries: [1] }),
+  registerModel: async ({ model }) => ({
+    versionId: "version-1",
+    model,
+    number: 1,
+    digest: "0".repeat(64),
+    existing: false,
+  }),
 };
 
 /** A failure as `translateFailures` puts it on the wire. */

@@ -60,7 +60,7 @@ async function addVersion(bias: number): Promise<string> {
   const { digest, sizeBytes } = await createFileStore(join(dataDir, "artifacts")).put(bytes);
   const facts = inspectModel(bytes, "test");
   return await audited(database.database).transaction(async (tx) => {
-    await ensureModel(tx, { name: "delay", purpose: "" });
+    await ensureModel(tx, "delay");
     await registerArtifact(tx, { digest, kind: "model", sizeBytes, mediaType: "application/onnx" });
     const version = await registerVersion(tx, {
       model: "delay",

@@ -39,17 +39,20 @@ const SEEN_BY_TEAM = [
   "lineage_node",
   "metric_value",
   "model",
+  "model_state",
   "model_version",
   "monitor",
   "person_name",
   "person_text",
   "prediction",
   "promotion",
+  "registry_entry",
   "retrain_decision",
   "rollout",
   "routing_epoch",
   "stage_run",
   "used",
+  "version_state",
 ];
 /** Read by the application and by auditors. */
 const SEEN_BY_AUDITORS = [
@@ -74,6 +77,7 @@ const SEEN_OTHERWISE: Readonly<Record<string, string>> = {
   environment: "application auditor member",
   stuck_work: "application auditor",
   team_login: "auditor member",
+  version_place: "application auditor member",
 };
 /** Functions only the application may call, besides `record_TABLE`; they run as the owner. */
 const WRITTEN_BY = [
@@ -81,7 +85,6 @@ const WRITTEN_BY = [
   "approval_policy_in_force",
   "commit_text",
   "confirm_route",
-  "describe_model",
   "end_rollout",
   "ensure_prediction_partitions",
   "erase_person",
@@ -104,7 +107,23 @@ const WRITTEN_BY = [
   "start_stage_run",
 ];
 /** Functions everybody may call: they read as who asks, so row security holds in them. */
-const ASKED_BY_ALL = ["downstream_executions", "making_executions", "upstream_executions"];
+const ASKED_BY_ALL = [
+  "downstream_executions",
+  "making_executions",
+  "model_document",
+  "registry_facet",
+  "registry_facets",
+  "registry_put",
+  "registry_state",
+  "registry_states",
+  "registry_text",
+  "registry_truth",
+  "search_versions",
+  "slice_facet",
+  "slice_facets",
+  "upstream_executions",
+  "version_document",
+];
 /** Tables that rows get into by `record_TABLE`. */
 const RECORDED = [
   "alarm",
@@ -132,6 +151,7 @@ const RECORDED = [
   "operation",
   "principal",
   "promotion",
+  "registry_entry",
   "retrain_decision",
   "role_grant",
   "role_revocation",

@@ -26,6 +26,7 @@ const GOVERNED = [
   "model_version",
   "monitor",
   "principal",
+  "registry_entry",
   "retrain_decision",
   "role_grant",
   "role_revocation",

@@ -189,7 +189,7 @@ describe("the verbs that need a stack, with --json", () => {
     const [status, models, versions, audit] = await Promise.all([
       run("status"),
       run("models"),
-      run("models", "tiny"),
+      run("models", "--model", "tiny"),
       run("audit", "verify"),
     ]);
     const { lifecycles, endpoints } = status.document as Record<string, { id: string }[]>;
@@ -276,7 +276,7 @@ describe("the verbs that need a stack, with --json", () => {
       ["LIFECYCLE_UNKNOWN", "explain", "lifecycle/nobody"],
       ["REFERENCE_UNKNOWN", "explain", "rollout/nobody"],
       ["LIFECYCLE_UNKNOWN", "approve", "nobody", ...as("grace", "why not")],
-      ["MODEL_UNKNOWN", "models", "nobody"],
+      ["MODEL_UNKNOWN", "model", "nobody"],
     ];
     const answers = await Promise.all(wrong.map(async ([, ...words]) => await run(...words)));
     expect(answers).toMatchObject(wrong.map(([code = ""]) => refusal(code)));

@@ -186,7 +186,7 @@ describe("a gateway that does not answer", () => {
     process.kill(pid, "SIGSTOP");
     const rollout = await client.deploy({
       model: "tiny",
-      number: 1,
+      version: 1,
       endpoint: "tiny",
       environment: "production",
       as: "ada",

@@ -27,7 +27,7 @@ const verbs = leaves(createProgram({ version: "1.2.3", description: "" }));
 describe("the command line", () => {
   it("has the verbs of the design", () => {
     const design =
-      "up start watch status retry approve reject pause resume abort rollback register plan deploy policy alarms models lineage explain audit verify audit checkpoint audit key audit rederive access login access team access show validate optimize evaluate drift";
+      "up start watch status retry approve reject pause resume abort rollback register plan deploy policy alarms models model set delete lineage explain audit verify audit checkpoint audit key audit rederive access login access team access show validate optimize evaluate drift";
     expect(verbs.flat().join(" ")).toBe(design);
   });
 
@@ -51,7 +51,7 @@ describe("the command line", () => {
     [["drift", "a", "b", "--checks-per-false-alarm", "many"], "It must be a number"],
     [["drift", "a", "b", "--test", "chi-squared"], "Allowed choices are kolmogorov-smirnov"],
     [["lineage", "model/a@1", "--format", "png"], "Allowed choices are tree, dot, mermaid, json"],
-    [["models", "a", "b"], "too many arguments"],
+    [["model", "a", "b"], "too many arguments"],
   ])("refuses %j with exit code 1 before it does anything", async (words, message) => {
     const { exitCode, output, errors } = await run(words);
     expect({ exitCode, output }).toEqual({ exitCode: 1, output: "" });

@@ -32,6 +32,9 @@ describe("references as people type them", () => {
     "model/",
     "model/flight-delay",
     "model/flight-delay@0",
+    "model/flight-delay@v3",
+    "model/flight-delay@3rd",
+    "model/flight-delay@__proto__",
     "model/Flight@1",
     "model/a@1; DROP TABLE model",
     "artifact/abc",
@@ -59,8 +62,10 @@ describe("references as people type them", () => {
   });
 
   it("takes a version with and without its kind", () => {
-    expect(parseVersion("flight-delay@3")).toEqual({ model: "flight-delay", number: 3 });
-    expect(parseVersion("model/flight-delay@3")).toEqual({ model: "flight-delay", number: 3 });
+    expect(parseVersion("flight-delay@3")).toEqual({ model: "flight-delay", version: 3 });
+    expect(parseVersion("model/flight-delay@3")).toEqual({ model: "flight-delay", version: 3 });
+    expect(parseVersion("flight-delay@Best_2.0")).toEqual({ model: "flight-delay", version: "Best_2.0" });
+    expect(parseVersion("flight-delay@latest")).toEqual({ model: "flight-delay", version: "latest" });
     expect(() => parseVersion("lifecycle/x")).toThrow("is not a reference");
   });
 

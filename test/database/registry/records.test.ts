@@ -1,19 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { findSnapshot, recordSnapshot } from "../../db/queries/artifact.ts";
-import { findPassingEvaluation, loadEvaluation, recordEvaluation } from "../../db/queries/evaluation.ts";
-import { createLifecycle, listLifecycles, loadLifecycle, setLifecycleStatus } from "../../db/queries/lifecycle.ts";
-import {
-  ensureModel,
-  findVersion,
-  findVersionById,
-  listModels,
-  listVersions,
-  registerVersion,
-} from "../../db/queries/model.ts";
-import { findPassedStageRun, finishStageRun, startStageRun } from "../../db/queries/stage-run.ts";
-import { audited } from "../support/audited.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { findSnapshot, recordSnapshot } from "../../../db/queries/artifact.ts";
+import { findPassingEvaluation, loadEvaluation, recordEvaluation } from "../../../db/queries/evaluation.ts";
+import { createLifecycle, listLifecycles, loadLifecycle, setLifecycleStatus } from "../../../db/queries/lifecycle.ts";
+import { ensureModel, findVersion, findVersionById, registerVersion } from "../../../db/queries/model.ts";
+import { searchModels } from "../../../db/queries/registry/models.ts";
+import { searchVersions } from "../../../db/queries/registry/versions.ts";
+import { findPassedStageRun, finishStageRun, startStageRun } from "../../../db/queries/stage-run.ts";
+import { audited } from "../../support/audited.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import {
   addArtifact,
   addEvaluation,
@@ -24,7 +19,7 @@ import {
   reportFor,
   signature,
   specFor,
-} from "./sample.ts";
+} from "../sample.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {
@@ -36,7 +31,7 @@ afterAll(async () => {
 
 describe("model versions", () => {
   it("have numbers without a gap after 50 registrations at once, some of which fail", async () => {
-    await audited(test.database).transaction((tx) => ensureModel(tx, { name: "crowded", purpose: "" }));
+    await audited(test.database).transaction((tx) => ensureModel(tx, "crowded"));
     const register = (index: number) =>
       audited(test.database).transaction(async (tx) => {
         const version = await registerVersion(tx, {
@@ -75,7 +70,8 @@ describe("model versions", () => {
     const attempts = await Promise.all([register("bytes"), register("bytes"), register("bytes")]);
     expect(new Set(attempts.map(({ id }) => id)).size).toBe(1);
     await expect(register("other bytes")).rejects.toMatchObject({ code: "OPERATION_CONFLICT" });
-    expect(await listVersions(test.database, "keyed")).toEqual([attempts[0]]);
+    const { versions } = await searchVersions(test.database, { model: "keyed", limit: 50 });
+    expect(versions).toMatchObject([{ ...attempts[0] }]);
     expect((await addVersion(test.database, "keyed", "next")).number).toBe(2);
   });
 
@@ -88,10 +84,11 @@ describe("model versions", () => {
   });
 
   it("are counted by model, and a model without one has none", async () => {
-    await audited(test.database).transaction((tx) => ensureModel(tx, { name: "empty", purpose: "nothing yet" }));
-    const models = await listModels(test.database);
-    expect(models).toContainEqual({ name: "empty", purpose: "nothing yet", versionCount: 0, latestNumber: null });
-    expect(models).toContainEqual({ name: "crowded", purpose: "", versionCount: 45, latestNumber: 45 });
+    await audited(test.database).transaction((tx) => ensureModel(tx, "empty"));
+    const { models } = await searchModels(test.database, { limit: 500 });
+    const counted = models.map(({ name, versionCount, latestNumber }) => ({ name, versionCount, latestNumber }));
+    expect(counted).toContainEqual({ name: "empty", versionCount: 0, latestNumber: null });
+    expect(counted).toContainEqual({ name: "crowded", versionCount: 45, latestNumber: 45 });
   });
 
   it("whose stored signature does not match the contract are refused on reading, not misread", async () => {

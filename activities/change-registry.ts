@@ -1,0 +1,55 @@
+import { Failure } from "../contracts/failures.ts";
+import type { RegistryChangeInput, RegistryChangeResult } from "../contracts/messages.ts";
+import { registryChangeSchema, type RegistryChange } from "../contracts/registry.ts";
+import { digestOf } from "../db/canonical.ts";
+import type { Transaction } from "../db/client.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { requireModel } from "../db/queries/model.ts";
+import { attribute } from "../db/queries/person.ts";
+import { runOperation } from "../db/queries/operation.ts";
+import { recordEntries, subjectOf, type EntriesRequest, type RegistryEntry } from "../db/queries/registry/entries.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { operationContext } from "./operation-context.ts";
+
+/** What people say about models and versions: owner, tags, aliases, stages, deletion. All of one change or nothing. */
+export async function changeRegistry(
+  { database }: Dependencies,
+  { changeId, change, by, reason }: RegistryChangeInput,
+): Promise<RegistryChangeResult> {
+  const parsed = parse(change);
+  const key = `registry-change/${changeId}`;
+  return runOperation(database, { key, request: { change, by, reason }, context: operationContext() }, async (tx) => {
+    await requireModel(tx, parsed.model);
+    const entries = await recordChange(tx, { ...parsed, by, reason });
+    return { entries: entries.map(({ id }) => id) };
+  });
+}
+
+/** Entries with their audit event: the one way something is said in the registry. The event is recorded last, so call it last. */
+export async function recordChange(tx: Transaction, asked: EntriesRequest): Promise<RegistryEntry[]> {
+  const request = { ...asked, ...(await attribute(tx, asked)) };
+  const entries = await recordEntries(tx, request);
+  await recordAudit(tx, {
+    actor: request.by,
+    subject: `model/${subjectOf(request)}`,
+    body: {
+      kind: "registry-changed",
+      entries: entries.map(({ id, model, number, attribute: said, key, value }) => ({
+        id,
+        attribute: said,
+        digest: digestOf({ model, number, attribute: said, key, value }),
+      })),
+      reason: request.reason,
+    },
+  });
+  return entries;
+}
+
+function parse(change: unknown): RegistryChange {
+  const parsed = registryChangeSchema.safeParse(change);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues
+    .map(({ path, message }) => `${path.join(".") || "(top)"}: ${message}`)
+    .join("; ");
+  throw new Failure("INPUT_INVALID", { where: "registry change", problems });
+}
