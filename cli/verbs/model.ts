@@ -33,7 +33,10 @@ export function addModel(program: Command): void {
       const moment: Moment = { ...(asOf === undefined ? {} : { asOf }), ...(knownAt === undefined ? {} : { knownAt }) };
       return withStack(async (modelwright) =>
         name.includes("@")
-          ? showVersion(modelwright, screen, { card: await modelwright.version(name, moment), history: history === true })
+          ? showVersion(modelwright, screen, {
+              card: await modelwright.version(name, moment),
+              history: history === true,
+            })
           : showModel(modelwright, screen, { name, moment, history: history === true }),
       );
     }),

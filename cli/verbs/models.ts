@@ -79,7 +79,11 @@ async function search(
   if (versions || OF_VERSIONS.some((name) => options[name] !== undefined)) {
     const page = await modelwright.versions(query);
     const brokenGlass = await modelwright.brokenGlass({ versionIds: page.versions.map(({ id }) => id) });
-    const lines = [...versionTable(screen, page.versions), ...more(screen, page), ...brokenGlassLines(screen, brokenGlass)];
+    const lines = [
+      ...versionTable(screen, page.versions),
+      ...more(screen, page),
+      ...brokenGlassLines(screen, brokenGlass),
+    ];
     return { document: { ...page, brokenGlass }, lines };
   }
   const page = await modelwright.models(query);

@@ -125,7 +125,7 @@ const SCHEMA = `
     UNION ALL SELECT concat_ws(' ', 'constraint', conname, pg_get_constraintdef(oid)) FROM pg_constraint
       WHERE connamespace = 'public'::regnamespace
     UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(oid), tgenabled) FROM pg_trigger WHERE NOT tgisinternal
-    UNION ALL SELECT concat_ws(' ', 'function', pg_get_functiondef(oid), proacl) FROM pg_proc
+    UNION ALL SELECT concat_ws(' ', 'function', oid::regprocedure, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END, proacl) FROM pg_proc
       WHERE pronamespace = 'public'::regnamespace
     UNION ALL SELECT concat_ws(' ', 'policy', tablename, policyname, qual) FROM pg_policies
     UNION ALL SELECT concat_ws(' ', 'applied', name, checksum) FROM schema_migration
