@@ -4,10 +4,13 @@ import { z } from "zod";
 import { FAILURES } from "../contracts/failures.ts";
 import { lifecycleSpecSchema } from "../contracts/spec.ts";
 
-/** Files made from the contracts. `--check` compares instead of writing and fails when one is stale. */
+const views = await readFile(new URL("../db/migrations/0009-views.sql", import.meta.url), "utf8");
+
+/** Files made from the contracts, and from the comments the database has on its views. `--check` compares instead of writing and fails when one is stale. */
 const generated: Record<string, () => string> = {
   "docs/lifecycle.schema.json": () =>
     `${JSON.stringify(z.toJSONSchema(lifecycleSpecSchema, { io: "input" }), null, 2)}\n`,
+  "docs/audit-views.md": describeViews,
   "docs/failures.md": () =>
     [
       "# Failures",
@@ -22,6 +25,22 @@ const generated: Record<string, () => string> = {
       "",
     ].join("\n"),
 };
+
+/** A table a view, its columns in order, from the COMMENT statements of the migration that makes it. */
+function describeViews(): string {
+  const comments = [
+    ...views.matchAll(/^COMMENT ON (VIEW|COLUMN) (audit_views\.\w+)(?:\.(\w+))? IS '((?:[^']|'')*)';$/gm),
+  ];
+  const lines = comments.flatMap(([, what, view, column, text = ""]) => {
+    const said = text.replaceAll("''", "'").replaceAll("|", "\\|");
+    return what === "VIEW"
+      ? ["", `## ${view}`, "", said, "", "| column | is |", "|---|---|"]
+      : [`| \`${column}\` | ${said} |`];
+  });
+  const made =
+    "From the comments in the database, by `node --import tsx docs/generate.ts`. [lineage.md](lineage.md) has questions to ask of them.";
+  return ["# Views for auditors", "", made, ...lines, ""].join("\n");
+}
 
 /** The message with its fields as placeholders. */
 function example(wording: (fields: never) => string): string {

@@ -14,7 +14,7 @@ CREATE TABLE execution (
   id bigint PRIMARY KEY CHECK (id >= 1),
   kind text NOT NULL CHECK (kind IN ('snapshot', 'validate', 'train', 'admit', 'register', 'optimize', 'evaluate', 'approve',
     'rollout', 'monitor', 'window', 'drift-check', 'retrain-decision', 'carried-over')),
-  lifecycle text REFERENCES lifecycle,
+  lifecycle text,
   round integer CHECK (round >= 1),
   workflow_id text,
   run_id text,
@@ -196,6 +196,8 @@ SELECT carry_over_lineage();
 SET CONSTRAINTS ALL IMMEDIATE;
 SET CONSTRAINTS ALL DEFERRED;
 
+-- So late, because it locks the lifecycles against writing.
+ALTER TABLE execution ADD FOREIGN KEY (lifecycle) REFERENCES lifecycle;
 SELECT make_audited('execution');
 CREATE TRIGGER not_sealed BEFORE INSERT ON used FOR EACH ROW EXECUTE FUNCTION refuse_sealed();
 CREATE TRIGGER not_sealed BEFORE INSERT ON generated FOR EACH ROW EXECUTE FUNCTION refuse_sealed();

@@ -1,41 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createLineageReader, type LineageReader } from "../../../client/lineage.ts";
-import type { LifecycleRun } from "../../../contracts/messages.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
+import { live } from "./live.ts";
 
 let stage: ActivityStage;
 let reader: LineageReader;
-const STAGES = ["snapshotData", "validateData", "trainModel", "admitModel", "optimizeModel", "evaluateModel"] as const;
 
 beforeAll(async () => {
   stage = await openActivityStage();
   reader = createLineageReader(stage.test.database);
-  await live({ lifecycleId: "first", round: 1 }, 1);
-  await live({ lifecycleId: "second", round: 1 }, 2);
+  await live(stage, { lifecycleId: "first", round: 1 }, 1);
+  await live(stage, { lifecycleId: "second", round: 1 }, 2);
 });
 afterAll(async () => await stage.close());
-
-/** One lifecycle from its spec to its monitor, approved and promoted, without Temporal around it. */
-async function live(run: LifecycleRun, seed: number): Promise<void> {
-  const spec = stage.project.spec({
-    approval: { required: true },
-    deployment: { endpoint: "tiny" },
-    monitoring: { schedule: "0 4 * * *", windowMs: 28 * 24 * 3600 * 1000, drift: { columns: ["hour"] } },
-  });
-  const training = { ...spec.training, seed };
-  await stage.run("acceptSpec", { ...run, spec: { ...spec, training }, startedBy: "ada", causedBy: null });
-  for (const name of STAGES) await stage.run(name, run);
-  await stage.run("awaitApproval", run);
-  await stage.run("recordDecision", { ...run, decision: "approve", by: "grace", reason: "good" });
-  const plan = await stage.run("planRollout", run);
-  if (plan === null || plan === "unapproved") throw new Error("nothing to deploy");
-  await stage.run("openRollout", plan);
-  const end = { rolloutId: plan.rolloutId, status: "promoted", reason: "first" } as const;
-  await stage.withGateway("tiny", () => stage.run("closeRollout", end));
-  await stage.run("recordDeployment", { ...run, rollout: end });
-  await stage.run("startMonitor", run);
-}
 
 const kindsOf = (refs: readonly { readonly ref: string }[]) => refs.map(({ ref }) => ref.slice(0, ref.indexOf("/")));
 
