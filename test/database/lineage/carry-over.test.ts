@@ -42,18 +42,10 @@ const EDGES: readonly (readonly [from: string, to: string, role: string])[] = [
   ["model/m@2", "monitor/w", "watched"],
 ];
 
-const write = (edges: typeof EDGES) =>
-  edges.reduce(
-    (before, [from, to, role]) =>
-      before.then(async () => {
-        await older.query("INSERT INTO lineage_edge (from_ref, to_ref, role, lifecycle) VALUES ($1, $2, $3, 'lc-1')", [
-          from,
-          to,
-          role,
-        ]);
-      }),
-    Promise.resolve(),
-  );
+async function write(edges: typeof EDGES): Promise<void> {
+  const insert = "INSERT INTO lineage_edge (from_ref, to_ref, role, lifecycle) VALUES ($1, $2, $3, 'lc-1')";
+  for (const edge of edges) await older.query(insert, [...edge]);
+}
 
 beforeAll(async () => {
   server = new Client({ connectionString: inject("adminUrl") });
