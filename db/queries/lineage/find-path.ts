@@ -23,7 +23,7 @@ export async function findPath(db: Database, { from, to, limit = 200_000 }: Path
     const forth = await search(tx, from, to, limit);
     const back = forth.way ? null : await search(tx, to, from, limit);
     const { way, cut } = back?.way ? back : forth;
-    const executions = await loadExecutions(tx, [...new Set(way?.map(({ execution }) => execution))]);
+    const executions = await loadExecutions(tx, new Set(way?.map(({ execution }) => Number(execution))));
     const steps = way && toSteps(way, executions, back?.way ? from : to);
     return {
       from: back?.way ? to : from,

@@ -24,18 +24,20 @@ export async function loadImpact(db: Database, { ref }: { readonly ref: string }
       predictionCount: string;
     }>(sql`
       WITH reached AS MATERIALIZED (SELECT downstream_executions(${ref}) AS id),
-      made AS MATERIALIZED (SELECT generated.node, reached.id FROM reached JOIN generated ON generated.execution = reached.id),
+      made AS MATERIALIZED (SELECT generated.node, generated.role FROM reached JOIN generated ON generated.execution = reached.id),
       version AS MATERIALIZED (
-        SELECT ref, substr(split_part(ref, '@', 1), 7) AS model,
-          CASE WHEN ref ~ '@[0-9]{1,9}$' THEN split_part(ref, '@', 2)::integer END AS number
-        FROM lineage_node WHERE ref LIKE 'model/%' AND (id IN (SELECT node FROM made) OR ref = ${ref})
+        SELECT id, ref FROM (SELECT node FROM made WHERE role = 'version' UNION SELECT id FROM lineage_node WHERE ref = ${ref}) AS thing
+          JOIN lineage_node ON lineage_node.id = thing.node
+        WHERE ref LIKE 'model/%'
       ), served AS MATERIALIZED (
-        SELECT version.ref, epoch.endpoint, epoch.epoch, epoch.created_at, arm, row.id AS version_id
-        FROM version JOIN model_version AS row USING (model, number)
-          JOIN routing_epoch AS epoch ON epoch.model = row.model
+        SELECT named.ref, epoch.endpoint, epoch.epoch, epoch.created_at, arm, row.id AS version_id
+        FROM routing_epoch AS epoch
           CROSS JOIN LATERAL (VALUES ('champion', epoch.champion_version, epoch.champion_share),
             ('canary', epoch.canary_version, epoch.canary_share)) AS side (arm, arm_version, share)
-        WHERE side.arm_version = row.id AND side.share > 0
+          JOIN model_version AS row ON row.id = side.arm_version
+          CROSS JOIN LATERAL (SELECT 'model/' || row.model || '@' || row.number) AS named (ref)
+        -- IS TRUE keeps it a look-up in a hash: as a join Postgres, which cannot know how many there are, compares each with each.
+        WHERE side.share > 0 AND (named.ref IN (SELECT ref FROM version)) IS TRUE
       ), counted AS MATERIALIZED (
         SELECT served.*, (SELECT count(*) FROM prediction WHERE prediction.endpoint = served.endpoint
           AND prediction.epoch = served.epoch AND prediction.model_version = served.version_id) AS predictions FROM served
@@ -43,7 +45,7 @@ export async function loadImpact(db: Database, { ref }: { readonly ref: string }
       SELECT EXISTS (SELECT FROM lineage_node WHERE ref = ${ref}) AS known,
         (SELECT count(DISTINCT node) FROM made) AS nodes, (SELECT count(*) FROM made) AS edges,
         (SELECT count(*) FROM version) AS "versionCount",
-        (SELECT coalesce(jsonb_agg(ref), '[]') FROM (SELECT ref FROM version ORDER BY number DESC, model LIMIT ${NAMED}) AS newest)
+        (SELECT coalesce(jsonb_agg(ref), '[]') FROM (SELECT ref FROM version ORDER BY id DESC LIMIT ${NAMED}) AS newest)
           AS versions,
         (SELECT count(*) FROM counted) AS "epochCount",
         (SELECT coalesce(jsonb_agg(jsonb_build_object('endpoint', endpoint, 'epoch', epoch, 'version', ref, 'arm', arm,
