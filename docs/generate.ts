@@ -4,7 +4,7 @@ import { z } from "zod";
 import { FAILURES } from "../contracts/failures.ts";
 import { lifecycleSpecSchema } from "../contracts/spec.ts";
 
-const views = await readFile(new URL("../db/migrations/0009-views.sql", import.meta.url), "utf8");
+const views = await readFile(new URL("../db/migrations/0015-views.sql", import.meta.url), "utf8");
 
 /** Files made from the contracts, and from the comments the database has on its views. `--check` compares instead of writing and fails when one is stale. */
 const generated: Record<string, () => string> = {

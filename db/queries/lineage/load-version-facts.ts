@@ -71,7 +71,8 @@ async function loadFacts(
         )}) FROM judged) AS evaluation,
       ${list(
         sql`'decision', decision, 'by', decided_by, 'at', decided_at`,
-        sql`FROM approval WHERE approval.lifecycle = version.lifecycle AND approval.round >= version.round`,
+        sql`FROM approval WHERE approval.model_version = version.id
+          OR approval.model_version IS NULL AND approval.lifecycle = version.lifecycle AND approval.round >= version.round`,
         sql`decided_at`,
       )} AS approvals,
       (SELECT sum(used_count + generated_count) FROM making) AS edges

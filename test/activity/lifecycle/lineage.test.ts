@@ -90,6 +90,8 @@ describe("the difference of two versions", () => {
     for (const aspect of ["data", "source", "code", "gates", "metrics", "parameters"]) {
       expect(alike.map((one) => one.aspect)).toContain(aspect);
     }
+    const approved = comparison.differences.filter(({ aspect }) => aspect === "approvals");
+    expect(approved).toMatchObject([{ name: "approve by grace", same: false }]);
     expect(comparison.differences.find(({ name }) => name === "roc-auc")?.left).toMatch(
       /^[\d.]+ \([\d.]+ to [\d.]+\)$/,
     );

@@ -34,23 +34,30 @@ COMMENT ON COLUMN audit_views.version_evidence.gates IS 'Gates fixed before it w
 COMMENT ON COLUMN audit_views.version_evidence.gates_passed IS 'How many of them passed.';
 
 CREATE VIEW audit_views.approvals WITH (security_invoker = true) AS
-SELECT approval.id AS approval, lifecycle.model, approval.lifecycle, approval.round, approval.decision, approval.decided_by,
-  decider.name AS decided_by_name, lifecycle.started_by, said.content AS reason, approval.evidence_digest, approval.decided_at
+SELECT approval.id AS approval, coalesce(version.model, lifecycle.model) AS model,
+  'model/' || version.model || '@' || version.number AS version, approval.environment, approval.lifecycle, approval.decision,
+  approval.decided_by, decider.name AS decided_by_name, approval.started_by, said.content AS reason, approval.evidence_digest,
+  approval.policy_digest, approval.statement, approval.decided_at, approval.expires_at
 FROM approval LEFT JOIN lifecycle ON lifecycle.id = approval.lifecycle
+  LEFT JOIN model_version AS version ON version.id = approval.model_version
   LEFT JOIN person_name AS decider ON decider.ref = approval.decided_by
   LEFT JOIN person_text AS said ON said.ref = approval.reason;
 COMMENT ON VIEW audit_views.approvals IS 'What people decided about versions.';
 COMMENT ON COLUMN audit_views.approvals.approval IS 'Its id; approval/ID in lineage.';
 COMMENT ON COLUMN audit_views.approvals.model IS 'The model it is about.';
-COMMENT ON COLUMN audit_views.approvals.lifecycle IS 'The lifecycle that waited for it.';
-COMMENT ON COLUMN audit_views.approvals.round IS 'Its round, from 1.';
+COMMENT ON COLUMN audit_views.approvals.version IS 'The version it is about; null for what release 0.1.0 recorded, which named the lifecycle alone.';
+COMMENT ON COLUMN audit_views.approvals.environment IS 'Where the version may serve by it; null for a lifecycle that deploys nowhere, and for release 0.1.0.';
+COMMENT ON COLUMN audit_views.approvals.lifecycle IS 'The lifecycle that waited for it; null for a version that was registered by hand.';
 COMMENT ON COLUMN audit_views.approvals.decision IS 'approve or reject.';
 COMMENT ON COLUMN audit_views.approvals.decided_by IS 'Who decided: a pseudonym, or the name an earlier release wrote.';
 COMMENT ON COLUMN audit_views.approvals.decided_by_name IS 'The name behind the pseudonym; null when it was erased.';
-COMMENT ON COLUMN audit_views.approvals.started_by IS 'Who started the lifecycle, who may not approve it.';
+COMMENT ON COLUMN audit_views.approvals.started_by IS 'The author, who may not approve it.';
 COMMENT ON COLUMN audit_views.approvals.reason IS 'What was said; null when nothing was, or when it was erased.';
 COMMENT ON COLUMN audit_views.approvals.evidence_digest IS 'SHA-256 of exactly what was approved.';
+COMMENT ON COLUMN audit_views.approvals.policy_digest IS 'SHA-256 of the policy it was given under.';
+COMMENT ON COLUMN audit_views.approvals.statement IS 'SHA-256 of what was signed; null where people are believed by their word.';
 COMMENT ON COLUMN audit_views.approvals.decided_at IS 'When, in database time.';
+COMMENT ON COLUMN audit_views.approvals.expires_at IS 'Until when it counts; null for release 0.1.0.';
 
 CREATE VIEW audit_views.promotions WITH (security_invoker = true) AS
 SELECT epoch.endpoint, endpoint.environment, epoch.epoch, epoch.created_at AS at,
@@ -112,10 +119,10 @@ SELECT prediction.inference_id, prediction.at, prediction.endpoint, endpoint.env
   prediction.outcome, prediction.score, prediction.decision, feedback.label,
   'model/' || version.model || '@' || version.number AS version, version.artifact AS version_digest, version.origin,
   'model/' || parent.model || '@' || parent.number AS parent, version.lifecycle, lifecycle.started_by, promotion.evaluation,
-  evaluation.verdict, evaluation.report_digest, consent.id AS approval, consent.decided_by AS approved_by,
-  consent.decided_at AS approved_at, chain.training_data, chain.sources, chain.trainer
+  evaluation.verdict, evaluation.report_digest, consent.approvals, consent.approved_by, consent.approved_at, chain.training_data, chain.sources, chain.trainer
 FROM prediction
   JOIN endpoint ON endpoint.name = prediction.endpoint
+  JOIN routing_epoch AS routed ON routed.endpoint = prediction.endpoint AND routed.epoch = prediction.epoch
   JOIN model_version AS version ON version.id = prediction.model_version
   LEFT JOIN feedback ON feedback.inference_id = prediction.inference_id
   LEFT JOIN model_version AS parent ON parent.id = version.parent_version
@@ -123,8 +130,12 @@ FROM prediction
   LEFT JOIN promotion ON promotion.endpoint = prediction.endpoint AND promotion.epoch = prediction.epoch
     AND promotion.version = prediction.model_version
   LEFT JOIN evaluation ON evaluation.id = promotion.evaluation
-  LEFT JOIN LATERAL (SELECT * FROM approval WHERE approval.lifecycle = version.lifecycle AND approval.decision = 'approve'
-    AND approval.round >= version.round ORDER BY approval.round LIMIT 1) AS consent ON true
+  LEFT JOIN LATERAL (SELECT array_agg(approval.id ORDER BY decided_at) AS approvals,
+      array_agg(decided_by::text ORDER BY decided_at) AS approved_by, max(decided_at) AS approved_at
+    FROM approval WHERE approval.decision = 'approve' AND approval.decided_at <= routed.created_at
+      AND (approval.environment IS NULL OR approval.environment = endpoint.environment)
+      AND (approval.model_version = version.id OR approval.model_version IS NULL AND approval.lifecycle = version.lifecycle
+        AND approval.round >= version.round)) AS consent ON true
   LEFT JOIN LATERAL (SELECT
       array_agg(DISTINCT substr(thing.ref, 10)) FILTER (WHERE used.role = 'training-data') AS training_data,
       array_agg(DISTINCT origin.ref) FILTER (WHERE used.role = 'training-data' AND origin.ref IS NOT NULL) AS sources,
@@ -153,9 +164,9 @@ COMMENT ON COLUMN audit_views.predictions.started_by IS 'Who started that lifecy
 COMMENT ON COLUMN audit_views.predictions.evaluation IS 'The passing evaluation that let it serve in this epoch; null where none was asked for.';
 COMMENT ON COLUMN audit_views.predictions.verdict IS 'Its verdict.';
 COMMENT ON COLUMN audit_views.predictions.report_digest IS 'SHA-256 of its report.';
-COMMENT ON COLUMN audit_views.predictions.approval IS 'The approval of that lifecycle; null when none was needed.';
-COMMENT ON COLUMN audit_views.predictions.approved_by IS 'Who approved: a pseudonym.';
-COMMENT ON COLUMN audit_views.predictions.approved_at IS 'When.';
+COMMENT ON COLUMN audit_views.predictions.approvals IS 'Approvals of the version for this environment, on record when the epoch began; null when there were none.';
+COMMENT ON COLUMN audit_views.predictions.approved_by IS 'Who approved, in the same order: pseudonyms.';
+COMMENT ON COLUMN audit_views.predictions.approved_at IS 'When the last of them did.';
 COMMENT ON COLUMN audit_views.predictions.training_data IS 'SHA-256 of the snapshots the version, or the one it was made from, was trained on.';
 COMMENT ON COLUMN audit_views.predictions.sources IS 'Where these were cut from: source/PATH#DIGEST.';
 COMMENT ON COLUMN audit_views.predictions.trainer IS 'Files of the trainer: source/PATH#DIGEST.';
