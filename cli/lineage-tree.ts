@@ -6,7 +6,7 @@ import { instantText } from "./instant-text.ts";
 import type { Screen } from "./screen.ts";
 
 const GAP = "  ";
-const NARROWEST_LABEL = 16;
+const NARROWEST_LABEL = 24;
 /** Below this many columns the tree and its labels need all of them. */
 const ROOM_FOR_EXECUTIONS = 80;
 
@@ -21,12 +21,15 @@ export function renderTree(graph: LineageGraph, { width, paint }: Pick<Screen, "
   const treeWidth = Math.min(room - GAP.length - NARROWEST_LABEL, widest(rows.map(leftOf)));
   const lines = rows.map((row, index) => {
     const role = row.role === "" ? "" : `${row.role} `;
-    const name = padText(shortRef(row.ref), Math.max(8, treeWidth - textWidth(row.branch) - textWidth(role)));
-    const left = textWidth(row.branch) + textWidth(role) + textWidth(name) + GAP.length;
-    const label = padText(row.again ? "see above" : printable(row.label), Math.max(0, room - left));
+    const said = row.again ? "see above" : printable(row.label);
+    const drawn = textWidth(row.branch) + textWidth(role);
+    // A thing without a label has its room as well.
+    const nameWidth = Math.max(8, (said === "" ? room : treeWidth) - drawn);
+    const name = padText(shortRef(row.ref), nameWidth);
+    const label = padText(said, Math.max(0, room - drawn - nameWidth - GAP.length));
     const cells = [
       `${paint("soft", row.branch)}${paint("accent", role)}${row.role === "" ? paint("strong", name) : name}`,
-      row.again ? paint("soft", label) : label,
+      ...(said === "" ? [] : [row.again ? paint("soft", label) : label]),
       paint("soft", made[index] ?? ""),
     ];
     return cells.join(GAP).trimEnd();

@@ -47,7 +47,8 @@ export function outlineTree(graph: LineageGraph): TreeRow[] {
   const stack: Item[] = roots.toReversed().map((one) => ({ ...one, indent: "", last: true, depth: 0 }));
   for (let item = stack.pop(); item; item = stack.pop()) {
     const { ref, role, madeBy, indent, last, depth } = item;
-    const name = JSON.stringify([ref, graph.direction === "upstream" ? madeBy : null]);
+    // The same bytes made by another lead elsewhere.
+    const name = JSON.stringify([ref, madeBy]);
     const children = childrenOf(ref, madeBy);
     const again = shown.has(name) && children.length > 0;
     shown.add(name);

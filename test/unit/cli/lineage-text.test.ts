@@ -16,9 +16,9 @@ const labels = { "artifact/march": "1,000 rows", [`artifact/${digest}`]: "model,
 describe("a lineage tree in the terminal", () => {
   it("has the tree at the left, what each thing is beside it, and what made it when", () => {
     expect(renderTree(graphOf("upstream", ["model/m@1"], labels, ...life), screen)).toEqual([
-      "model/m@1                                               trained            register 2026-01-01 00:02",
-      "└─ bytes artifact/0123456789ab…                         model, 281 kB      train 2026-01-01 00:01",
-      "   └─ training-data artifact/march                      1,000 rows         snapshot 2026-01-01 00:00",
+      "model/m@1                                        trained                   register 2026-01-01 00:02",
+      "└─ bytes artifact/0123456789ab…                  model, 281 kB             train 2026-01-01 00:01",
+      "   └─ training-data artifact/march               1,000 rows                snapshot 2026-01-01 00:00",
       "      └─ source source/…/flights.parquet#0123456789ab…",
       "",
       "complete: 4 things, 6 edges upstream of model/m@1; read at audit event 41 (5e5e5e5e5e5e)",

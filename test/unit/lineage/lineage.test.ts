@@ -50,6 +50,22 @@ describe("a lineage tree", () => {
     ]);
   });
 
+  it("leads downstream from bytes that were made twice to what came of each", () => {
+    const twice = [
+      ["train", { "artifact/march": "training-data" }, { "artifact/bytes": "bytes" }],
+      ["register", { "artifact/bytes": "bytes" }, { "model/m@1": "version" }],
+      ["train", { "artifact/march": "training-data" }, { "artifact/bytes": "bytes" }],
+      ["register", { "artifact/bytes": "bytes" }, { "model/m@2": "version" }],
+    ] as const;
+    expect(outline("downstream", ["artifact/march"], {}, ...twice)).toEqual([
+      " artifact/march -",
+      "├─ bytes artifact/bytes train",
+      "│  └─ version model/m@1 register",
+      "└─ bytes artifact/bytes train",
+      "   └─ version model/m@2 register",
+    ]);
+  });
+
   it("of a chain of twenty thousand neither runs out of stack nor grows with the square of its length", () => {
     const chain = Array.from({ length: 20_000 }, (_, index) => ["train", index] as const).map(
       ([kind, index]) => [kind, { [`n/${index}`]: "parent" }, { [`n/${index + 1}`]: "bytes" }] as const,
