@@ -102,8 +102,8 @@ describe("a lifecycle on a whole stack", () => {
     ]);
     expect(await query("SELECT number FROM model_version WHERE model = 'mended'")).toEqual([{ number: 1 }]);
     const statuses =
-      "SELECT actor FROM audit_event WHERE subject = 'lifecycle/mended' AND kind = 'lifecycle-status' ORDER BY seq";
-    expect(await query(statuses)).toEqual([{ actor: "ada" }, { actor: "grace" }, { actor: "ada" }]);
+      "SELECT name FROM audit_event JOIN person_name ON ref = actor WHERE subject = 'lifecycle/mended' AND kind = 'lifecycle-status' ORDER BY seq";
+    expect(await query(statuses)).toEqual([{ name: "ada" }, { name: "grace" }, { name: "ada" }]);
   });
 });
 
