@@ -1,9 +1,14 @@
 import { signLog } from "../adapters/checkpoints/audit-log.ts";
 import { formatPublicKey, loadOwnKeys, loadPrivateKey } from "../adapters/checkpoints/note-key.ts";
+import type { LogProblem } from "../adapters/checkpoints/anchors.ts";
+import { AUDIT_STREAM } from "../contracts/audit.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { AuditCheckpointInput, AuditCheckpointResult } from "../contracts/messages.ts";
+import type { Database } from "../db/client.ts";
 import { recordCheckpoints } from "../db/queries/audit-checkpoint.ts";
 import { createAuditLog } from "../db/queries/audit-log.ts";
+import { listAlarms, raiseAlarm } from "../db/queries/alarm.ts";
+import { recordAudit } from "../db/queries/audit.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 
@@ -23,12 +28,28 @@ export async function signCheckpoint(
   const formerKeys = await loadOwnKeys(place.keyPath);
   return await withHeartbeat(async () => {
     const outcome = await signLog(createAuditLog(database), { path: place.path, key, formerKeys, whole });
-    if ("problem" in outcome) throw new Failure("AUDIT_NOT_SIGNED", outcome.problem);
+    if ("problem" in outcome) {
+      // A log that is broken at its head takes no event and so no alarm; the failed run says it then.
+      const cause = await raiseOnce(database, outcome.problem).catch((thrown: unknown) => thrown);
+      throw new Failure("AUDIT_NOT_SIGNED", outcome.problem, { cause });
+    }
     const publicKey = formatPublicKey(key);
     // After the file: it is what counts, and a run that ends between the two finds the rest the next time.
     await database.transaction((tx) => recordCheckpoints(tx, { ...outcome, publicKey }));
     return {
       checkpoints: outcome.checkpoints.map(({ stream, size, written }) => ({ stream, size, written })),
     };
+  });
+}
+
+/** One alarm for what every run finds again until somebody has looked. */
+async function raiseOnce(database: Database, { kind, found }: LogProblem): Promise<void> {
+  const open = await listAlarms(database, { open: true });
+  if (open.some((alarm) => alarm.kind === "audit-not-signed")) return;
+  await database.transaction(async (tx) => {
+    const subject = `audit/${AUDIT_STREAM}`;
+    const text = `the audit log is ${kind} and is not signed: ${found}`;
+    const alarm = await raiseAlarm(tx, { kind: "audit-not-signed", subject, text });
+    await recordAudit(tx, { actor: "service/checkpoints", subject, body: { kind: "alarm-raised", alarm, text } });
   });
 }

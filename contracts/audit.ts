@@ -108,6 +108,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     environment: z.string(),
     reason: z.string(),
   }),
+  z.strictObject({ kind: z.literal("alarm-raised"), alarm: z.string(), text: z.string() }),
   z.strictObject({ kind: z.literal("alarm-acknowledged"), reason: z.string() }),
   z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: z.string() }),
   z.strictObject({

@@ -147,7 +147,7 @@ CREATE TRIGGER b_start BEFORE INSERT ON approval FOR EACH ROW EXECUTE FUNCTION s
 -- What asks for somebody's eyes: open until acknowledged, on record for ever.
 CREATE TABLE alarm (
   id uuid PRIMARY KEY,
-  kind text NOT NULL CHECK (kind IN ('break-glass')),
+  kind text NOT NULL CHECK (kind IN ('break-glass', 'audit-not-signed')),
   subject text NOT NULL CHECK (length(subject) BETWEEN 3 AND 2000),
   text text NOT NULL,
   raised_at timestamptz NOT NULL DEFAULT now()

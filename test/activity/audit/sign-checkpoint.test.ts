@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ensureNoteKey, loadOwnKeys, loadPrivateKey } from "../../../adapters/checkpoints/note-key.ts";
 import { createActivities } from "../../../activities/index.ts";
 import { listCheckpoints } from "../../../db/queries/audit-checkpoint.ts";
+import { listAlarms } from "../../../db/queries/alarm.ts";
 import { recordAudit } from "../../../db/queries/audit.ts";
 import { openActivityStage, type ActivityStage } from "../lifecycle/activity-stage.ts";
 
@@ -65,6 +66,20 @@ describe("signing the audit log", () => {
       message: expect.stringContaining("event 1 of stream modelwright is modified"),
     });
     expect(await readFile(path, "utf8")).toBe(before);
+    const alarms = () => listAlarms(stage.test.database, { open: true });
+    expect(await alarms()).toMatchObject([
+      { kind: "audit-not-signed", subject: "audit/modelwright", text: expect.stringContaining("modified") },
+    ]);
+    await expect(stage.run("signCheckpoint", { whole: true })).rejects.toThrow("not signed");
+    expect(await alarms()).toHaveLength(1);
+  });
+
+  it("fails as plainly where the log is too broken for an alarm", async () => {
+    await stage.test.admin.query("SET session_replication_role = replica");
+    await stage.test.admin.query("DELETE FROM alarm");
+    await stage.test.admin.query("UPDATE audit_head SET seq = 1 WHERE stream = 'modelwright'");
+    await expect(stage.run("signCheckpoint", { whole: false })).rejects.toMatchObject({ type: "AUDIT_NOT_SIGNED" });
+    expect(await listAlarms(stage.test.database)).toEqual([]);
   });
 
   it("is refused where no place is configured", async () => {
