@@ -1,6 +1,6 @@
 import { Option, type Command } from "commander";
 import type { LineageGraph, Modelwright } from "../../client/index.ts";
-import { parseReference } from "../../client/reference.ts";
+import { parseReference, parseVersion } from "../../client/reference.ts";
 import { lineageRenderers, type LineageFormat } from "../../core/lineage/render.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { Answer } from "../answer.ts";
@@ -56,16 +56,19 @@ export function addLineage(program: Command): void {
     )
     .option("--limit <edges>", "most edges away from it, 5000 unless told", parseNumber)
     .action(
-      answering(async (screen, ref: string, options: LineageOptions) =>
-        withStack(async (modelwright) => {
+      answering(async (screen, ref: string, options: LineageOptions) => {
+        // A reference nobody can mean is told before any stack is asked.
+        const parse = options.diff === undefined ? parseReference : parseVersion;
+        for (const text of [ref, options.to ?? options.diff ?? ref]) parse(text);
+        return withStack(async (modelwright) => {
           if (options.diff !== undefined) return compare(modelwright, screen, ref, options.diff);
           if (options.to !== undefined) {
             const path = await modelwright.lineagePath(ref, options.to);
             return { document: path, lines: renderPath(path, screen) };
           }
           return draw(modelwright, screen, ref, options);
-        }),
-      ),
+        });
+      }),
     );
 }
 
