@@ -1,3 +1,4 @@
+import { startDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { AcceptedSpec, LifecycleInput } from "../contracts/messages.ts";
 import type { Saying } from "../contracts/registry.ts";
@@ -7,8 +8,12 @@ import { recordAudit } from "../db/queries/audit.ts";
 import { createLifecycle, loadLifecycle, setLifecycleStatus } from "../db/queries/lifecycle.ts";
 import { ensureModel } from "../db/queries/model.ts";
 import { findModel } from "../db/queries/registry/models.ts";
+import { findRetrainedLifecycle } from "../db/queries/retrain.ts";
+import { attribute } from "../db/queries/person.ts";
+import { authorize } from "./authorize.ts";
 import { recordChange } from "./change-registry.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { RETRAIN_POLICY } from "./retrain.ts";
 import { runStage } from "./stage.ts";
 
 /**
@@ -23,20 +28,24 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
     !recorded || ["running", "waiting"].includes(recorded.status) || (recorded.status === "failed" && input.round > 1);
   if (!mayRun) throw new Failure("OPERATION_CONFLICT", { key: `lifecycle/${input.lifecycleId}` });
   const spec = recorded && input.round > 1 ? recorded.spec : parse(input);
+  // A repeated attempt of this step finds what the first one recorded, and asks nobody again.
+  const asks = recorded === null || recorded.status === "failed";
   await database.transaction(async (tx) => {
+    const { by, statement } = asks ? await whoStarts(tx, input, spec) : { by: recorded.startedBy, statement: null };
     await ensureModel(tx, spec.model.name);
     // The first time alone: what somebody said about the model since stays when a round is tried again.
-    if (recorded === null) await describeModel(tx, input, spec.model);
+    if (recorded === null) await describeModel(tx, { lifecycleId: input.lifecycleId, by }, spec.model);
     const lifecycle = await createLifecycle(tx, {
       id: input.lifecycleId,
       spec,
-      startedBy: input.startedBy,
+      startedBy: by,
       reason: input.causedBy === null ? "" : "retraining asked for by a drift check",
       causedBy: input.causedBy,
     });
     if (recorded === null) {
       await recordAudit(tx, {
-        actor: input.startedBy,
+        actor: by,
+        statement,
         subject: `lifecycle/${input.lifecycleId}`,
         body: {
           kind: "lifecycle-started",
@@ -50,7 +59,8 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
       const outcome = `round ${input.round}`;
       await setLifecycleStatus(tx, { id: input.lifecycleId, status: "running", outcome });
       await recordAudit(tx, {
-        actor: input.retriedBy ?? input.startedBy,
+        actor: by,
+        statement,
         subject: `lifecycle/${input.lifecycleId}`,
         body: { kind: "lifecycle-status", status: "running", outcome, failureCode: null },
       });
@@ -70,7 +80,11 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
 }
 
 /** What the spec says about its model and the registry does not say yet. */
-async function describeModel(tx: Transaction, input: LifecycleInput, said: LifecycleSpec["model"]): Promise<void> {
+async function describeModel(
+  tx: Transaction,
+  { lifecycleId, by }: { readonly lifecycleId: string; readonly by: string },
+  said: LifecycleSpec["model"],
+): Promise<void> {
   const known = await findModel(tx, { name: said.name });
   if (known?.deleted) throw new Failure("DELETED", { subject: said.name });
   const sayings: Saying[] = [
@@ -88,8 +102,27 @@ async function describeModel(tx: Transaction, input: LifecycleInput, said: Lifec
     ),
   ];
   if (sayings.length === 0) return;
-  const reason = `the spec of lifecycle ${input.lifecycleId} says so`;
-  await recordChange(tx, { model: said.name, number: null, sayings, validFrom: null, by: input.startedBy, reason });
+  const who = await attribute(tx, { by, reason: `the spec of lifecycle ${lifecycleId} says so` });
+  await recordChange(tx, { model: said.name, number: null, sayings, validFrom: null, ...who, statement: null });
+}
+
+/** Somebody asks for the round, or a drift check did: then the recorded decision, which names this lifecycle, speaks for it. */
+async function whoStarts(
+  tx: Transaction,
+  input: LifecycleInput,
+  spec: LifecycleSpec,
+): Promise<{ by: string; statement: string | null }> {
+  const deed = startDeed(input);
+  if (input.causedBy !== null && input.round === 1) {
+    if ((await findRetrainedLifecycle(tx, input.causedBy)) === input.lifecycleId) {
+      return { by: RETRAIN_POLICY, statement: null };
+    }
+    const found = `retrain decision ${input.causedBy}`;
+    throw new Failure("PROOF_REFUSED", { ...deed, found, allowed: "the decision that names this lifecycle" });
+  }
+  const environment = spec.deployment?.environment ?? null;
+  const { retriedBy: by = input.startedBy, proof } = input;
+  return await authorize(tx, { ...deed, model: spec.model.name, environment, by, proof });
 }
 
 function parse(input: LifecycleInput): LifecycleSpec {

@@ -1,10 +1,11 @@
 import { approvalTermsSchema } from "../contracts/approval.ts";
+import { policyDeed, policySubject } from "../contracts/deeds.ts";
 import type { PolicyChange } from "../contracts/messages.ts";
 import { recordPolicy } from "../db/queries/approval-policy.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireModel } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
-import { attribute } from "../db/queries/person.ts";
+import { authorize } from "./authorize.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
 
@@ -15,14 +16,21 @@ export async function changePolicy(
 ): Promise<{ policy: string | null }> {
   const { requestId, model, environment } = change;
   const terms = change.terms === null ? null : approvalTermsSchema.parse(change.terms);
-  const operation = { key: `policy/${requestId}`, request: change, context: operationContext() };
+  const operation = {
+    key: `policy/${requestId}`,
+    request: { requestId, model, environment, terms },
+    context: operationContext(),
+  };
   return runOperation(database, operation, async (tx) => {
     if (model !== null) await requireModel(tx, model);
-    const { by, reason } = await attribute(tx, change);
+    const place = { model, environment };
+    const said = { by: change.by, reason: change.reason, proof: change.proof };
+    const { by, reason, statement } = await authorize(tx, { ...policyDeed(change), ...place, ...said });
     const policy = await recordPolicy(tx, { model, environment, terms, by, reason });
     await recordAudit(tx, {
       actor: by,
-      subject: `policy/${environment}${model === null ? "" : `/${model}`}`,
+      statement,
+      subject: policySubject(change),
       body: {
         kind: "approval-policy-set",
         model,

@@ -17,7 +17,7 @@ import { executionContext } from "./operation-context.ts";
 import { keepFile, keepJson, keepPage, type KeptArtifact } from "./keep-artifact.ts";
 
 /** Schedules act for nobody in person. */
-const SCHEDULER = "modelwright/scheduler";
+const SCHEDULER = "service/scheduler";
 
 export interface DriftCheckRequest {
   readonly monitorId: string;

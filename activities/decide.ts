@@ -1,6 +1,7 @@
 import type { ApprovalStanding } from "../contracts/approval.ts";
+import { breakGlassDeed, decideDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
-import type { Decision } from "../contracts/messages.ts";
+import type { Decision, Request } from "../contracts/messages.ts";
 import { judgeStanding } from "../core/approval/judge-approvals.ts";
 import type { Transaction } from "../db/client.ts";
 import { recordApproval } from "../db/queries/approval.ts";
@@ -8,7 +9,8 @@ import { loadApprovalCase, lockApprovals, type ApprovalCase } from "../db/querie
 import { recordAudit } from "../db/queries/audit.ts";
 import { recordBreakGlass } from "../db/queries/break-glass.ts";
 import { recordExecution, type ExecutionContext } from "../db/queries/lineage/record-execution.ts";
-import { attribute, findActorRef } from "../db/queries/person.ts";
+import { findActorRef } from "../db/queries/person.ts";
+import { authorize } from "./authorize.ts";
 import { versionAs, versionName } from "./version-reference.ts";
 
 /** What is decided about: a version and where it wants to go. */
@@ -47,9 +49,13 @@ async function countDecision(
     throw new Failure("APPROVAL_EVIDENCE_CHANGED", { version, found });
   }
   if (await isRepeated(tx, asked, decision)) return;
-  const { by, reason } = await attribute(tx, decision);
-  const roles: string[] = [];
-  const statement: string | null = null;
+  const { by, reason, roles, statement } = await authorize(tx, {
+    ...decideDeed({ version, decision: decision.decision, evidence: evidenceDigest }),
+    ...placeOf(asked),
+    by: decision.by,
+    reason: decision.reason,
+    proof: decision.proof,
+  });
   // Looked up now: an earlier release wrote names, and the decision may have made the name known.
   const author = await findActorRef(tx, asked.version.createdBy);
   requireEligible(
@@ -81,6 +87,7 @@ async function countDecision(
   });
   await recordAudit(tx, {
     actor: by,
+    statement,
     subject: `model/${version}`,
     body: {
       kind: "approval-decided",
@@ -92,6 +99,8 @@ async function countDecision(
     },
   });
 }
+
+const placeOf = ({ version, environment }: ApprovalCase) => ({ model: version.model, environment });
 
 /** Whether the same person said the same about the same, and it still counts: another attempt, or impatience. */
 async function isRepeated(tx: Transaction, asked: ApprovalCase, { by: who, decision }: Decision): Promise<boolean> {
@@ -124,7 +133,7 @@ function requireEligible(
 export async function breakGlassFor(
   tx: Transaction,
   asked: ApprovalCase,
-  { by: who, reason: why }: Pick<Decision, "by" | "reason">,
+  { by: who, reason: why, proof }: Request,
 ): Promise<string> {
   const { version, environment, openGlass } = asked;
   const name = versionName(version);
@@ -133,17 +142,20 @@ export async function breakGlassFor(
     throw new Failure("INPUT_INVALID", { where: `model/${name}`, problems });
   }
   if (openGlass !== null) return openGlass;
-  const { by, reason } = await attribute(tx, { by: who, reason: why });
+  const deed = breakGlassDeed({ version: name, environment });
+  const said = { by: who, reason: why, proof };
+  const { by, reason, statement } = await authorize(tx, { ...deed, ...placeOf(asked), ...said });
   const glass = await recordBreakGlass(tx, {
     versionId: version.id,
     version: name,
     environment,
     by,
     reason,
-    statement: null,
+    statement,
   });
   await recordAudit(tx, {
     actor: by,
+    statement,
     subject: `model/${name}`,
     body: { kind: "glass-broken", glassId: glass.id, alarm: glass.alarm, environment, reason },
   });

@@ -1,3 +1,4 @@
+import { rollbackDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type {
   EndpointRollbackInput,
@@ -8,12 +9,14 @@ import type {
 } from "../contracts/messages.ts";
 import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
+import { findEndpoint } from "../db/queries/endpoint.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
 import { findPassedStageRun, findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
 import { isApproved } from "./approval.ts";
+import { authorize } from "./authorize.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { closeOrphan } from "./open-rollout.ts";
@@ -85,10 +88,16 @@ export async function recordDeployment(
 /** Gives the endpoint back to the champion before the present one. Needs no approval: going back is the safe side. */
 export async function restoreFormerChampion(
   dependencies: Dependencies,
-  { endpoint, by, reason, requestId }: EndpointRollbackInput,
+  input: EndpointRollbackInput,
 ): Promise<EndpointRollbackResult> {
   const { database } = dependencies;
-  const request = { endpoint, by, reason };
+  const { endpoint, requestId } = input;
+  const request = { endpoint };
+  const { by, reason, statement } = await database.transaction(async (tx) => {
+    const found = await findEndpoint(tx, endpoint);
+    const place = { model: found?.model ?? null, environment: found?.environment ?? null };
+    return authorize(tx, { ...rollbackDeed(input), ...place, by: input.by, reason: input.reason, proof: input.proof });
+  });
   const orphan = await closeOrphan(dependencies, endpoint);
   const restored = await runOperation(
     database,
@@ -121,6 +130,7 @@ export async function restoreFormerChampion(
       if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: "another writer" });
       await recordAudit(tx, {
         actor: by,
+        statement,
         subject: `endpoint/${endpoint}`,
         body: {
           kind: "routing-advanced",

@@ -3,6 +3,7 @@ import { admitModel } from "./admit-model.ts";
 import { acknowledgeAlarm } from "./acknowledge-alarm.ts";
 import { awaitApproval, recordDecision, recordVersionDecision } from "./approval.ts";
 import { changePolicy } from "./approval-policy.ts";
+import { changeAccess } from "./change-access.ts";
 import { changeRegistry } from "./change-registry.ts";
 import { checkDrift } from "./check-drift.ts";
 import { confirmTraffic } from "./confirm-traffic.ts";
@@ -52,6 +53,7 @@ const all = {
   decideRetrain,
   registerModel,
   signCheckpoint,
+  changeAccess,
   changeRegistry,
 } as const;
 

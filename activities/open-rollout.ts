@@ -1,4 +1,5 @@
 import { Context } from "@temporalio/activity";
+import { deployDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
 import { rolloutPlanSchema, type RolloutPlan } from "../contracts/rollout.ts";
@@ -9,14 +10,17 @@ import { recordAudit } from "../db/queries/audit.ts";
 import { useBreakGlass } from "../db/queries/break-glass.ts";
 import { ensureEndpoint, requiresEvidence } from "../db/queries/endpoint.ts";
 import { findPassingEvaluation } from "../db/queries/evaluation.ts";
-import { findVersionById } from "../db/queries/model.ts";
+import { requireLifecycle } from "../db/queries/lifecycle.ts";
+import { findVersionById, type ModelVersion } from "../db/queries/model.ts";
 import { latencyQuantile, scoreDeciles } from "../db/queries/prediction.ts";
 import { findRollout, findRunningRollout, startRollout, type Rollout } from "../db/queries/rollout.ts";
 import { championOf } from "../db/queries/routing.ts";
+import { authorize } from "./authorize.ts";
 import { breakGlassFor } from "./decide.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { requireWinnable } from "./require-winnable.ts";
 import { closeRollout } from "./roll-out.ts";
+import { loadStageResult } from "./stage.ts";
 import { versionName } from "./version-reference.ts";
 
 /** Days of the champion's own answers that freeze what counts as slow and where its predictions lie. */
@@ -37,6 +41,7 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
   if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `version ${input.versionId}` });
   const name = versionName(version);
 
+  const { by, statement } = await whoDeploys(dependencies, input, version);
   const endpoint = { name: input.endpoint, environment: input.environment, model: version.model };
   await database.transaction((tx) => ensureEndpoint(tx, endpoint));
   if ((await requiresEvidence(database, input.environment)) && !(await findPassingEvaluation(database, version.id))) {
@@ -61,11 +66,12 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
       championVersion: champion?.id ?? null,
       canaryVersion: version.id,
       latencyThresholdMs,
-      startedBy: input.startedBy,
+      startedBy: by,
     });
     if (glass !== null) await useBreakGlass(tx, { id: glass, rollout: rollout.id });
     await recordAudit(tx, {
-      actor: input.startedBy,
+      actor: by,
+      statement,
       subject: `rollout/${rollout.id}`,
       body: {
         kind: "rollout-started",
@@ -102,6 +108,28 @@ async function entitle(tx: Transaction, input: RolloutInput): Promise<Entitlemen
     environment: input.environment,
     missing: standing.says,
   });
+}
+
+/** Somebody asks for the rollout, or it is a lifecycle's own: then it is what that lifecycle made, for the place its spec names. */
+async function whoDeploys(
+  dependencies: Dependencies,
+  input: RolloutInput,
+  version: ModelVersion,
+): Promise<{ by: string; statement: string | null }> {
+  const { database } = dependencies;
+  const deed = deployDeed(input);
+  if (input.lifecycle === null) {
+    const { startedBy: by, environment, proof } = input;
+    return database.transaction((tx) => authorize(tx, { ...deed, model: version.model, environment, by, proof }));
+  }
+  const { spec, startedBy } = await requireLifecycle(database, input.lifecycle.lifecycleId);
+  const made = await loadStageResult(dependencies, input.lifecycle.lifecycleId, "optimize");
+  const { endpoint, environment } = spec.deployment ?? {};
+  if (endpoint === input.endpoint && environment === input.environment && made.version.versionId === version.id) {
+    return { by: startedBy, statement: null };
+  }
+  const found = `lifecycle ${input.lifecycle.lifecycleId}, which made ${versionName(made.version)} for ${endpoint ?? "no endpoint"}`;
+  throw new Failure("PROOF_REFUSED", { ...deed, found, allowed: "what the lifecycle made, where its spec says" });
 }
 
 const opened = ({ championVersion, plan }: Rollout): OpenedRollout => ({

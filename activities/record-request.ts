@@ -1,15 +1,42 @@
+import { requestDeed } from "../contracts/deeds.ts";
 import type { RecordedRequest } from "../contracts/messages.ts";
+import type { Place } from "../core/identity/judge-authority.ts";
+import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
+import { findEndpoint } from "../db/queries/endpoint.ts";
+import { loadLifecycle } from "../db/queries/lifecycle.ts";
 import { runOperation } from "../db/queries/operation.ts";
+import type { Attribution } from "../db/queries/person.ts";
+import { findRollout } from "../db/queries/rollout.ts";
+import { authorize } from "./authorize.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
 
-/** Remembers who asked a run to pause, resume, abort or roll back, and why. The run has done it already: recording never holds it up. */
-export async function recordRequest({ database }: Dependencies, asked: RecordedRequest): Promise<void> {
+/**
+ * Whether somebody may ask a run to pause, resume, abort or roll back; and remembers who and why. The run does it after that, and
+ * speaks of him by what this returns: pseudonym and commitment.
+ */
+export async function recordRequest({ database }: Dependencies, asked: RecordedRequest): Promise<Attribution> {
+  const { subject, request, by, reason, proof } = asked;
   const context = operationContext();
   const key = `request/${context.workflowId}/${context.runId}/${context.activityId}`;
-  await runOperation(database, { key, request: asked, context }, async (tx) => {
-    const { subject, by, reason, request } = asked;
-    await recordAudit(tx, { actor: by, subject, body: { kind: "request-made", request, reason } });
+  return runOperation(database, { key, request: { subject, request }, context }, async (tx) => {
+    const place = await placeOf(tx, subject);
+    const who = await authorize(tx, { ...requestDeed(asked), ...place, by, reason, proof });
+    const body = { kind: "request-made", request, reason: who.reason } as const;
+    await recordAudit(tx, { actor: who.by, statement: who.statement, subject, body });
+    return { by: who.by, reason: who.reason };
   });
+}
+
+/** What a lifecycle or rollout is of. One that is not recorded yet is of nothing. */
+async function placeOf(tx: Transaction, subject: string): Promise<Place> {
+  const [kind, id] = [subject.slice(0, subject.indexOf("/")), subject.slice(subject.indexOf("/") + 1)];
+  if (kind === "lifecycle") {
+    const lifecycle = await loadLifecycle(tx, id);
+    return { model: lifecycle?.model ?? null, environment: lifecycle?.spec.deployment?.environment ?? null };
+  }
+  const rollout = await findRollout(tx, id);
+  const endpoint = rollout && (await findEndpoint(tx, rollout.endpoint));
+  return { model: rollout?.model ?? null, environment: endpoint?.environment ?? null };
 }

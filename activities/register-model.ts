@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { runJob } from "../adapters/compute/run-job.ts";
+import { registerDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { Registration, RegistrationInput } from "../contracts/messages.ts";
 import { modelSignatureSchema, type ModelSignature } from "../contracts/signature.ts";
 import { ensureModel, findRegistered } from "../db/queries/model.ts";
 import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { runOperation } from "../db/queries/operation.ts";
+import { authorize } from "./authorize.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import { keepFile } from "./keep-artifact.ts";
@@ -19,34 +21,40 @@ import { recordVersion, referenceOf } from "./version-reference.ts";
  * because it has its own history.
  */
 export async function registerModel(dependencies: Dependencies, input: RegistrationInput): Promise<Registration> {
+  const { model, registeredBy: by, proof } = input;
+  // Before the work: nobody makes a worker open files he may not register.
+  const who = await dependencies.database.transaction((tx) =>
+    authorize(tx, { ...registerDeed(input), model, environment: null, by, proof }),
+  );
   return withHeartbeat(async ({ signal }) => {
     const signature = await loadSignature(input.signaturePath);
     const facts = await runJob("admit", { model: { path: input.modelPath }, signature, sample: null }, { signal });
     const file = await keepFile(dependencies, { path: input.modelPath, kind: "model", mediaType: "application/onnx" });
-    const { registrationId, ...request } = input;
+    const { registrationId, modelPath, signaturePath } = input;
     return runOperation(
       dependencies.database,
       {
         key: `registration/${registrationId}`,
-        request: { ...request, digest: file.digest },
+        request: { model, modelPath, signaturePath, digest: file.digest },
         context: operationContext(),
       },
       async (tx) => {
-        await ensureModel(tx, input.model);
-        const before = await findRegistered(tx, { model: input.model, artifact: file.digest, signature });
+        await ensureModel(tx, model);
+        const before = await findRegistered(tx, { model, artifact: file.digest, signature });
         if (before) return { ...referenceOf(before), existing: true };
         await file.register(tx);
         const seal: Seal = async (execution) => {
           await recordExecution(tx, { ...execution, lifecycle: null, context: executionContext(dependencies) });
         };
         const version = await recordVersion(tx, seal, {
-          model: input.model,
+          model,
           artifact: file.digest,
           signature,
           origin: "registered",
           parent: null,
           facts,
-          createdBy: input.registeredBy,
+          createdBy: who.by,
+          statement: who.statement,
           key: null,
           trainingData: null,
         });

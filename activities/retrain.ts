@@ -11,7 +11,7 @@ import type { Dependencies } from "./dependencies.ts";
 import { executionContext } from "./operation-context.ts";
 
 /** Retraining is asked for by the policy, so no person is its author and any person may approve it. */
-const POLICY = "modelwright/retrain-policy";
+export const RETRAIN_POLICY = "service/retrain-policy";
 
 /** Whether a check's harm starts a lifecycle: cooldown, budget, single flight. Decided once for a check. */
 export async function decideRetrain(
@@ -44,7 +44,7 @@ export async function decideRetrain(
       ],
     });
     await recordAudit(tx, {
-      actor: POLICY,
+      actor: RETRAIN_POLICY,
       subject,
       body: {
         kind: "retrain-decided",
@@ -63,7 +63,7 @@ export async function decideRetrain(
       lifecycleId: decision.lifecycle,
       round: 1,
       spec: policy.windows === "slide" ? slide(spec, check.window.to) : spec,
-      startedBy: POLICY,
+      startedBy: RETRAIN_POLICY,
       causedBy: decision.id,
     },
   };

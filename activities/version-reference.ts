@@ -25,6 +25,8 @@ export const versionAs = (
 export interface RecordedVersion extends Omit<VersionRequest, "parentVersion"> {
   /** Digest of the snapshot it was trained on, null unless it was. */
   readonly trainingData: string | null;
+  /** Digest of the statement by which somebody asked for it. */
+  readonly statement?: string | null;
   /** The version it was made from, or null. */
   readonly parent: VersionReference | null;
 }
@@ -33,7 +35,7 @@ export interface RecordedVersion extends Omit<VersionRequest, "parentVersion"> {
 export async function recordVersion(
   tx: Transaction,
   seal: Seal,
-  { trainingData, parent, ...request }: RecordedVersion,
+  { trainingData, statement, parent, ...request }: RecordedVersion,
 ): Promise<ModelVersion> {
   const version = await registerVersion(tx, { ...request, parentVersion: parent?.versionId ?? null });
   const subject = `model/${versionName(version)}`;
@@ -45,6 +47,7 @@ export async function recordVersion(
   });
   await recordAudit(tx, {
     actor: version.createdBy,
+    statement: statement ?? null,
     subject,
     body: {
       kind: "version-registered",

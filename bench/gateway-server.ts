@@ -16,6 +16,7 @@ const route = {
 };
 
 const gateway = await startGateway({
+  findToken: () => Promise.resolve(null),
   source: {
     load: () => Promise.resolve({ databaseNowMs: Date.now(), routes: [route] }),
     confirm: () => Promise.resolve(),

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Modelwright } from "../client/index.ts";
@@ -61,11 +62,14 @@ function write(stream: NodeJS.WriteStream, lines: readonly string[]): void {
 }
 
 /** Connects to the stack the environment or the data directory names, and lets go of it afterwards. */
-export async function withStack<Result>(work: (modelwright: Modelwright) => Promise<Result>): Promise<Result> {
+export async function withStack<Result>(
+  work: (modelwright: Modelwright) => Promise<Result>,
+  token?: string,
+): Promise<Result> {
   // Loaded here, as every large library is where it is used: Temporal's client alone takes longer than `--help` may.
   const { connect, findAddresses } = await import("../client/index.ts");
   const environment = { ...process.env, MODELWRIGHT_DATA_DIR: resolveDataDir(process.env) };
-  const modelwright = await connect(await findAddresses(environment));
+  const modelwright = await connect(await findAddresses(environment), { token });
   try {
     return await work(modelwright);
   } finally {
@@ -75,6 +79,32 @@ export async function withStack<Result>(work: (modelwright: Modelwright) => Prom
 
 export const asOption = (): Option =>
   new Option("--as <who>", "who does this; default $MODELWRIGHT_ACTOR, else your user name");
+
+export const tokenOption = (): Option =>
+  new Option("--token-file <file>", "file with the token that signs this; default $MODELWRIGHT_TOKEN");
+
+export interface ActingOptions {
+  readonly as?: string;
+  readonly tokenFile?: string;
+}
+
+/**
+ * Connects as somebody who is about to do something: the holder of his token, or, where people are believed, whoever he says he is.
+ * `by` is his name.
+ */
+export async function withActor<Result>(
+  { as, tokenFile }: ActingOptions,
+  work: (modelwright: Modelwright, by: string) => Promise<Result>,
+): Promise<Result> {
+  const token = tokenFile === undefined ? process.env["MODELWRIGHT_TOKEN"] || undefined : await loadToken(tokenFile);
+  const said = token !== undefined && as === undefined ? undefined : resolveActor(as);
+  return withStack(async (modelwright) => work(modelwright, await modelwright.actor(said)), token);
+}
+
+const loadToken = (path: string): Promise<string> =>
+  readFile(path, "utf8").catch((cause: unknown) => {
+    throw new Failure("FILE_MISSING", { path, what: "the token" }, { cause });
+  });
 
 /** Who acts: as said, else as the environment says, else the user of the operating system. @throws INPUT_INVALID */
 export function resolveActor(said: string | undefined): string {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Client } from "@temporalio/client";
 import type { ApprovalStanding, ApprovalTerms } from "../contracts/approval.ts";
+import { acknowledgeDeed, breakGlassDeed, decideDeed, policyDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { Decision, Request } from "../contracts/messages.ts";
 import { QUEUES, UPDATES, workflowIds, type WORKFLOWS } from "../contracts/names.ts";
@@ -11,6 +12,7 @@ import { listAlarms, type Alarm } from "../db/queries/alarm.ts";
 import { listBrokenGlass, type BrokenGlass } from "../db/queries/break-glass.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
 import { reveal } from "../db/queries/reveal.ts";
+import type { Acting } from "./acting.ts";
 import { translated } from "./failures.ts";
 import { ENDED } from "./reader.ts";
 
@@ -40,7 +42,7 @@ export interface Governance {
   readonly brokenGlass: (options?: { readonly versionIds?: readonly string[] }) => Promise<BrokenGlass[]>;
 }
 
-export function createGovernance(client: Client, database: Database): Governance {
+export function createGovernance(client: Client, database: Database, { sign }: Acting): Governance {
   const told = <Answer>(question: Promise<Answer>): Promise<Answer> =>
     translated(question.then((answer) => reveal(database, answer)));
   const run = <Result>(type: keyof typeof WORKFLOWS, workflowId: string, input: object): Promise<Result> =>
@@ -58,6 +60,15 @@ export function createGovernance(client: Client, database: Database): Governance
     return status === "waiting" && spec.deployment?.environment === asked.environment ? made : null;
   };
 
+  /** Signed is what was looked at; where there is nothing yet to decide about, the activity says so. */
+  const signed = async (asked: ApprovalCase | null, given: Decision, evidence: string | null) => {
+    if (!asked) return {};
+    const version = `${asked.version.model}@${asked.version.number}`;
+    const { environment } = asked;
+    if (given.breakGlass) return environment === null ? {} : sign(breakGlassDeed({ version, environment }), given);
+    return evidence === null ? {} : sign(decideDeed({ version, decision: given.decision, evidence }), given);
+  };
+
   return {
     decide: async (subject, given) => {
       if (typeof subject === "string") {
@@ -66,7 +77,11 @@ export function createGovernance(client: Client, database: Database): Governance
       }
       const asked = await translated(caseOf(subject));
       const evidenceDigest = given.evidenceDigest ?? asked?.evidenceDigest;
-      const decision: Decision = { ...given, ...(evidenceDigest ? { evidenceDigest } : {}) };
+      const decision: Decision = {
+        ...given,
+        ...(evidenceDigest ? { evidenceDigest } : {}),
+        ...(await signed(asked, given, evidenceDigest ?? null)),
+      };
       const lifecycleId = typeof subject === "string" ? subject : await waiting(asked);
       if (lifecycleId !== null) {
         const handle = client.workflow.getHandle(workflowIds.lifecycle(lifecycleId));
@@ -79,14 +94,18 @@ export function createGovernance(client: Client, database: Database): Governance
       return told(run<ApprovalStanding>("versionDecision", workflowIds.decision(randomUUID()), input));
     },
     approvalCase: (subject) => told(caseOf(subject)),
-    setPolicy: (place, terms, request) => {
+    setPolicy: async (place, terms, request) => {
       const requestId = randomUUID();
-      return run("policyChange", workflowIds.policy(requestId), { ...request, ...place, requestId, terms });
+      const change = { ...place, requestId, terms };
+      const proof = await sign(policyDeed(change), request);
+      return run("policyChange", workflowIds.policy(requestId), { ...request, ...change, ...proof });
     },
     policies: (options = {}) => told(listPolicies(database, options)),
     alarms: (options = {}) => told(listAlarms(database, options)),
-    acknowledge: (alarm, request) =>
-      run("alarmAcknowledgement", workflowIds.alarm(randomUUID()), { ...request, alarm }),
+    acknowledge: async (alarm, request) => {
+      const proof = await sign(acknowledgeDeed({ alarm }), request);
+      return run("alarmAcknowledgement", workflowIds.alarm(randomUUID()), { ...request, alarm, ...proof });
+    },
     brokenGlass: (options = {}) => told(listBrokenGlass(database, options)),
   };
 }

@@ -1,3 +1,4 @@
+export { connectAsOwner, type Access, type NamedAccount } from "./access.ts";
 export { findAddresses, type Addresses } from "./addresses.ts";
 export { connect, type DeployRequest, type Modelwright } from "./modelwright.ts";
 export type { ApprovalSubject, Governance } from "./governance.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from "@temporalio/client";
+import { breakGlassDeed, deployDeed, registerDeed, requestDeed, rollbackDeed, startDeed } from "../contracts/deeds.ts";
 import type {
   AuditCheckpointResult,
   EndpointRollbackResult,
@@ -20,17 +21,20 @@ import { digestOf } from "../db/canonical.ts";
 import { openDatabase, type Database } from "../db/client.ts";
 import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
 import { resolveVersion } from "../db/queries/registry/resolve.ts";
+import { reveal } from "../db/queries/reveal.ts";
 import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
 import { findAddresses, type Addresses } from "./addresses.ts";
 import { describeProblems } from "./document.ts";
+import { createAccess, type Access } from "./access.ts";
+import { createActing, type Acting } from "./acting.ts";
 import { translated } from "./failures.ts";
 import { createGovernance, type Governance } from "./governance.ts";
 import { createReader, ENDED, type Reader } from "./reader.ts";
 import { createRegistryDeeds, type RegistryDeeds } from "./registry.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
-/** What scripts talk to. Every deed names who does it; every question goes to Postgres. */
-export interface Modelwright extends Reader, RegistryDeeds, Governance {
+/** What scripts talk to. Every deed names who does it, or is signed with his token; every question goes to Postgres. */
+export interface Modelwright extends Reader, RegistryDeeds, Governance, Access, Pick<Acting, "actor"> {
   readonly addresses: Addresses;
   /**
    * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
@@ -90,8 +94,13 @@ export interface DeployRequest {
 
 const OPENED_POLL_MS = 200;
 
+export interface ConnectOptions {
+  /** Signs every deed; whoever it names must be its holder. Without it people are believed, where the installation does. */
+  readonly token?: string | undefined;
+}
+
 /** Connects to a stack: the one named, else the one the environment or the data directory names. @throws STACK_UNREACHABLE */
-export async function connect(addresses?: Addresses): Promise<Modelwright> {
+export async function connect(addresses?: Addresses, { token }: ConnectOptions = {}): Promise<Modelwright> {
   const found = addresses ?? (await findAddresses());
   const connection = await Connection.connect({ address: found.temporal, connectTimeout: "5s" }).catch(
     (cause: unknown) => {
@@ -101,12 +110,15 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
   );
   const client = new Client({ connection, namespace: found.temporalNamespace });
   const database = openDatabase({ url: found.database, maximumConnections: 4 });
+  const acting = createActing(database, token);
   return {
     addresses: found,
     temporal: client,
     ...createReader(database, client),
-    ...createLifecycleDeeds(client, database),
-    ...createEndpointDeeds(client, database),
+    ...createLifecycleDeeds(client, database, acting),
+    ...createEndpointDeeds(client, database, acting),
+    ...createAccess(client, database, acting),
+    actor: acting.actor,
     signCheckpoint: () =>
       translated(
         client.workflow.execute(WORKFLOWS.auditCheckpoint, {
@@ -116,8 +128,8 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
           args: [{ whole: false }],
         }) as Promise<AuditCheckpointResult>,
       ),
-    ...createGovernance(client, database),
-    ...createRegistryDeeds(client),
+    ...createGovernance(client, database, acting),
+    ...createRegistryDeeds(client, acting),
     close: async () => {
       await database.close();
       await connection.close();
@@ -125,7 +137,11 @@ export async function connect(addresses?: Addresses): Promise<Modelwright> {
   };
 }
 
-function createLifecycleDeeds(client: Client, database: Database) {
+/** Results of runs speak of people as Postgres does. */
+const revealed = async <Result>(database: Database, work: Promise<unknown>): Promise<Result> =>
+  reveal(database, (await translated(work)) as Result);
+
+function createLifecycleDeeds(client: Client, database: Database, { sign }: Acting) {
   const handleOf = (lifecycleId: string) => client.workflow.getHandle(workflowIds.lifecycle(lifecycleId));
   const begin = (input: LifecycleInput) =>
     translated(
@@ -137,15 +153,16 @@ function createLifecycleDeeds(client: Client, database: Database) {
       }),
     );
   /** A pause or resume reaches the rollout while one runs, else the lifecycle between its stages. */
-  const tell = async (lifecycleId: string, update: string, request: Request) => {
+  const tell = async (lifecycleId: string, update: "pause" | "resume", request: Request) => {
     const { spec, status } = await requireLifecycle(database, lifecycleId);
     if (ENDED.includes(status)) throw alreadyEnded(lifecycleId, status);
     const rollout = spec.deployment ? await findRunningRollout(database, spec.deployment.endpoint) : null;
-    const handle =
+    const [handle, subject] =
       rollout?.lifecycle === lifecycleId
-        ? client.workflow.getHandle(workflowIds.rollout(rollout.endpoint))
-        : handleOf(lifecycleId);
-    await translated(handle.executeUpdate(update, { args: [request] }));
+        ? [client.workflow.getHandle(workflowIds.rollout(rollout.endpoint)), `rollout/${rollout.id}`]
+        : [handleOf(lifecycleId), `lifecycle/${lifecycleId}`];
+    const signed = await sign(requestDeed({ subject, request: update }), request);
+    await translated(handle.executeUpdate(update, { args: [{ ...request, ...signed }] }));
   };
   return {
     start: async (spec, { as, id }) => {
@@ -157,7 +174,9 @@ function createLifecycleDeeds(client: Client, database: Database) {
         if (recorded.specDigest === digestOf(parsed)) return { lifecycleId };
         throw new Failure("OPERATION_CONFLICT", { key: `lifecycle/${lifecycleId}` });
       }
-      await begin({ lifecycleId, round: 1, spec: parsed, startedBy: as, causedBy: null });
+      const run = { lifecycleId, round: 1, spec: parsed };
+      const { by, ...proof } = await sign(startDeed(run), { by: as });
+      await begin({ ...run, startedBy: by, causedBy: null, ...proof });
       return { lifecycleId };
     },
     retry: async (lifecycleId, { as }) => {
@@ -168,17 +187,20 @@ function createLifecycleDeeds(client: Client, database: Database) {
       }
       const round = (await lastRound(database, lifecycleId)) + 1;
       const { startedBy, causedBy } = lifecycle;
-      await begin({ lifecycleId, round, spec: null, startedBy, causedBy, retriedBy: as });
+      const run = { lifecycleId, round, spec: null };
+      const { by, ...proof } = await sign(startDeed(run), { by: as });
+      await begin({ ...run, startedBy, causedBy, retriedBy: by, ...proof });
       return { lifecycleId, round };
     },
-    result: (lifecycleId) => translated(handleOf(lifecycleId).result() as Promise<LifecycleResult>),
+    result: (lifecycleId) => revealed<LifecycleResult>(database, handleOf(lifecycleId).result()),
     pause: (lifecycleId, request) => tell(lifecycleId, UPDATES.pause, request),
     resume: (lifecycleId, request) => tell(lifecycleId, UPDATES.resume, request),
     abort: async (lifecycleId, request) => {
       // One that Temporal accepted and no worker has recorded yet can be aborted too.
       const recorded = await loadLifecycle(database, lifecycleId);
       if (recorded && ENDED.includes(recorded.status)) throw alreadyEnded(lifecycleId, recorded.status);
-      await translated(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [request] }));
+      const signed = await sign(requestDeed({ subject: `lifecycle/${lifecycleId}`, request: "abort" }), request);
+      await translated(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [{ ...request, ...signed }] }));
     },
   } satisfies Partial<Modelwright>;
 }
@@ -201,23 +223,25 @@ async function untilOpened(database: Database, rolloutId: string, ended: () => b
   }
 }
 
-function createEndpointDeeds(client: Client, database: Database) {
+/** Going past approvals is a deed of its own, beside the deployment it is for. */
+const signGlass = (
+  sign: Acting["sign"],
+  { model, number }: { readonly model: string; readonly number: number },
+  environment: string,
+  request: Request,
+) => sign(breakGlassDeed({ version: `${model}@${number}`, environment }), request);
+
+function createEndpointDeeds(client: Client, database: Database, { sign }: Acting) {
   return {
-    register: ({ model, path, signaturePath, as }) => {
+    register: async ({ model, path, signaturePath, as }) => {
       const registrationId = randomUUID();
+      const file = { registrationId, model, modelPath: resolve(path), signaturePath: resolve(signaturePath) };
+      const { by, ...proof } = await sign(registerDeed(file), { by: as });
       return translated(
         client.workflow.execute(WORKFLOWS.modelRegistration, {
           taskQueue: QUEUES.control,
           workflowId: workflowIds.registration(registrationId),
-          args: [
-            {
-              registrationId,
-              model,
-              modelPath: resolve(path),
-              signaturePath: resolve(signaturePath),
-              registeredBy: as,
-            },
-          ],
+          args: [{ ...file, registeredBy: by, ...proof }],
         }) as Promise<Registration>,
       );
     },
@@ -230,16 +254,23 @@ function createEndpointDeeds(client: Client, database: Database) {
         });
       const version = await translated(resolveVersion(database, { model, version: named }));
       const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
-      const input: RolloutInput = {
+      const rollout = {
         rolloutId,
         endpoint,
         environment,
         versionId: version.id,
         ...(typeof named === "string" ? { requestedAs: `${model}@${named}` } : {}),
-        startedBy: as,
-        lifecycle: null,
         plan,
-        ...(breakGlass === undefined ? {} : { breakGlass: { by: as, reason: breakGlass } }),
+      };
+      const { by, ...proof } = await sign(deployDeed(rollout), { by: as });
+      const glass = breakGlass === undefined ? null : { by: as, reason: breakGlass };
+      const broken = glass && { ...glass, ...(await signGlass(sign, version, environment, glass)) };
+      const input: RolloutInput = {
+        ...rollout,
+        startedBy: by,
+        lifecycle: null,
+        ...proof,
+        ...(broken && { breakGlass: broken }),
       };
       const starting = client.workflow.start(WORKFLOWS.canaryRollout, {
         taskQueue: QUEUES.control,
@@ -251,33 +282,48 @@ function createEndpointDeeds(client: Client, database: Database) {
         const running = await findRunningRollout(database, endpoint);
         throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running?.id ?? "(just opening)" }, { cause: thrown });
       });
-      const result = translated(handle.result() as Promise<RolloutResult>);
+      const result = revealed<RolloutResult>(database, handle.result());
       let ended = false;
       // Also keeps a rollout that fails later from ending a caller who never asks for the result.
       void result.catch(() => undefined).finally(() => (ended = true));
       await Promise.race([result, untilOpened(database, rolloutId, () => ended)]);
       return { rolloutId, number: version.number, result: () => result };
     },
-    rollback: async (endpoint, request) => {
-      const running = await findRunningRollout(database, endpoint);
-      const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
-      // A rollout whose workflow was terminated still counts as running; ending it is the endpoint's own rollback.
-      if (running && (await isRunning(handle))) {
-        await translated(handle.executeUpdate(UPDATES.rollback, { args: [request] }));
-        await translated(handle.result());
-        const ended = await findRollout(database, running.id);
-        const status = ended && ended.status !== "running" ? ended.status : "aborted";
-        return { rolloutId: running.id, status, reason: ended?.outcome ?? request.reason };
-      }
-      return translated(
-        client.workflow.execute(WORKFLOWS.endpointRollback, {
-          taskQueue: QUEUES.control,
-          workflowId: workflowIds.rollout(endpoint),
-          args: [{ endpoint, requestId: randomUUID(), ...request }],
-        }) as Promise<EndpointRollbackResult>,
-      );
-    },
+    rollback: (endpoint, request) => rollBack({ client, database, sign }, endpoint, request),
   } satisfies Partial<Modelwright>;
+}
+
+interface Reach {
+  readonly client: Client;
+  readonly database: Database;
+  readonly sign: Acting["sign"];
+}
+
+async function rollBack(
+  { client, database, sign }: Reach,
+  endpoint: string,
+  request: Request,
+): Promise<RolloutResult | EndpointRollbackResult> {
+  const running = await findRunningRollout(database, endpoint);
+  const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
+  // A rollout whose workflow was terminated still counts as running; ending it is the endpoint's own rollback.
+  if (running && (await isRunning(handle))) {
+    const signed = await sign(requestDeed({ subject: `rollout/${running.id}`, request: "rollback" }), request);
+    await translated(handle.executeUpdate(UPDATES.rollback, { args: [{ ...request, ...signed }] }));
+    await translated(handle.result());
+    const ended = await findRollout(database, running.id);
+    const status = ended && ended.status !== "running" ? ended.status : "aborted";
+    return reveal(database, { rolloutId: running.id, status, reason: ended?.outcome ?? request.reason });
+  }
+  const asked = { endpoint, requestId: randomUUID() };
+  const signed = await sign(rollbackDeed(asked), request);
+  return translated(
+    client.workflow.execute(WORKFLOWS.endpointRollback, {
+      taskQueue: QUEUES.control,
+      workflowId: workflowIds.rollout(endpoint),
+      args: [{ ...asked, ...request, ...signed }],
+    }) as Promise<EndpointRollbackResult>,
+  );
 }
 
 async function isRunning(handle: WorkflowHandle): Promise<boolean> {

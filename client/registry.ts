@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Client } from "@temporalio/client";
 import type { z } from "zod";
+import { annotateDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { RegistryChangeInput, RegistryChangeResult, Request } from "../contracts/messages.ts";
 import { QUEUES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
@@ -25,6 +26,7 @@ import {
 } from "../db/queries/registry/models.ts";
 import { resolveVersion } from "../db/queries/registry/resolve.ts";
 import { searchVersions, type RegisteredVersion, type VersionPage } from "../db/queries/registry/versions.ts";
+import type { Acting } from "./acting.ts";
 import { describeProblems } from "./document.ts";
 import { translated } from "./failures.ts";
 import { parseVersion } from "./reference.ts";
@@ -97,14 +99,13 @@ export function createRegistryReader(
   };
 }
 
-export function createRegistryDeeds(client: Client): RegistryDeeds {
+export function createRegistryDeeds(client: Client, { sign }: Acting): RegistryDeeds {
   return {
     change: async (asked, request) => {
-      const input: RegistryChangeInput = {
-        changeId: randomUUID(),
-        change: parsed(registryChangeSchema, asked, "registry change"),
-        ...request,
-      };
+      const changeId = randomUUID();
+      const change = parsed(registryChangeSchema, asked, "registry change");
+      const proof = await sign(annotateDeed({ ...change, changeId, change }), request);
+      const input: RegistryChangeInput = { changeId, change, ...request, ...proof };
       return translated(
         client.workflow.execute(WORKFLOWS.registryChange, {
           taskQueue: QUEUES.control,

@@ -11,13 +11,24 @@ import {
   VERDICTS,
   type Verdict,
 } from "./names.ts";
-import { actorRefSchema } from "./identity.ts";
+import {
+  actorRefSchema,
+  ASSURANCES,
+  IDENTITY_MODES,
+  PRINCIPAL_KINDS,
+  ROLES,
+  scopeSchema,
+  textRefSchema,
+} from "./identity.ts";
 import { digestSchema } from "./primitives.ts";
 
 /** The stream that everything the product does is recorded in. */
 export const AUDIT_STREAM = "modelwright";
 
 const versionId = z.string();
+
+/** Who may do what is changed by somebody who is believed, who signed it, or who owns the database. */
+const access = { assurance: z.enum(ASSURANCES), reason: textRefSchema };
 
 /**
  * What is audited and what each event says. Personal data stays out: the actor is a pseudonym, and what a person wrote a commitment. Numbers
@@ -110,7 +121,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("alarm-raised"), alarm: z.string(), text: z.string() }),
   z.strictObject({ kind: z.literal("alarm-acknowledged"), reason: z.string() }),
-  z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: z.string() }),
+  z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: textRefSchema }),
   z.strictObject({
     kind: z.literal("rollout-started"),
     endpoint: z.string(),
@@ -178,6 +189,34 @@ const auditBodySchema = z.discriminatedUnion("kind", [
   }),
   /** Null: the model is everybody's. */
   z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: z.string() }),
+  z.strictObject({
+    kind: z.literal("principal-registered"),
+    principalKind: z.enum(PRINCIPAL_KINDS),
+    team: z.string().nullable(),
+    ...access,
+  }),
+  z.strictObject({
+    kind: z.literal("role-granted"),
+    grantId: z.string(),
+    role: z.enum(ROLES),
+    model: z.string().nullable(),
+    environment: z.string().nullable(),
+    ...access,
+  }),
+  z.strictObject({ kind: z.literal("role-revoked"), grantId: z.string(), role: z.enum(ROLES), ...access }),
+  /** Whose signatures are whose: the key that the token's statements are checked with. */
+  z.strictObject({
+    kind: z.literal("token-issued"),
+    principal: actorRefSchema,
+    publicKey: z.string(),
+    scope: scopeSchema,
+    expiresAt: z.string(),
+    ...access,
+  }),
+  z.strictObject({ kind: z.literal("token-revoked"), principal: actorRefSchema, ...access }),
+  /** What was erased is not said, only how much. */
+  z.strictObject({ kind: z.literal("person-erased"), textCount: z.int(), ...access }),
+  z.strictObject({ kind: z.literal("identity-set"), mode: z.enum(IDENTITY_MODES), ...access }),
 ]);
 
 /** A gate as an evaluation's event commits to it: so the reasons can be shown offline and the event stays small. */

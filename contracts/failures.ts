@@ -49,6 +49,10 @@ export const FAILURES = {
     (f: { variables: string }) =>
       `the control worker has no place for signed checkpoints of the audit log; set ${f.variables} where it runs, or sign with \`modelwright audit checkpoint --key FILE\``,
   ),
+  BEARER_REFUSED: never(
+    (f: { deed: string; found: string; allowed: string }) =>
+      `${f.deed}: found ${f.found}, allowed ${f.allowed}; send \`Authorization: Bearer TOKEN\` with a token from \`modelwright access token\``,
+  ),
   COLUMN_MISSING: never(
     (f: { where: string; column: string; found: string }) =>
       `${f.where}: column "${f.column}" is missing; found ${f.found}; add the column or change the signature`,
@@ -68,6 +72,10 @@ export const FAILURES = {
   DATA_VALIDATION_FAILED: never(
     (f: { where: string; checks: string }) =>
       `${f.where}: the data failed ${f.checks}; see the validation report, mend the data or change the check in the spec`,
+  ),
+  DEED_NOT_ALLOWED: never(
+    (f: { who: string; deed: string; subject: string; found: string; allowed: string }) =>
+      `${f.subject}: ${f.who} may not ${f.deed} it: found ${f.found}, allowed ${f.allowed}; an administrator grants roles with \`modelwright access grant\` and issues tokens with \`modelwright access token\``,
   ),
   DELETED: never(
     (f: { subject: string }) =>
@@ -150,6 +158,18 @@ export const FAILURES = {
   PLAN_CANNOT_CONCLUDE: never(
     (f: { endpoint: string; found: string; allowed: string; wayOut: string }) =>
       `endpoint ${f.endpoint}: this rollout plan cannot end in a promotion: ${f.found}, allowed ${f.allowed}; ${f.wayOut}, or start it all the same with onUnwinnable: start`,
+  ),
+  PRINCIPAL_UNKNOWN: never(
+    (f: { who: string }) =>
+      `"${f.who}" has no account here; \`modelwright access list\` shows who has, \`modelwright access person\` and \`access service\` make one`,
+  ),
+  PROOF_REFUSED: never(
+    (f: { deed: string; subject: string; found: string; allowed: string }) =>
+      `${f.subject}: the proof of who asks to ${f.deed} it is refused: found ${f.found}, allowed ${f.allowed}; sign again with a token that is good, in MODELWRIGHT_TOKEN or --token-file`,
+  ),
+  PROOF_REQUIRED: never(
+    (f: { deed: string; subject: string; who: string }) =>
+      `${f.subject}: ${f.who} gives no proof of who asks to ${f.deed} it, and this installation asks for one; set MODELWRIGHT_TOKEN or --token-file to a token from \`modelwright access token\``,
   ),
   QUANTIZATION_UNSUPPORTED: never(
     (f: { where: string; found: string; instead: string }) =>

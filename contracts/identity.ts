@@ -32,6 +32,7 @@ export type Deed = (typeof DEEDS)[number];
 
 export const ROLES = ["viewer", "engineer", "approver", "operator", "administrator", "auditor"] as const;
 export type Role = (typeof ROLES)[number];
+export const roleSchema = z.enum(ROLES);
 
 /**
  * Deeds of a role. Viewers and auditors read, and nothing here stands between them and that. `infer` and `feedback` belong to no
@@ -55,6 +56,7 @@ export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 /** Whether anybody is believed who names himself, or everything people do needs a signed statement. */
 export const IDENTITY_MODES = ["declared", "required"] as const;
 export type IdentityMode = (typeof IDENTITY_MODES)[number];
+export const identityModeSchema = z.enum(IDENTITY_MODES);
 
 /** How sure it is who did something: he said so, his token signed it, or he owned the database. */
 export const ASSURANCES = ["declared", "signed", "owner"] as const;
@@ -76,6 +78,8 @@ export const textRefSchema = z.string().regex(/^(?:text\/[0-9a-f]{64})?$/, "text
 
 /** 32 bytes, base64url without padding. */
 const thirtyTwoBytes = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url");
+
+export const grantIdSchema = z.uuid();
 
 /** 16 hexadecimal digits; it is no secret. */
 export const tokenIdSchema = z.string().regex(/^[0-9a-f]{16}$/, "16 hexadecimal digits");
@@ -135,11 +139,11 @@ export const accessChangeSchema = z.discriminatedUnion("change", [
   z.strictObject({
     change: z.literal("grant"),
     who: z.string().min(1).max(200),
-    role: z.enum(ROLES),
+    role: roleSchema,
     model: nameSchema.nullable(),
     environment: nameSchema.nullable(),
   }),
-  z.strictObject({ change: z.literal("revoke"), grant: z.uuid() }),
+  z.strictObject({ change: z.literal("revoke"), grant: grantIdSchema }),
   z.strictObject({
     change: z.literal("token"),
     id: tokenIdSchema,
@@ -158,6 +162,6 @@ export const accessChangeSchema = z.discriminatedUnion("change", [
   }),
   z.strictObject({ change: z.literal("revoke-token"), token: tokenIdSchema }),
   z.strictObject({ change: z.literal("erase"), who: z.string().min(1).max(200) }),
-  z.strictObject({ change: z.literal("identity"), mode: z.enum(IDENTITY_MODES) }),
+  z.strictObject({ change: z.literal("identity"), mode: identityModeSchema }),
 ]);
 export type AccessChange = z.output<typeof accessChangeSchema>;

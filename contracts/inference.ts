@@ -1,3 +1,4 @@
+import { identityModeSchema, type IdentityMode } from "./identity.ts";
 import { z } from "zod";
 import { BASIS_POINTS, type Arm } from "./names.ts";
 import { digestSchema, instantSchema } from "./primitives.ts";
@@ -35,17 +36,25 @@ export const endpointRouteSchema = z.strictObject({
   salt: z.string(),
   /** Database time, milliseconds since 1970, until which the canary's share is valid; null: it is not. */
   leaseUntilMs: z.number().nullable(),
+  /** What tokens are scoped to; absent in snapshots of release 0.1.0. */
+  place: z.strictObject({ model: z.string(), environment: z.string() }).optional(),
 });
 export type EndpointRoute = z.output<typeof endpointRouteSchema>;
 
 /** All endpoints as of one moment of the database's clock. */
 export interface RoutingTable {
   readonly databaseNowMs: number;
+  /** Whether callers must show a token; they need not where nothing is said. */
+  readonly identity?: IdentityMode;
   readonly routes: readonly EndpointRoute[];
 }
 
 /** What a gateway keeps on disk to start without Postgres. */
-export const routingSnapshotSchema = z.strictObject({ version: z.literal(1), routes: z.array(endpointRouteSchema) });
+export const routingSnapshotSchema = z.strictObject({
+  version: z.literal(1),
+  identity: identityModeSchema.optional(),
+  routes: z.array(endpointRouteSchema),
+});
 export type RoutingSnapshot = z.output<typeof routingSnapshotSchema>;
 
 /** One row of a request in the prediction log. */

@@ -85,6 +85,13 @@ export interface AlarmAcknowledgement extends Request {
   readonly alarm: string;
 }
 
+/** `change` as sent; parsed by `changeAccess`. */
+export interface AccessChangeInput extends Request {
+  /** Makes a repeated request one change. */
+  readonly requestId: string;
+  readonly change: unknown;
+}
+
 /** A request to be remembered; `subject` is `lifecycle/ID` or `rollout/ID`. */
 export interface RecordedRequest extends Request {
   readonly subject: string;

@@ -204,6 +204,7 @@ export const WORKFLOWS = {
   policyChange: "policyChange",
   alarmAcknowledgement: "alarmAcknowledgement",
   registryChange: "registryChange",
+  accessChange: "accessChange",
 } as const;
 
 /** Explicit ids: one lifecycle per id, one writer per endpoint, one check per monitor and scheduled time. */
@@ -217,6 +218,7 @@ export const workflowIds = {
   policy: (requestId: string) => `policy/${requestId}`,
   alarm: (requestId: string) => `alarm/${requestId}`,
   registryChange: (changeId: string) => `registry-change/${changeId}`,
+  access: (requestId: string) => `access/${requestId}`,
 } as const;
 
 /** Exit codes of the command line. */

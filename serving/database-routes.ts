@@ -2,6 +2,7 @@ import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import type { Database } from "../db/client.ts";
 import { listenTo } from "../db/listen.ts";
 import { confirmRoute, recordGatewaySeen } from "../db/queries/gateway.ts";
+import { loadIdentityMode } from "../db/queries/identity.ts";
 import { loadRouting, ROUTING_CHANNEL, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
 import type { RouteSource } from "./route-source.ts";
 
@@ -11,7 +12,12 @@ export function createDatabaseRoutes(database: Database, url: string, gateway: s
     load: async () => {
       const seenAt = await recordGatewaySeen(database, gateway);
       const routings = await loadRouting(database);
-      return { databaseNowMs: (routings[0]?.databaseTime ?? seenAt).getTime(), routes: routings.map(toRoute) };
+      const identity = await loadIdentityMode(database);
+      return {
+        databaseNowMs: (routings[0]?.databaseTime ?? seenAt).getTime(),
+        identity,
+        routes: routings.map(toRoute),
+      };
     },
     confirm: (endpoint, epoch) => confirmRoute(database, { gateway, endpoint, epoch }),
     watch: (onChange) => {
@@ -22,7 +28,7 @@ export function createDatabaseRoutes(database: Database, url: string, gateway: s
 }
 
 function toRoute(routing: Routing): EndpointRoute {
-  const { endpoint, epoch, champion, canary, canaryShare, salt, leaseUntil } = routing;
+  const { endpoint, epoch, champion, canary, canaryShare, salt, leaseUntil, model, environment } = routing;
   return {
     endpoint,
     epoch,
@@ -31,6 +37,7 @@ function toRoute(routing: Routing): EndpointRoute {
     canaryBasisPoints: canaryShare,
     salt,
     leaseUntilMs: leaseUntil ? leaseUntil.getTime() : null,
+    place: { model, environment },
   };
 }
 

@@ -2,8 +2,10 @@ import { isFailure, type Failure, type FailureCode } from "../contracts/failures
 
 /** Status of each failure that a request can meet; every other one is the gateway's own fault. */
 const STATUSES: Partial<Record<FailureCode, number>> = {
+  BEARER_REFUSED: 401,
   COLUMN_MISSING: 400,
   COLUMN_TYPE: 400,
+  DEED_NOT_ALLOWED: 403,
   ENDPOINT_NOT_READY: 503,
   ENDPOINT_UNKNOWN: 404,
   GATEWAY_OVERLOADED: 503,

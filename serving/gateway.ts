@@ -1,5 +1,6 @@
 import type { FeedbackRequest, PredictionRecord } from "../contracts/inference.ts";
 import { createDatabaseClock } from "./database-clock.ts";
+import { createGatekeeper, type GatekeeperOptions } from "./gatekeeper.ts";
 import { createHandlers, type FeedbackOutcome, type HandlerParts } from "./handlers.ts";
 import { startGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGrpcService } from "./grpc/service.ts";
@@ -18,6 +19,8 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
   /** Alarms nobody has acknowledged, by kind; for the metrics. */
   readonly openAlarms?: () => ReadonlyMap<string, number>;
+  /** Looks a caller's token up, where callers must show one. */
+  readonly findToken: GatekeeperOptions["findToken"];
   /** File of the last applied routes. */
   readonly snapshotPath: string;
   /** Loopback by default. */
@@ -89,6 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics,
     statistics,
     recordFeedback: options.recordFeedback,
+    admit: createGatekeeper({ identity: () => routes.identity, findToken: options.findToken }),
     isReady: () => routes.ready() && !draining,
     openAlarms: options.openAlarms ?? (() => new Map()),
   };

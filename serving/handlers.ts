@@ -1,6 +1,7 @@
 import { feedbackRequestSchema, repositoryIndexRequestSchema, type FeedbackRequest } from "../contracts/inference.ts";
 import { findApplied, isModelReady, listVersions, readMetadata, readStatistics } from "./endpoints.ts";
 import { createGauges } from "./gauges.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
 import { answerInference } from "./http-inference.ts";
 import { answerJson, type Answer } from "./http/answer.ts";
 import type { Handler, HttpRequest } from "./http/server.ts";
@@ -22,6 +23,7 @@ export interface HandlerParts extends InferenceParts {
   readonly metrics: GatewayMetrics;
   readonly statistics: InferenceStatistics;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
+  readonly admit: Gatekeeper;
   readonly isReady: () => boolean;
   /** Alarms nobody has acknowledged, by kind. */
   readonly openAlarms: () => ReadonlyMap<string, number>;
@@ -79,7 +81,8 @@ function serverRoutes(parts: HandlerParts): Routes {
         request: { body: "FeedbackRequest", required: true },
         answer: "FeedbackOutcome",
       },
-      async ({ body }) => {
+      async ({ headers, body }) => {
+        await parts.admit({ deed: "feedback", authorization: headers.authorization });
         const { feedback } = parseBody("feedback", feedbackRequestSchema, body);
         return answerJson(200, await parts.recordFeedback(feedback));
       },
@@ -114,7 +117,11 @@ function modelRoutes(parts: HandlerParts, path: string): Routes {
         request: { body: "InferRequest", required: true, binary: true },
         answer: "InferResponse",
       },
-      (request) => answerInference(parts, applied(request), request),
+      async (request) => {
+        const found = applied(request);
+        await parts.admit({ deed: "infer", authorization: request.headers.authorization, place: found.route.place });
+        return answerInference(parts, found, request);
+      },
     ),
   ];
 }

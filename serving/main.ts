@@ -6,6 +6,7 @@ import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { Failure } from "../contracts/failures.ts";
 import { openDatabase } from "../db/client.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
+import { findToken } from "../db/queries/identity.ts";
 import { removeGateway } from "../db/queries/gateway.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
@@ -41,6 +42,7 @@ const gateway = await startGateway({
   isRefusal: isRefusedByPostgres,
   recordFeedback: log.recordFeedback,
   openAlarms: alarms.open,
+  findToken: (hash) => findToken(database, { hash }),
   snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,
   port,

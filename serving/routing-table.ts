@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import type { IdentityMode } from "../contracts/identity.ts";
 import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import type { RouteSource } from "./route-source.ts";
@@ -52,6 +53,8 @@ export class ServingRoutes {
   private readonly tried = new Set<string>();
   private readonly converging = new Map<string, Promise<void>>();
   private readonly options: RoutingTableOptions;
+  /** Whether callers must show a token: what Postgres last said. */
+  identity: IdentityMode = "declared";
   private loaded = false;
   private stopped = false;
   private polling: Promise<void> | undefined;
@@ -68,9 +71,10 @@ export class ServingRoutes {
   async start(): Promise<void> {
     await this.poll();
     if (!this.loaded) {
-      const routes = await readRoutingSnapshot(this.options.snapshotPath);
-      for (const route of routes ?? []) this.want(route);
-      this.loaded = routes !== null;
+      const snapshot = await readRoutingSnapshot(this.options.snapshotPath);
+      this.identity = snapshot?.identity ?? "declared";
+      for (const route of snapshot?.routes ?? []) this.want(route);
+      this.loaded = snapshot !== null;
     }
     await Promise.all(this.converging.values());
     this.stopWatching = this.options.source.watch(() => void this.poll());
@@ -137,6 +141,7 @@ export class ServingRoutes {
       const table = await within(LOAD_TIMEOUT_MS, source.load());
       clock.observe(table.databaseNowMs, sentAt, performance.now());
       this.loaded = true;
+      this.keepIdentity(table.identity ?? "declared");
       const names = new Set(table.routes.map(({ endpoint }) => endpoint));
       for (const endpoint of this.desired.keys()) if (!names.has(endpoint)) this.forget(endpoint);
       for (const route of table.routes) this.want(route);
@@ -146,6 +151,12 @@ export class ServingRoutes {
       for (const route of this.desired.values()) this.want(route);
     }
     await this.confirmAll();
+  }
+
+  private keepIdentity(identity: IdentityMode): void {
+    if (identity === this.identity) return;
+    this.identity = identity;
+    this.saveSnapshot();
   }
 
   private want(route: EndpointRoute): void {
@@ -242,7 +253,7 @@ export class ServingRoutes {
   private saveSnapshot(): void {
     const routes = [...this.applied.values()].map(({ route }) => route);
     this.snapshotWrites = this.snapshotWrites
-      .then(() => writeRoutingSnapshot(this.options.snapshotPath, routes))
+      .then(() => writeRoutingSnapshot(this.options.snapshotPath, { identity: this.identity, routes }))
       .catch((problem: unknown) => this.options.events.onProblem("the routing snapshot could not be written", problem));
   }
 }

@@ -1,4 +1,5 @@
 export { auditCheckpoint } from "./audit-checkpoint.ts";
+export { accessChange } from "./access.ts";
 export { driftCheck } from "./drift-check.ts";
 export { modelLifecycle } from "./lifecycle.ts";
 export { modelRegistration } from "./registration.ts";

@@ -184,7 +184,7 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
       const standing = await recorded(control.recordDecision({ lifecycleId, round, ...decision }), decision);
       // Answers may arrive in another order than Postgres gave them: what was decided stays.
       if (!isDecided(said)) said.standing = standing;
-      if (standing.status === "rejected") said.rejection = `${decision.by}: ${decision.reason}`;
+      if (standing.status === "rejected") said.rejection = standing.says;
       return standing;
     },
     {

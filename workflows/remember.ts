@@ -1,16 +1,25 @@
-import { CancellationScope } from "@temporalio/workflow";
+import { CancellationScope, patched } from "@temporalio/workflow";
 import type { Request } from "../contracts/messages.ts";
 import type { RequestName } from "../contracts/names.ts";
 import { control } from "./activity-options.ts";
 
-/** Makes a handler that does at once what somebody asks for and then remembers who and why; `subject` is what was asked. */
+/**
+ * Makes a handler that has somebody's request checked and remembered, and then does it. `act` gets him as Postgres knows him, which
+ * is how everything that is kept may speak of him; `subject` is what was asked.
+ */
 export function remembered(
   subject: string,
   request: RequestName,
   act: (asked: Request) => void,
 ): (asked: Request) => Promise<void> {
   return async (asked) => {
-    act(asked);
-    await CancellationScope.nonCancellable(() => control.recordRequest({ subject, request, ...asked }));
+    const record = () => CancellationScope.nonCancellable(() => control.recordRequest({ subject, request, ...asked }));
+    // Runs of release 0.1.0 did it first and remembered after.
+    if (!patched("asked-before-done")) {
+      act(asked);
+      await record();
+      return;
+    }
+    act(await record());
   };
 }

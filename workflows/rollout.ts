@@ -63,6 +63,8 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
   setHandler(
     rollbackUpdate,
     remembered(subject, "rollback", (request) => {
+      // While it was remembered the end may have been decided.
+      if (wishes.ending) throw justEnded(input.rolloutId, wishes.ending);
       wishes.rollback = request;
       ramp.cancel();
     }),
@@ -70,8 +72,7 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
       validator: (request) => {
         const { rollback, ending } = wishes;
         if (rollback) throw busy(`${rollback.by} is rolling back already; ${request.by} need not`);
-        if (ending)
-          throw busy(`rollout ${input.rolloutId} just ended as ${ending}; ask again to restore the former champion`);
+        if (ending) throw justEnded(input.rolloutId, ending);
       },
     },
   );
@@ -103,6 +104,9 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
 export async function endpointRollback(input: EndpointRollbackInput): Promise<EndpointRollbackResult> {
   return control.restoreFormerChampion(input);
 }
+
+const justEnded = (rolloutId: string, status: string) =>
+  busy(`rollout ${rolloutId} just ended as ${status}; ask again to restore the former champion`);
 
 const busy = (message: string) => ApplicationFailure.nonRetryable(message, "ENDPOINT_BUSY");
 

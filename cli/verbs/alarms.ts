@@ -3,15 +3,25 @@ import type { Alarm } from "../../client/index.ts";
 import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import { idSchema } from "../../contracts/primitives.ts";
+import type { Answer } from "../answer.ts";
 import { instantText } from "../instant-text.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import {
+  answering,
+  asOption,
+  checked,
+  defineVerb,
+  resolveReason,
+  tokenOption,
+  withActor,
+  withStack,
+  type ActingOptions,
+} from "../verb.ts";
 
-interface AlarmOptions {
+interface AlarmOptions extends ActingOptions {
   readonly open?: boolean;
   readonly acknowledge?: string;
-  readonly as?: string;
   readonly reason?: string;
 }
 
@@ -26,16 +36,12 @@ export function addAlarms(program: Command): void {
     .option("--open", "only those nobody has acknowledged")
     .option("--acknowledge <id>", "say that you have seen to it")
     .addOption(asOption())
+    .addOption(tokenOption())
     .option("--reason <why>", "what you found; it is recorded in the audit trail")
     .action(
-      answering(async (screen, options: AlarmOptions) =>
-        withStack(async (modelwright) => {
-          if (options.acknowledge !== undefined) {
-            const id = checked(idSchema, options.acknowledge, "--acknowledge");
-            const request = requireRequest(options);
-            await modelwright.acknowledge(id, request);
-            return { document: { alarm: id, acknowledged: request }, lines: [`acknowledged ${id} by ${request.by}`] };
-          }
+      answering(async (screen, options: AlarmOptions) => {
+        if (options.acknowledge !== undefined) return acknowledge(options.acknowledge, options);
+        return withStack(async (modelwright) => {
           const alarms = await modelwright.alarms({ open: options.open ?? false });
           const isOpen = alarms.some(({ acknowledged }) => acknowledged === null);
           return {
@@ -43,19 +49,24 @@ export function addAlarms(program: Command): void {
             lines: alarmTable(screen, alarms),
             exitCode: isOpen ? EXIT_CODES.waiting : EXIT_CODES.pass,
           };
-        }),
-      ),
+        });
+      }),
     );
 }
 
-function requireRequest({ as, reason }: AlarmOptions) {
-  if (reason === undefined) {
+async function acknowledge(given: string, options: AlarmOptions): Promise<Answer> {
+  const id = checked(idSchema, given, "--acknowledge");
+  if (options.reason === undefined) {
     throw new Failure("INPUT_INVALID", {
       where: "--reason",
       problems: "an acknowledgement says what you found; give it",
     });
   }
-  return { by: resolveActor(as), reason: resolveReason(reason) };
+  const reason = resolveReason(options.reason);
+  return withActor(options, async (modelwright, by) => {
+    await modelwright.acknowledge(id, { by, reason });
+    return { document: { alarm: id, acknowledged: { by, reason } }, lines: [`acknowledged ${id} by ${by}`] };
+  });
 }
 
 function alarmTable(screen: Screen, alarms: readonly Alarm[]): string[] {

@@ -6,10 +6,18 @@ import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import { nameSchema } from "../../contracts/primitives.ts";
 import type { ExitCode } from "../answer.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import {
+  answering,
+  asOption,
+  checked,
+  defineVerb,
+  resolveReason,
+  tokenOption,
+  withActor,
+  type ActingOptions,
+} from "../verb.ts";
 
-interface DecisionOptions {
-  readonly as?: string;
+interface DecisionOptions extends ActingOptions {
   readonly reason: string;
   readonly environment?: string;
   readonly breakGlass?: boolean;
@@ -45,6 +53,7 @@ export function addApprove(program: Command): void {
     })
       .option("--environment <name>", "where the version wants to go, when it is named as model/NAME@N")
       .addOption(asOption())
+      .addOption(tokenOption())
       .requiredOption("--reason <why>", "why; it is recorded in the audit trail");
     if (name === "approve") {
       verb.addOption(
@@ -56,9 +65,10 @@ export function addApprove(program: Command): void {
     }
     verb.action(
       answering(async (_screen, id: string, options: DecisionOptions) => {
-        const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
+        const reason = resolveReason(options.reason);
         const named = parseSubject(id, options.environment);
-        return withStack(async (modelwright) => {
+        return withActor(options, async (modelwright, by) => {
+          const request = { by, reason };
           const subject = typeof named === "string" ? named : await numbered(modelwright, named);
           const breakGlass = options.breakGlass === true ? { breakGlass: true } : {};
           const standing = await modelwright.decide(subject, { decision: name, ...request, ...breakGlass });

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Modelwright } from "../../client/index.ts";
 import { parseLifecycleId } from "../../client/reference.ts";
 import type { Request } from "../../contracts/messages.ts";
-import { answering, asOption, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import { answering, asOption, defineVerb, resolveReason, tokenOption, withActor, type ActingOptions } from "../verb.ts";
 
 interface DecisionVerb {
   readonly name: string;
@@ -47,12 +47,14 @@ export function addDecisions(program: Command): void {
       examples: [`${name} flight-delay-1f2e3d4c --as grace --reason "${reason}"`],
     })
       .addOption(asOption())
+      .addOption(tokenOption())
       .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
       .action(
-        answering(async (_screen, id: string, options: { readonly as?: string; readonly reason: string }) => {
-          const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
+        answering(async (_screen, id: string, options: ActingOptions & { readonly reason: string }) => {
+          const reason = resolveReason(options.reason);
           const lifecycleId = parseLifecycleId(id);
-          return withStack(async (modelwright) => {
+          return withActor(options, async (modelwright, by) => {
+            const request = { by, reason };
             await decide(modelwright, lifecycleId, request);
             return {
               document: { lifecycleId, [name]: request },

@@ -1,9 +1,17 @@
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import {
+  answering,
+  asOption,
+  checked,
+  defineVerb,
+  resolveReason,
+  tokenOption,
+  withActor,
+  type ActingOptions,
+} from "../verb.ts";
 
-interface DeleteOptions {
-  readonly as?: string;
+interface DeleteOptions extends ActingOptions {
   readonly reason: string;
   readonly undo?: boolean;
 }
@@ -22,18 +30,19 @@ export function addDelete(program: Command): void {
     ],
   })
     .addOption(asOption())
+    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it stays with the tombstone")
     .option("--undo", "bring it back")
     .action(
       answering(async (_screen, name: string, options: DeleteOptions) => {
-        const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
-        return withStack(async (modelwright) => {
+        const reason = resolveReason(options.reason);
+        return withActor(options, async (modelwright, by) => {
           const { model, number } = name.includes("@")
             ? await modelwright.version(name)
             : { model: checked(nameSchema, name, "model"), number: null };
           const value = options.undo ? null : true;
           const sayings = [{ attribute: "tombstone", key: "", value } as const];
-          await modelwright.change({ model, number, sayings, validFrom: null }, request);
+          await modelwright.change({ model, number, sayings, validFrom: null }, { by, reason });
           const about = number === null ? model : `${model}@${number}`;
           const line = options.undo ? `${about} is back` : `deleted ${about}; its history and evidence stay`;
           return { document: { model, number, deleted: !options.undo }, lines: [line] };

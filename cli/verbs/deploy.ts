@@ -10,12 +10,20 @@ import { nameSchema } from "../../contracts/primitives.ts";
 import { exitOfRollout, type Answer } from "../answer.ts";
 import type { Screen } from "../screen.ts";
 import { toneOf } from "../table.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import {
+  answering,
+  asOption,
+  checked,
+  defineVerb,
+  resolveReason,
+  tokenOption,
+  withActor,
+  type ActingOptions,
+} from "../verb.ts";
 
-interface DeployOptions {
+interface DeployOptions extends ActingOptions {
   readonly endpoint: string;
   readonly environment: string;
-  readonly as?: string;
   readonly plan?: string;
   readonly wait?: boolean;
   readonly breakGlass?: boolean;
@@ -49,9 +57,9 @@ export function addDeploy(program: Command): void {
     )
     .option("--reason <why>", "why the glass is broken")
     .addOption(asOption())
+    .addOption(tokenOption())
     .action(
       answering(async (screen, version: string, options: DeployOptions) => {
-        const as = resolveActor(options.as);
         const endpoint = checked(nameSchema, options.endpoint, "--endpoint");
         const environment = checked(nameSchema, options.environment, "--environment");
         const plan =
@@ -60,7 +68,7 @@ export function addDeploy(program: Command): void {
             : await loadDocument(options.plan, { what: "rollout plan", schema: rolloutPlanSchema });
         const { model, version: named } = parseVersion(version);
         const breakGlass = options.breakGlass === true ? { breakGlass: resolveReason(options.reason ?? "") } : {};
-        return withStack(async (modelwright) => {
+        return withActor(options, async (modelwright, as) => {
           const request = { model, version: named, endpoint, environment, as, plan, ...breakGlass };
           const { rolloutId, number, result } = await modelwright.deploy(request);
           if (options.wait) return followRollout(modelwright, screen, { rolloutId, result: result() });

@@ -15,12 +15,14 @@ import {
   checked,
   defineVerb,
   parseNumber,
-  resolveActor,
   resolveReason,
+  tokenOption,
+  withActor,
   withStack,
+  type ActingOptions,
 } from "../verb.ts";
 
-interface PolicyOptions {
+interface PolicyOptions extends ActingOptions {
   readonly environment?: string;
   readonly quorum?: number;
   readonly role?: readonly string[];
@@ -28,7 +30,6 @@ interface PolicyOptions {
   readonly signed?: boolean;
   readonly withdraw?: boolean;
   readonly asOf?: string;
-  readonly as?: string;
   readonly reason?: string;
 }
 
@@ -54,19 +55,22 @@ export function addPolicy(program: Command): void {
     .option("--withdraw", "take away what was set before")
     .option("--as-of <instant>", "show what held then")
     .addOption(asOption())
+    .addOption(tokenOption())
     .option("--reason <why>", "why; it is recorded in the audit trail")
     .action(
       answering(async (screen, given: string | undefined, options: PolicyOptions) => {
         const model = given === undefined ? null : checked(nameSchema, given, "model");
         const terms = parseTerms(options);
-        return withStack(async (modelwright) => {
-          if (terms !== undefined) {
-            const { environment, request } = requireChange(options);
-            const { policy } = await modelwright.setPolicy({ model, environment }, terms, request);
+        if (terms !== undefined) {
+          const { environment, reason } = requireChange(options);
+          return withActor(options, async (modelwright, by) => {
+            const { policy } = await modelwright.setPolicy({ model, environment }, terms, { by, reason });
             const what = `${model ?? "every model"} in ${environment}`;
             const said = terms === null ? `withdrawn for ${what}` : `set for ${what}: ${describe(terms)}`;
             return { document: { model, environment, terms, policy }, lines: [said] };
-          }
+          });
+        }
+        return withStack(async (modelwright) => {
           const asOf =
             options.asOf === undefined ? {} : { asOf: new Date(checked(instantSchema, options.asOf, "--as-of")) };
           const policies = (await modelwright.policies({ ...(model === null ? {} : { model }), ...asOf })).filter(
@@ -96,7 +100,7 @@ function parseTerms(options: PolicyOptions): ApprovalTerms | null | undefined {
   return Object.keys(given).length === 0 ? undefined : checked(approvalTermsSchema, given, "the policy");
 }
 
-function requireChange({ environment, as, reason }: PolicyOptions) {
+function requireChange({ environment, reason }: PolicyOptions) {
   if (environment === undefined || reason === undefined) {
     const where = environment === undefined ? "--environment" : "--reason";
     throw new Failure("INPUT_INVALID", {
@@ -106,7 +110,7 @@ function requireChange({ environment, as, reason }: PolicyOptions) {
   }
   return {
     environment: checked(nameSchema, environment, "--environment"),
-    request: { by: resolveActor(as), reason: resolveReason(reason) },
+    reason: resolveReason(reason),
   };
 }
 

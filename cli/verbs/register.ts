@@ -1,12 +1,11 @@
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, withStack } from "../verb.ts";
+import { answering, asOption, checked, defineVerb, tokenOption, withActor, type ActingOptions } from "../verb.ts";
 
-interface RegisterOptions {
+interface RegisterOptions extends ActingOptions {
   readonly model: string;
   readonly signature?: string;
-  readonly as?: string;
 }
 
 /** `register FILE`: a model file of your own as the next version of a model. */
@@ -24,12 +23,12 @@ export function addRegister(program: Command): void {
     .requiredOption("--model <name>", "model the version belongs to; made when it is new")
     .option("--signature <file>", "signature as JSON; default signature.json beside the file")
     .addOption(asOption())
+    .addOption(tokenOption())
     .action(
       answering(async (_screen, file: string, options: RegisterOptions) => {
-        const as = resolveActor(options.as);
         const model = checked(nameSchema, options.model, "--model");
         const signaturePath = options.signature ?? join(dirname(file), "signature.json");
-        return withStack(async (modelwright) => {
+        return withActor(options, async (modelwright, as) => {
           const version = await modelwright.register({ model, path: file, signaturePath, as });
           const name = `${version.model}@${version.number}`;
           const said = version.existing ? `these bytes were registered before: ${name}` : `registered ${name}`;

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { parseLifecycleId } from "../../client/reference.ts";
-import { answering, asOption, defineVerb, resolveActor, withStack } from "../verb.ts";
+import { answering, asOption, defineVerb, tokenOption, withActor, type ActingOptions } from "../verb.ts";
 
 /** `retry ID`: a failed lifecycle again. */
 export function addRetry(program: Command): void {
@@ -10,11 +10,11 @@ export function addRetry(program: Command): void {
     examples: ["retry flight-delay-1f2e3d4c --as ada"],
   })
     .addOption(asOption())
+    .addOption(tokenOption())
     .action(
-      answering(async (screen, id: string, options: { readonly as?: string }) => {
-        const as = resolveActor(options.as);
+      answering(async (screen, id: string, options: ActingOptions) => {
         const lifecycleId = parseLifecycleId(id);
-        return withStack(async (modelwright) => {
+        return withActor(options, async (modelwright, as) => {
           const retried = await modelwright.retry(lifecycleId, { as });
           const lines = [
             `round ${retried.round} of ${lifecycleId} started`,

@@ -1,6 +1,15 @@
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import {
+  answering,
+  asOption,
+  checked,
+  defineVerb,
+  resolveReason,
+  tokenOption,
+  withActor,
+  type ActingOptions,
+} from "../verb.ts";
 
 /** `rollback ENDPOINT`: ends a canary, or brings the former champion back. */
 export function addRollback(program: Command): void {
@@ -10,13 +19,14 @@ export function addRollback(program: Command): void {
     examples: ['rollback flight-delay --as grace --reason "complaints from support"'],
   })
     .addOption(asOption())
+    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
     .action(
-      answering(async (_screen, name: string, options: { readonly as?: string; readonly reason: string }) => {
-        const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
+      answering(async (_screen, name: string, options: ActingOptions & { readonly reason: string }) => {
+        const reason = resolveReason(options.reason);
         const endpoint = checked(nameSchema, name, "endpoint");
-        return withStack(async (modelwright) => {
-          const result = await modelwright.rollback(endpoint, request);
+        return withActor(options, async (modelwright, by) => {
+          const result = await modelwright.rollback(endpoint, { by, reason });
           const line =
             "champion" in result
               ? `${endpoint} is served by ${result.champion} again, routing epoch ${result.epoch}`

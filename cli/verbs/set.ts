@@ -2,10 +2,18 @@ import type { Command } from "commander";
 import { printable } from "../../client/text.ts";
 import { nameSchema } from "../../contracts/primitives.ts";
 import { parseSaying } from "../registry/parse-saying.ts";
-import { answering, asOption, checked, defineVerb, resolveActor, resolveReason, withStack } from "../verb.ts";
+import {
+  answering,
+  asOption,
+  checked,
+  defineVerb,
+  resolveReason,
+  tokenOption,
+  withActor,
+  type ActingOptions,
+} from "../verb.ts";
 
-interface SetOptions {
-  readonly as?: string;
+interface SetOptions extends ActingOptions {
   readonly reason: string;
   readonly from?: string;
 }
@@ -25,19 +33,20 @@ export function addSet(program: Command): void {
     ],
   })
     .addOption(asOption())
+    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it stays with the entry")
     .option("--from <time>", "true from this past moment on, instead of from now; for imports and corrections")
     .action(
       answering(async (_screen, name: string, words: readonly string[], options: SetOptions) => {
-        const request = { by: resolveActor(options.as), reason: resolveReason(options.reason) };
-        return withStack(async (modelwright) => {
+        const reason = resolveReason(options.reason);
+        return withActor(options, async (modelwright, by) => {
           const subject = name.includes("@")
             ? await modelwright.version(name)
             : { model: checked(nameSchema, name, "model"), number: null };
           const { model, number } = subject;
           const sayings = words.map((word) => parseSaying(word, number));
           const change = { model, number, sayings, validFrom: options.from ?? null };
-          const { entries } = await modelwright.change(change, request);
+          const { entries } = await modelwright.change(change, { by, reason });
           const about = number === null ? model : `${model}@${number}`;
           return {
             document: { model, number, entries },

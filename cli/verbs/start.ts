@@ -2,10 +2,9 @@ import type { Command } from "commander";
 import { parseLifecycleId } from "../../client/reference.ts";
 import { loadSpec } from "../../client/spec.ts";
 import { followLifecycle } from "../follow.ts";
-import { answering, asOption, defineVerb, resolveActor, withStack } from "../verb.ts";
+import { answering, asOption, defineVerb, tokenOption, withActor, type ActingOptions } from "../verb.ts";
 
-interface StartOptions {
-  readonly as?: string;
+interface StartOptions extends ActingOptions {
   readonly id?: string;
   readonly wait?: boolean;
 }
@@ -23,15 +22,15 @@ export function addStart(program: Command): void {
     ],
   })
     .addOption(asOption())
+    .addOption(tokenOption())
     .option("--id <id>", "id of the lifecycle; default the model's name and a random part")
     .option("--wait", "follow it to its end, or to where somebody has to approve")
     .action(
       answering(async (screen, spec: string, options: StartOptions) => {
-        const as = resolveActor(options.as);
         const id = options.id === undefined ? undefined : parseLifecycleId(options.id);
         // Before any stack is asked for: a spec with problems needs none to be told so.
         await loadSpec(spec);
-        return withStack(async (modelwright) => {
+        return withActor(options, async (modelwright, as) => {
           const { lifecycleId } = await modelwright.start(spec, { as, ...(id === undefined ? {} : { id }) });
           if (options.wait) {
             screen.say(`started ${lifecycleId}`);

@@ -4,6 +4,8 @@ import type { ApprovalDecision, ApprovalStanding, ApprovalTerms } from "../../co
 export interface Decided {
   readonly decision: ApprovalDecision;
   readonly by: string;
+  /** What he said; empty when it was nothing. */
+  readonly reason: string;
   /** Roles held when it was recorded. */
   readonly roles: readonly string[];
   readonly signed: boolean;
@@ -50,7 +52,10 @@ export function judgeApprovals(question: ApprovalQuestion): ApprovalStanding {
   }
   const living = livingDecisions(question, decisions);
   const rejection = living.find((one) => one.decision === "reject");
-  if (rejection) return { status: "rejected", by: rejection.by, says: `rejected by ${rejection.by}` };
+  if (rejection) {
+    const why = rejection.reason === "" ? "" : `: ${rejection.reason}`;
+    return { status: "rejected", by: rejection.by, says: `rejected by ${rejection.by}${why}` };
+  }
 
   const by = distinct(living.map((one) => one.by));
   const missing = Math.max(0, terms.quorum - by.length);

@@ -27,6 +27,7 @@ export interface CountedDecision {
   readonly id: string;
   readonly decision: ApprovalDecision;
   readonly by: string;
+  readonly reason: string;
   readonly roles: readonly string[];
   readonly signed: boolean;
   readonly evidenceDigest: string;
@@ -71,6 +72,7 @@ export async function loadApprovalCase(
     id: row.id,
     decision: row.decision,
     by: row.decidedBy,
+    reason: row.reason,
     roles: row.roles,
     signed: row.statement !== null,
     // Decided by release 0.1.0 about the report, when only the default was there to ask for it.

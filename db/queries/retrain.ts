@@ -54,6 +54,15 @@ export async function findRetrainDecision(db: Queryable, driftCheckId: string): 
   return found ?? null;
 }
 
+/** The lifecycle that a decision says is to start; null when it says none, or is not recorded. */
+export async function findRetrainedLifecycle(db: Queryable, decision: string): Promise<string | null> {
+  const [found] = await db
+    .select({ lifecycle: retrainDecision.lifecycle })
+    .from(retrainDecision)
+    .where(eq(retrainDecision.id, decision));
+  return found?.lifecycle ?? null;
+}
+
 interface RetrainState {
   /** A lifecycle of the model that runs or waits, or was decided and is about to start. */
   readonly inFlight: string | null;

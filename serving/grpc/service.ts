@@ -11,7 +11,7 @@ import { readInferRequest } from "./read-request.ts";
 import { describeFailure } from "./status.ts";
 import { writeInferMessage } from "./write-response.ts";
 
-export type GrpcParts = Pick<HandlerParts, "routes" | "clock" | "log" | "metrics" | "statistics" | "isReady">;
+export type GrpcParts = Pick<HandlerParts, "routes" | "clock" | "log" | "metrics" | "statistics" | "isReady" | "admit">;
 
 /** Every call of `inference.GRPCInferenceService`: what HTTP asks, over the same routes, log and counters. */
 export function createGrpcService(parts: GrpcParts, onBug: (thrown: unknown) => void): UntypedServiceImplementation {
@@ -90,8 +90,11 @@ async function inferModel(
   { request, metadata }: ServerUnaryCall<ModelInferRequest, object>,
 ): Promise<Reply> {
   const [routingKey] = metadata.get(INFERENCE_HEADERS.routingKey);
+  const [authorization] = metadata.get("authorization");
+  const applied = findApplied(parts.routes, request.model_name);
+  await parts.admit({ deed: "infer", authorization: authorization?.toString(), place: applied.route.place });
   const outcome = await infer<ModelInferResponse>(parts, {
-    applied: findApplied(parts.routes, request.model_name),
+    applied,
     version: request.model_version || null,
     routingKey: routingKey?.toString() || null,
     read: () => readInferRequest(request),

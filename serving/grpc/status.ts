@@ -5,6 +5,8 @@ import { BUG_MESSAGE, statusOf } from "../failure-status.ts";
 /** The gRPC code of each HTTP status that a request can meet. */
 const CODES: Readonly<Record<number, status>> = {
   400: status.INVALID_ARGUMENT,
+  401: status.UNAUTHENTICATED,
+  403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
   413: status.RESOURCE_EXHAUSTED,
   503: status.UNAVAILABLE,

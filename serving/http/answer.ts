@@ -15,11 +15,16 @@ export function answerJson(status: number, value: unknown, headers: Readonly<Rec
   return { status, headers: { ...JSON_TYPE, ...headers }, body: Buffer.from(JSON.stringify(value), "utf8") };
 }
 
+const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  401: { "www-authenticate": "Bearer" },
+  503: { "retry-after": "1" },
+};
+
 /** The protocol's error for whatever was thrown. A bug shows its message to the log only. */
 export function answerFailure(thrown: unknown): Answer {
   const status = statusOf(thrown);
   const error = isFailure(thrown) ? thrown.message : BUG_MESSAGE;
-  return answerJson(status, { error }, status === 503 ? { "retry-after": "1" } : {});
+  return answerJson(status, { error }, HEADERS[status]);
 }
 
 /** A request that HTTP itself does not let through, with its status. */

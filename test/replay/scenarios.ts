@@ -64,6 +64,24 @@ const driftCheck =
 
 const harm = async () => ({ driftCheckId: "check-1", verdict: "drifted", harm: true }) as const;
 
+// Release 0.1.0 did what was asked and recorded it after; later ones record first. Waiting runs of both go on.
+const abortedInCanary: Scenario = async ({ client, stubs }, name) => {
+  stubs.set({ lookAtRollout: held });
+  const handle = await startLifecycle(client, name, { endpoint: name });
+  await holdsUntil(stubs);
+  await handle.executeUpdate(UPDATES.abort, { args: [request] });
+  await handle.result();
+  return [handle.workflowId, workflowIds.rollout(name)];
+};
+const rolledBack: Scenario = async ({ client, stubs }, name) => {
+  stubs.set({ lookAtRollout: held });
+  const handle = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
+  await holdsUntil(stubs);
+  await handle.executeUpdate(UPDATES.rollback, { args: [request] });
+  await handle.result();
+  return [handle.workflowId];
+};
+
 /** Every workflow and its main paths. A name here is a file in `histories/`. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
   "lifecycle-plain": lifecycle({}),
@@ -126,14 +144,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await handle.result();
     return [handle.workflowId];
   },
-  "lifecycle-aborted-in-canary": async ({ client, stubs }, name) => {
-    stubs.set({ lookAtRollout: held });
-    const handle = await startLifecycle(client, name, { endpoint: name });
-    await holdsUntil(stubs);
-    await handle.executeUpdate(UPDATES.abort, { args: [request] });
-    await handle.result();
-    return [handle.workflowId, workflowIds.rollout(name)];
-  },
+  "lifecycle-aborted-in-canary": abortedInCanary,
+  "lifecycle-aborted-when-recorded": abortedInCanary,
   "lifecycle-paused": async ({ client, stubs }, name) => {
     stubs.set({
       snapshotData: async () => {
@@ -197,14 +209,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       },
     }),
   ),
-  "rollout-by-request": async ({ client, stubs }, name) => {
-    stubs.set({ lookAtRollout: held });
-    const handle = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
-    await holdsUntil(stubs);
-    await handle.executeUpdate(UPDATES.rollback, { args: [request] });
-    await handle.result();
-    return [handle.workflowId];
-  },
+  "rollout-by-request": rolledBack,
+  "rollout-by-recorded-request": rolledBack,
   "rollout-paused": async ({ client, stubs }, name) => {
     stubs.set({ lookAtRollout: held });
     const handle = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
@@ -249,6 +255,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
   "audit-checkpoint": async ({ client }, name) => {
     const handle = await startWorkflow(client, "auditCheckpoint", workflowIds.auditCheckpoint(name), { whole: false });
+    await handle.result();
+    return [handle.workflowId];
+  },
+  "access-change": async ({ client }, name) => {
+    const input = { ...request, requestId: name, change: { change: "identity", mode: "required" } };
+    const handle = await startWorkflow(client, "accessChange", workflowIds.access(name), input);
     await handle.result();
     return [handle.workflowId];
   },

@@ -146,7 +146,7 @@ describe("an approval", () => {
   it("that is a rejection ends the run as rejected, with nothing deployed; the author may reject", async () => {
     const handle = await startLifecycle(stage.client, id, { approvalRequired: true, endpoint: id });
     await decideWhenAsked(handle, { decision: "reject", by: "ada", reason: "wrong month" });
-    expect(await handle.result()).toEqual({ status: "rejected", reason: "ada: wrong month" });
+    expect(await handle.result()).toEqual({ status: "rejected", reason: "rejected by ada: wrong month" });
     expect(stage.stubs.inputsOf("planRollout")).toEqual([]);
     expect(ended()).toMatchObject({ status: "rejected", failureCode: null });
   });

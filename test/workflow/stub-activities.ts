@@ -82,15 +82,16 @@ const passing: Activities = {
   optimizeModel: stage,
   evaluateModel: stage,
   awaitApproval: async () => ({ waiting: true }),
-  recordDecision: async ({ decision, by }) =>
+  recordDecision: async ({ decision, by, reason }) =>
     decision === "approve"
       ? { status: "approved", by: [by], says: `approved by ${by}` }
-      : { status: "rejected", by, says: `rejected by ${by}` },
+      : { status: "rejected", by, says: `rejected by ${by}: ${reason}` },
   recordVersionDecision: async ({ by }) => ({ status: "approved", by: [by], says: `approved by ${by}` }),
   changePolicy: async () => ({ policy: null }),
   acknowledgeAlarm: async () => undefined,
-  recordRequest: async () => undefined,
+  recordRequest: async ({ by, reason }) => ({ by, reason }),
   planRollout: async (run) => rolloutInput(run.lifecycleId, run),
+  changeAccess: async ({ requestId }) => ({ changed: requestId }),
   recordDeployment: async () => undefined,
   openRollout: async () => ({
     hasChampion: true,

@@ -332,7 +332,7 @@ describe("the retrain policy", () => {
     const answers = await Promise.all([1, 2, 3].map(() => stage.run("decideRetrain", { driftCheckId })));
     expect(answers[0]).toMatchObject({
       decision: "start",
-      lifecycle: { round: 1, startedBy: "modelwright/retrain-policy" },
+      lifecycle: { round: 1, startedBy: "service/retrain-policy" },
     });
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     const { rows } = await stage.test.admin.query("SELECT FROM retrain_decision WHERE drift_check = $1", [

@@ -23,7 +23,7 @@ async function record(database: Database, count: number): Promise<void> {
       recordAudit(tx, {
         actor: "ada",
         subject: "lifecycle/äöü",
-        body: { kind: "request-made", request: "pause", reason: `Grund ${index}: "wait"\n` },
+        body: { kind: "lifecycle-status", status: "waiting", outcome: `Grund ${index}: "wait"\n`, failureCode: null },
       }),
     );
   }

@@ -14,6 +14,7 @@ const terms = (given: Partial<ApprovalTerms> = {}) => approvalTermsSchema.parse(
 const approval = (by: string, given: Partial<Decided> = {}): Decided => ({
   decision: "approve",
   by,
+  reason: "",
   roles: [],
   signed: false,
   evidenceDigest,
@@ -90,6 +91,7 @@ const people = ["ada", "Ada", "grace", "GRACE", "linus", "barbara", "eve"];
 const decision = fc.record<Decided>({
   decision: fc.constantFrom("approve", "approve", "approve", "reject"),
   by: fc.constantFrom(...people),
+  reason: fc.constant(""),
   roles: fc.subarray(["approver", "operator"]),
   signed: fc.boolean(),
   evidenceDigest: fc.constantFrom(evidenceDigest, evidenceDigest, "f".repeat(64)),

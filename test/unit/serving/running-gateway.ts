@@ -45,6 +45,7 @@ export async function runGateway(
       labels.push(...batch);
       return Promise.resolve({ received: batch.length });
     },
+    findToken: () => Promise.resolve(null),
     snapshotPath: join(models.directory, "routes.json"),
     pollMs: 50,
     graceMs: 100,

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { IdentityMode } from "../../../contracts/identity.ts";
 import type { EndpointRoute, RoutingTable, ServedVersion } from "../../../contracts/inference.ts";
 import { modelSignatureSchema } from "../../../contracts/signature.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
@@ -94,6 +95,7 @@ export class MemoryRoutes implements RouteSource {
   readonly confirmed: string[] = [];
   /** True while it does not answer. */
   away = false;
+  identity: IdentityMode = "declared";
   private readonly routes = new Map<string, EndpointRoute>();
   private readonly watchers = new Set<() => void>();
 
@@ -112,7 +114,7 @@ export class MemoryRoutes implements RouteSource {
 
   load(): Promise<RoutingTable> {
     if (this.away) return Promise.reject(new Error("away"));
-    return Promise.resolve({ databaseNowMs: this.nowMs(), routes: [...this.routes.values()] });
+    return Promise.resolve({ databaseNowMs: this.nowMs(), identity: this.identity, routes: [...this.routes.values()] });
   }
 
   confirm(endpoint: string, epoch: number): Promise<void> {

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import { Failure } from "../contracts/failures.ts";
+import type { Deed, IdentityMode, Scope } from "../contracts/identity.ts";
+import { judgeScope, judgeToken, type Place } from "../core/identity/judge-authority.ts";
+
+/** A token as Postgres knows it, and the time it says it is. */
+export interface KnownToken {
+  readonly scope: Scope;
+  readonly expiresAt: Date;
+  readonly revokedAt: Date | null;
+  readonly now: Date;
+}
+
+export interface GatekeeperOptions {
+  /** What Postgres last said. */
+  readonly identity: () => IdentityMode;
+  /** By the SHA-256 of the token; null when there is none. */
+  readonly findToken: (hash: string) => Promise<KnownToken | null>;
+}
+
+/** Somebody asks a gateway for something; `authorization` is the header's value. */
+export interface Caller {
+  readonly deed: Extract<Deed, "infer" | "feedback">;
+  readonly authorization: string | undefined;
+  readonly place?: Place | undefined;
+}
+
+/** Lets a caller in. @throws BEARER_REFUSED, DEED_NOT_ALLOWED, STORAGE_UNAVAILABLE */
+export type Gatekeeper = (caller: Caller) => Promise<void>;
+
+/** A revoked token is let in no longer than this. */
+const FRESH_MS = 1_000;
+/** Made-up tokens must not fill the memory. */
+const KNOWN_AT_MOST = 10_000;
+
+interface Look {
+  readonly at: number;
+  readonly token: Promise<KnownToken | null>;
+}
+
+/**
+ * Where identity is required, every caller shows a token that is good for what he asks. While Postgres is away, what it last said
+ * of a token counts; one it was never asked about has to wait.
+ */
+export function createGatekeeper({ identity, findToken }: GatekeeperOptions): Gatekeeper {
+  const looks = new Map<string, Look>();
+  const lookUp = (hash: string): Promise<KnownToken | null> => {
+    const before = looks.get(hash);
+    const at = performance.now();
+    if (before && at - before.at < FRESH_MS) return before.token;
+    const token = findToken(hash).catch(async (cause: unknown) => {
+      const known = await before?.token.catch(() => undefined);
+      if (known !== undefined) return known;
+      throw new Failure(
+        "STORAGE_UNAVAILABLE",
+        { what: "Postgres", reason: "the token cannot be looked up" },
+        { cause },
+      );
+    });
+    if (looks.size >= KNOWN_AT_MOST) looks.clear();
+    looks.set(hash, { at, token });
+    token.catch(() => looks.delete(hash));
+    return token;
+  };
+  return async ({ deed, authorization, place = { model: null, environment: null } }) => {
+    if (identity() === "declared") return;
+    const refused = (found: string, allowed: string) => new Failure("BEARER_REFUSED", { deed, found, allowed });
+    const [, bearer] = /^Bearer +(\S{1,200})$/i.exec(authorization?.trim() ?? "") ?? [];
+    if (bearer === undefined) throw refused("no token", "one whose scope has it");
+    const token = await lookUp(createHash("sha256").update(bearer).digest("hex"));
+    if (!token) throw refused("a token nobody issued here", "one whose scope has it");
+    const worn = judgeToken(token, token.now);
+    if (worn) throw refused(worn.found, worn.allowed);
+    const beyond = judgeScope({ deed, ...place }, token.scope);
+    if (beyond) {
+      const { found, allowed } = beyond;
+      throw new Failure("DEED_NOT_ALLOWED", {
+        who: "the bearer",
+        deed,
+        subject: place.model ?? "labels",
+        found,
+        allowed,
+      });
+    }
+  };
+}
