@@ -9,6 +9,8 @@ import { migrate } from "../db/migrate.ts";
 import { openPorts } from "../local/ports.ts";
 import { startPostgres } from "../local/postgres.ts";
 import { startReaper } from "../local/reaper.ts";
+import { generateLineage } from "./lineage-data.ts";
+import { measureLineage } from "./lineage-measures.ts";
 import { generateRegistry } from "./registry-data.ts";
 import { measureAudit } from "./registry/audit-measures.ts";
 import { measureBeside } from "./registry/beside-mlflow.ts";
@@ -16,10 +18,11 @@ import { createMlflowRegistry } from "./registry/mlflow-registry.ts";
 import { startMlflow } from "./registry/mlflow-server.ts";
 import { createOwnRegistry } from "./registry/own-registry.ts";
 import { measureRegistry } from "./registry/search-measures.ts";
+import { AIM, print } from "./registry/timing.ts";
 
 /**
- * `npm run bench -- registry [--versions N] [--without-peer]`: the registry at a million versions and the audit log at a million
- * events unless told less, on an embedded Postgres with the settings of a local stack; then beside an MLflow server from
+ * `npm run bench -- registry [--versions N] [--without-peer]`: registry, lineage and audit at a million versions, five million edges and a
+ * million audit events unless told less, on an embedded Postgres with the settings of a local stack; then beside an MLflow server from
  * PyPI on the same Postgres. One JSON line a measure.
  */
 const { values } = parseArgs({
@@ -46,6 +49,12 @@ try {
     say(`generating ${versions.toLocaleString("en")} versions`);
     await generateRegistry(admin, { models: Math.max(1, Math.floor(versions / 1000)), versions });
     await measureRegistry(database, versions);
+    say("generating their lineage");
+    const lineage = await generateLineage(admin);
+    say(`${lineage.versionCount} versions, ${lineage.edgeCount} edges`);
+    for (const { measure, value, aim } of await measureLineage(database, lineage)) {
+      print({ measure, value, unit: "ms", peer: AIM, peerValue: aim });
+    }
     say("generating audit events");
     await measureAudit({ admin, applicationUrl }, versions);
     if (!values["without-peer"]) await besideMlflow();
