@@ -8,6 +8,7 @@ import { recordExecution } from "../../db/queries/lineage/record-execution.ts";
 import { ensureModel } from "../../db/queries/model.ts";
 import { resolveVersion } from "../../db/queries/registry/resolve.ts";
 import { searchVersions } from "../../db/queries/registry/versions.ts";
+import { attribute } from "../../db/queries/person.ts";
 import type { Registry } from "./beside-mlflow.ts";
 
 const signature = modelSignatureSchema.parse({
@@ -63,16 +64,11 @@ export function createOwnRegistry(database: Database, run: string): Registry {
       return version.number;
     },
     setAlias: async (model, number, alias) => {
-      await database.transaction((tx) =>
-        recordChange(tx, {
-          model,
-          number,
-          sayings: [{ attribute: "alias", key: alias, value: number }],
-          validFrom: null,
-          by: "ada",
-          reason: "benchmark",
-        }),
-      );
+      await database.transaction(async (tx) => {
+        const who = await attribute(tx, { by: "ada", reason: "benchmark" });
+        const sayings = [{ attribute: "alias" as const, key: alias, value: number }];
+        await recordChange(tx, { model, number, sayings, validFrom: null, ...who, statement: null });
+      });
     },
     search: async (model) => {
       const { versions } = await searchVersions(database, { model, limit: 50 });
