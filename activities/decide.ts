@@ -48,7 +48,8 @@ async function countDecision(
     const found = `its evidence is ${evidenceDigest} by now, and not ${decision.evidenceDigest}`;
     throw new Failure("APPROVAL_EVIDENCE_CHANGED", { version, found });
   }
-  if (await isRepeated(tx, asked, decision)) return;
+  // Only where people are believed: with a proof another attempt is known by its statement, and a replay is refused.
+  if (!decision.proof && (await isRepeated(tx, asked, decision))) return;
   const { by, reason, roles, statement } = await authorize(tx, {
     ...decideDeed({ version, decision: decision.decision, evidence: evidenceDigest }),
     ...placeOf(asked),

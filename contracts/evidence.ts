@@ -40,6 +40,8 @@ const epochFact = z.strictObject({
 
 /** What somebody signed, and the key of the token he signed it with. */
 const proofSchema = z.strictObject({
+  /** Of the token's issue. */
+  event,
   statement: statementSchema,
   signature: z.string(),
   token: z.string(),

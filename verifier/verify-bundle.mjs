@@ -320,7 +320,14 @@ function checkDecisions(facts, events, opened) {
     const { glassId, environment, reason, by } = glass;
     const said = { glassId, environment, reason, actor: by };
     const event = agree(events, "broken glass", glass, "glass-broken", `model/${version.name}`, said);
-    const sure = checkProof("broken glass", glass, event, "break-glass", { environment, version: version.name });
+    const sure = checkProof(
+      "broken glass",
+      glass,
+      event,
+      "break-glass",
+      { environment, version: version.name },
+      events,
+    );
     lines.push(`GLASS BROKEN ${event.at} by ${by}, past the approvals for ${environment}: ${reason} (${sure})`);
   }
   if (rollout) {
@@ -354,7 +361,7 @@ function checkApproval(approval, { version, evaluation, lifecycle }, events, ope
     (opened.get(ref) ?? ref).toLowerCase(),
   );
   if (decision === "approve" && authors.includes(decider)) fail("modified", `approval: ${by} approved what ${by} made`);
-  const sure = checkProof("approval", approval, event, "decide", { decision, evidence: evidenceDigest });
+  const sure = checkProof("approval", approval, event, "decide", { decision, evidence: evidenceDigest }, events);
   return `${decision === "approve" ? "approved" : "REJECTED"} ${event.at} by ${by}: ${reason} (${sure})`;
 }
 
@@ -378,12 +385,13 @@ function canonical(value) {
 const digestOf = (value) => sha256(canonical(value)).toString("hex");
 
 /** That what was signed is this deed, by the token that the event's statement names. Returns how sure it is. */
-function checkProof(what, { proof, by }, event, deed, details) {
+function checkProof(what, { proof, by }, event, deed, details, events) {
   if (!proof) {
     if (event.statement) fail("missing", `${what}: statement ${event.statement} is not in the bundle`);
     return "by word";
   }
   const { statement, signature, token, publicKey } = proof;
+  agree(events, `${what}: token`, proof, "token-issued", `token/${token}`, { principal: by, publicKey });
   mustEqual(`${what}: statement`, digestOf(statement), event.statement);
   mustEqual(`${what}: who signed`, statement.by, by);
   mustEqual(`${what}: what was signed`, `${statement.deed} ${statement.details}`, `${deed} ${digestOf(details)}`);

@@ -95,7 +95,9 @@ const sizeOf = (bundle: EvidenceBundle) => new TextEncoder().encode(bundleText(b
 
 function eventsOf(facts: EvidenceFacts): number[] {
   const { epoch, version, parent, evaluation, rollout, approvals, brokenGlass, lifecycle, trainingData } = facts;
-  return [epoch, version, parent, evaluation, rollout, ...approvals, ...brokenGlass, lifecycle, ...trainingData]
+  const decided = [...approvals, ...brokenGlass];
+  const tokens = decided.map(({ proof }) => proof);
+  return [epoch, version, parent, evaluation, rollout, ...decided, ...tokens, lifecycle, ...trainingData]
     .map((fact) => fact?.event)
     .filter((seq): seq is number => typeof seq === "number");
 }

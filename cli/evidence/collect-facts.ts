@@ -3,7 +3,7 @@ import type { EvidenceFacts } from "../../contracts/evidence.ts";
 
 /** What an event is about: refs as audit events carry them. Together they tell the prediction's story. */
 export function subjectsOf(explained: PredictionExplanation): string[] {
-  const { epoch, version, parentVersion, evaluation, lifecycle, trainingData, entitledBy } = explained;
+  const { epoch, version, parentVersion, evaluation, lifecycle, trainingData, entitledBy, proofs } = explained;
   return [
     `endpoint/${epoch.endpoint}`,
     `model/${version.model}@${version.number}`,
@@ -13,6 +13,7 @@ export function subjectsOf(explained: PredictionExplanation): string[] {
     ...(lifecycle ? [`lifecycle/${lifecycle.id}`] : []),
     ...(lifecycle?.causedBy ? [`retrain-decision/${lifecycle.causedBy}`] : []),
     ...trainingData.map((digest) => `artifact/${digest}`),
+    ...new Set(proofs.map(({ token }) => `token/${token}`)),
   ];
 }
 
@@ -113,7 +114,7 @@ function collectDecisions(
     const found = proofs.find((one) => one.digest === digest);
     if (!found) return null;
     const { statement, signature, token, publicKey } = found;
-    return { statement, signature, token, publicKey };
+    return { event: seqOf(`token/${token}`, "token-issued"), statement, signature, token, publicKey };
   };
   return {
     approvals: approvals.map(({ id, decision, reason, evidenceDigest, evidence, decidedBy, lifecycle, statement }) => ({

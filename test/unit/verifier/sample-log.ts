@@ -42,6 +42,7 @@ const evidence: ApprovalEvidence = {
 };
 /** Of the approver's token. */
 const tokenKey = generateKeyPairSync("ed25519");
+const publicKey = tokenKey.publicKey.export({ format: "jwk" }).x ?? "";
 
 const statementOf = (by: Opening): Statement => ({
   format: STATEMENT_FORMAT,
@@ -127,6 +128,19 @@ function story(by: Opening): Told[] {
         evidenceDigest: digestOf(evidence),
         approvalId,
         environment: "production",
+      },
+    },
+    {
+      actor: "root",
+      subject: "token/0011223344556677",
+      body: {
+        kind: "token-issued",
+        principal: by.ref,
+        publicKey,
+        scope: { deeds: null, models: null, environments: null },
+        expiresAt: "2027-01-01T00:00:00.000Z",
+        assurance: "owner",
+        reason: "",
       },
     },
     {
@@ -277,7 +291,7 @@ function explained(by: Opening): PredictionExplanation {
         statement: statementOf(by),
         signature: sign(null, canonicalBytes(statementOf(by)), tokenKey.privateKey).toString("base64url"),
         token: "0011223344556677",
-        publicKey: tokenKey.publicKey.export({ format: "jwk" }).x,
+        publicKey,
       },
     ],
     lifecycle: { id: "lc-1", model: "flights", specDigest: hex("spec"), startedBy: "ada", reason: "", causedBy: null },

@@ -214,6 +214,7 @@ describe("a bundle misses something when", () => {
     ["the training data was taken out", (b) => void (b.facts.trainingData = [])],
     ["an approval that the rollout stood on was taken out", (b) => void (b.facts.approvals = [])],
     ["the signed statement of an approval was taken out", (b) => void (approvalIn(b).proof = null)],
+    ["the issue of the token was taken out", (b) => without(b, proofIn(b).event)],
     ["the broken glass was taken out", (b) => void (b.facts.brokenGlass = [])],
     [
       "the lifecycle was taken out, and with it who started it",
@@ -273,7 +274,7 @@ describe("a bundle is unanchored when", () => {
     const other = Buffer.alloc(32, 7).toString("base64");
     for (const change of [
       (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace(root(b), other)),
-      (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace("\n50\n", "\n51\n")),
+      (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace("\n51\n", "\n52\n")),
       (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.replace("example.org/log", "example.org/other")),
       (b: EvidenceBundle) => void (b.checkpoint = b.checkpoint.slice(0, b.checkpoint.indexOf("\n\n") + 2)),
       (b: EvidenceBundle) => void (b.checkpoint = ""),

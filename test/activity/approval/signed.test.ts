@@ -1,0 +1,171 @@
+import { MockActivityEnvironment } from "@temporalio/testing";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { decide } from "../../../activities/decide.ts";
+import type { ApprovalStanding } from "../../../contracts/approval.ts";
+import { breakGlassDeed, decideDeed } from "../../../contracts/deeds.ts";
+import type { SignedStatement } from "../../../contracts/identity.ts";
+import type { Decision } from "../../../contracts/messages.ts";
+import { loadApprovalCase, type ApprovalCase } from "../../../db/queries/approval-case.ts";
+import { listBrokenGlass } from "../../../db/queries/break-glass.ts";
+import { loadProofs } from "../../../db/queries/signed-statement.ts";
+import { isSignedBy } from "../../../db/statement.ts";
+import { startLife, type ApprovalLife } from "../../database/approval/life.ts";
+import { executionContext } from "../../database/sample.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { addAccount, change, type Account } from "../identity/accounts.ts";
+
+let test: TestDatabase;
+let grace: Account;
+let linus: Account;
+beforeAll(async () => {
+  test = await createTestDatabase();
+  grace = await addAccount(test.database, { name: "grace", roles: ["approver"] });
+  linus = await addAccount(test.database, { name: "linus", roles: ["approver"] });
+});
+afterAll(async () => await test.close());
+
+const PLACE = "production";
+const REASON = "looked at it";
+let steps = 0;
+
+/** A version under a policy that counts only what approvers signed. */
+async function strictLife(): Promise<ApprovalLife & { readonly asked: ApprovalCase }> {
+  const life = await startLife(test.database);
+  await life.setPolicy({ roles: ["approver"], requiresSignature: true });
+  const asked = await loadApprovalCase(test.database, { versionId: life.version.id, environment: PLACE });
+  return { ...life, asked };
+}
+
+/** What the step that records decisions answers; the same `step` is another attempt of it. */
+function say(
+  { version }: ApprovalLife,
+  given: Partial<Decision>,
+  step = `step-${(steps += 1)}`,
+): Promise<ApprovalStanding> {
+  const decision: Decision = { decision: "approve", by: grace.ref, reason: REASON, ...given };
+  const workflowExecution = { workflowId: "decision/1", runId: "run-1" };
+  return new MockActivityEnvironment({ activityId: step, workflowExecution }).run(
+    () =>
+      test.database.transaction((tx) =>
+        decide(tx, executionContext, { versionId: version.id, environment: PLACE }, decision),
+      ) as Promise<never>,
+  );
+}
+
+const deedOf = ({ version, evidenceDigest }: ApprovalCase, decision: Decision["decision"] = "approve") =>
+  decideDeed({ version: `${version.model}@${version.number}`, decision, evidence: evidenceDigest ?? "" });
+const refused = (saying: Promise<unknown>): Promise<string> =>
+  saying.then(
+    () => "(accepted)",
+    (thrown: { code: string; message: string }) => `${thrown.code}: ${thrown.message}`,
+  );
+
+describe("a signed approval", () => {
+  it("counts by its signature and role, lets the version in, and can be checked by anybody afterwards", async () => {
+    const life = await strictLife();
+    const proof = grace.prove(deedOf(life.asked), REASON);
+    expect(await say(life, { proof })).toMatchObject({ status: "approved", by: [grace.ref] });
+    const { rows } = await test.admin.query<{ statement: string }>(
+      "SELECT statement FROM approval WHERE model_version = $1",
+      [life.version.id],
+    );
+    const [kept] = await loadProofs(test.database, [rows[0]?.statement ?? ""]);
+    expect(kept && isSignedBy(kept.statement, kept.signature, kept.publicKey)).toBe(true);
+    await life.promote();
+  });
+
+  it("is one approval when its step is tried again, and refused when another step replays it", async () => {
+    const life = await strictLife();
+    const proof = grace.prove(deedOf(life.asked), REASON);
+    const first = await say(life, { proof }, "a step");
+    expect(await say(life, { proof }, "a step")).toEqual(first);
+    expect(await refused(say(life, { proof }))).toMatch(/^PROOF_REFUSED.*used before/);
+  });
+
+  it("is refused when it is forged, of another's token, or of somebody it does not name", async () => {
+    const life = await strictLife();
+    const proof = grace.prove(deedOf(life.asked), REASON);
+    const flipped = `${proof.signature.startsWith("A") ? "B" : "A"}${proof.signature.slice(1)}`;
+    expect(await refused(say(life, { proof: { ...proof, signature: flipped } }))).toMatch(/^PROOF_REFUSED.*signature/);
+    expect(await refused(say(life, { proof: { ...proof, token: linus.token.id } }))).toMatch(
+      /^PROOF_REFUSED.*signature/,
+    );
+    expect(await refused(say(life, { by: "linus", proof }))).toMatch(/^PROOF_REFUSED/);
+  });
+
+  it("is refused when it was signed for another decision, other evidence or another version, or too long ago", async () => {
+    const life = await strictLife();
+    const other = await strictLife();
+    const wrong: SignedStatement[] = [
+      grace.prove(deedOf(life.asked, "reject"), REASON),
+      grace.prove(deedOf({ ...life.asked, evidenceDigest: "0".repeat(64) }), REASON),
+      grace.prove(deedOf(other.asked), REASON),
+      grace.prove(deedOf(life.asked), REASON, -1),
+    ];
+    for (const proof of wrong) expect(await refused(say(life, { proof }))).toMatch(/^PROOF_REFUSED/);
+    expect(await say(life, { proof: grace.prove(deedOf(life.asked), REASON) })).toMatchObject({ status: "approved" });
+  });
+
+  it("signed before the evaluation failed is refused after it", async () => {
+    const life = await strictLife();
+    const proof = grace.prove(deedOf(life.asked), REASON);
+    await life.evaluate("fail");
+    await life.evaluate("pass");
+    expect(await refused(say(life, { proof }))).toMatch(/^PROOF_REFUSED/);
+  });
+
+  it("is asked for by the policy: a name alone does not count, nor a token whose holder may not decide", async () => {
+    const life = await strictLife();
+    expect(await refused(say(life, { by: "grace" }))).toMatch(/^APPROVAL_NOT_COUNTED.*signed/);
+    const engineer = await addAccount(test.database, { roles: ["engineer"] });
+    const proof = engineer.prove(deedOf(life.asked), REASON);
+    expect(await refused(say(life, { by: engineer.ref, proof }))).toMatch(/^DEED_NOT_ALLOWED/);
+    const elsewhere = await addAccount(test.database, { roles: ["approver"], environment: "staging" });
+    const there = elsewhere.prove(deedOf(life.asked), REASON);
+    expect(await refused(say(life, { by: elsewhere.ref, proof: there }))).toMatch(/^DEED_NOT_ALLOWED/);
+  });
+
+  it("is not taken from the author, whichever of his tokens he uses", async () => {
+    const life = await strictLife();
+    for (const name of ["ada", "ADA"]) {
+      const author = await addAccount(test.database, { name, roles: ["approver"] });
+      const proof = author.prove(deedOf(life.asked), REASON);
+      expect(await refused(say(life, { by: author.ref, proof }))).toMatch(/^APPROVAL_BY_AUTHOR/);
+    }
+  });
+
+  it("of one person under two tokens is one of a quorum of two", async () => {
+    const life = await startLife(test.database);
+    await life.setPolicy({ quorum: 2, roles: ["approver"], requiresSignature: true });
+    const asked = await loadApprovalCase(test.database, { versionId: life.version.id, environment: PLACE });
+    const again = await addAccount(test.database, { name: "grace" });
+    expect(await say(life, { proof: grace.prove(deedOf(asked), REASON) })).toMatchObject({ missing: 1 });
+    expect(await say(life, { proof: again.prove(deedOf(asked), REASON) })).toMatchObject({ missing: 1 });
+    const second = linus.prove(deedOf(asked), REASON);
+    expect(await say(life, { by: linus.ref, proof: second })).toMatchObject({ status: "approved" });
+  });
+});
+
+describe("a glass", () => {
+  it("is broken by an operator's signature and not by an approver's", async () => {
+    const life = await strictLife();
+    const deed = breakGlassDeed({ version: `${life.model}@1`, environment: PLACE });
+    const breaking = (who: Account) => say(life, { by: who.ref, breakGlass: true, proof: who.prove(deed, REASON) });
+    expect(await refused(breaking(grace))).toMatch(/^DEED_NOT_ALLOWED/);
+    const operator = await addAccount(test.database, { roles: ["operator"] });
+    expect(await breaking(operator)).toMatchObject({ status: "approved", by: [] });
+    const [broken] = await listBrokenGlass(test.database, { versionIds: [life.version.id] });
+    expect(broken).toMatchObject({ by: operator.ref, statement: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+  });
+});
+
+describe("where everybody must show a token", () => {
+  it("nothing is decided by a name alone", async () => {
+    const life = await startLife(test.database);
+    await change(test.database, { change: "identity", mode: "required" });
+    expect(await refused(say(life, { by: "grace" }))).toMatch(/^PROOF_REQUIRED/);
+    expect(await refused(say(life, { by: "root", breakGlass: true }))).toMatch(/^PROOF_REQUIRED/);
+    await change(test.database, { change: "identity", mode: "declared" });
+  });
+});
