@@ -19,6 +19,7 @@ const named = [
   "NO_COLOR",
   "FORCE_COLOR",
   "MODELWRIGHT_ACTOR",
+  "MODELWRIGHT_TOKEN",
 ];
 
 /** This process's environment without any stack, user or colour of its own, and with the directory as the data directory. */
