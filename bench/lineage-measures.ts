@@ -15,16 +15,20 @@ export interface LineageMeasure {
 }
 
 /** The questions of lineage at the size `generateLineage` made, as clients ask them; each answer is whole or this throws. */
-export async function measureLineage(database: Database, data: GeneratedLineage): Promise<LineageMeasure[]> {
+export async function measureLineage(
+  database: Database,
+  data: GeneratedLineage,
+  repeats = 7,
+): Promise<LineageMeasure[]> {
   const traces = await times(data.inferenceIds, async (id) => {
     const explained = await explainPrediction(database, id);
     if (explained?.trainingData.length !== 1) throw new Error(`prediction ${id} has no training data`);
   });
-  const upstream = await times(Array(9).fill(data.deep), (ref) => loadWhole(database, ref, "upstream", 5000));
-  const downstream = await times(Array(5).fill(data.wide), (ref) =>
+  const upstream = await times(Array(repeats).fill(data.deep), (ref) => loadWhole(database, ref, "upstream", 5000));
+  const downstream = await times(Array(repeats).fill(data.wide), (ref) =>
     loadWhole(database, ref, "downstream", 2 * data.wideVersionCount),
   );
-  const impact = await times(Array(5).fill(data.wide), async (ref) => {
+  const impact = await times(Array(repeats).fill(data.wide), async (ref) => {
     const answer = await loadImpact(database, { ref });
     if (!answer?.complete || answer.versionCount < data.wideVersionCount)
       throw new Error(`${ref}: ${answer?.versionCount} versions`);

@@ -33,7 +33,8 @@ describe("generated lineage", () => {
   });
 
   it("is answered whole", async () => {
-    const measures = await measureLineage(test.database, generated);
+    const few = { ...generated, inferenceIds: generated.inferenceIds.slice(0, 10) };
+    const measures = await measureLineage(test.database, few, 1);
     expect(measures).toHaveLength(5);
     for (const { value } of measures) expect(value).toBeGreaterThan(0);
   });

@@ -234,7 +234,7 @@ describe("over gRPC", () => {
   });
 
   test("a gateway that stops says it is not ready, and answers what has come", async () => {
-    const other = await runGateway(models, new MemoryRoutes(route(models.add(3, 0.1))), { drainMs: 200 });
+    const other = await runGateway(models, new MemoryRoutes(route(models.add(3, 0.1))), { drainMs: 2000 });
     const leaving = createGrpcClient(other.gateway.grpcAddress);
     expect((await leaving.call("ServerReady")).message).toEqual({ ready: true });
     const ask = () => leaving.call("ModelInfer", { model_name: "delay", inputs: typed });
