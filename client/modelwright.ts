@@ -30,6 +30,7 @@ import { createActing, type Acting } from "./acting.ts";
 import { translated } from "./failures.ts";
 import { createGovernance, type Governance } from "./governance.ts";
 import { createReader, ENDED, type Reader } from "./reader.ts";
+import { parseVersion } from "./reference.ts";
 import { createRegistryDeeds, type RegistryDeeds } from "./registry.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
@@ -252,7 +253,7 @@ function createEndpointDeeds(client: Client, database: Database, { sign }: Actin
           where: "rollout plan",
           problems: `it has problems\n${describeProblems(checked.error)}`,
         });
-      const version = await translated(resolveVersion(database, { model, version: named }));
+      const version = await translated(resolveVersion(database, parseVersion(`${model}@${named}`)));
       const rolloutId = `${endpoint}-${randomUUID().slice(0, 8)}`;
       const rollout = {
         rolloutId,

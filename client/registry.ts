@@ -6,6 +6,7 @@ import { Failure } from "../contracts/failures.ts";
 import type { RegistryChangeInput, RegistryChangeResult, Request } from "../contracts/messages.ts";
 import { QUEUES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
 import { requireSmallPayload } from "../contracts/payload.ts";
+import { nameSchema } from "../contracts/primitives.ts";
 import {
   modelQuerySchema,
   momentSchema,
@@ -51,7 +52,7 @@ export interface RegistryReader {
   readonly models: (query?: z.input<typeof modelQuerySchema>) => Promise<ModelPage>;
   /** Versions, the newest first, a page at a time. @throws INPUT_INVALID */
   readonly versions: (query?: z.input<typeof versionQuerySchema>) => Promise<VersionPage>;
-  /** One model, deleted or not. @throws MODEL_UNKNOWN */
+  /** One model, deleted or not. @throws INPUT_INVALID, MODEL_UNKNOWN */
   readonly model: (name: string, moment?: Moment) => Promise<ModelCard>;
   /** One version: `NAME@N`, `NAME@ALIAS` or `NAME@latest`. @throws REFERENCE_INVALID, REFERENCE_UNKNOWN */
   readonly version: (name: string, moment?: Moment) => Promise<VersionCard>;
@@ -76,7 +77,8 @@ export function createRegistryReader(
   return {
     models: async (query = {}) => told(searchModels(database, parsed(modelQuerySchema, query, "models"))),
     versions: async (query = {}) => told(searchVersions(database, parsed(versionQuerySchema, query, "versions"))),
-    model: async (name, asked = {}) => {
+    model: async (called, asked = {}) => {
+      const name = parsed(nameSchema, called, "model");
       const moment = parsed(momentSchema, asked, "model");
       return atOnce(async (db) => {
         const found = await findModel(db, { name, ...moment });

@@ -130,11 +130,13 @@ CREATE FUNCTION version_document(version model_version, place bigint, state json
   RETURNS TABLE (facets text[], words tsvector) LANGUAGE sql STABLE AS $$
   SELECT ARRAY['model ' || version.model, 'origin ' || version.origin, 'digest ' || version.artifact,
       'stage ' || coalesce(state ->> 'stage', 'none')]
-    || slice_facets(place, state ? 'tombstone' OR model_state ? 'tombstone')
+    || slices
     || CASE WHEN version.lifecycle IS NULL THEN '{}' ELSE ARRAY[registry_facet('lifecycle', version.lifecycle)] END
     || ARRAY(SELECT 'alias ' || key FROM jsonb_each_text(model_state -> 'alias') WHERE value::integer = version.number)
     || registry_facets(state) || registry_facets(model_state),
-    model_words || to_tsvector('english', registry_text(state))
+    -- Among the words too, so that a search for what is without a word has something to go by.
+    model_words || to_tsvector('english', registry_text(state)) || array_to_tsvector(slices)
+    FROM slice_facets(place, state ? 'tombstone' OR model_state ? 'tombstone') AS slices
 $$;
 -- The present document of one version, were its own state `state`.
 CREATE FUNCTION present_document(of_model text, of_number integer, place bigint, state jsonb) RETURNS TABLE (facets text[], words tsvector)
@@ -377,18 +379,22 @@ DECLARE
   passed integer := 0;
   missing integer := page;
   found_now integer;
+  in_slice text;
+  in_slice_too tsquery;
   earliest timestamptz := coalesce(created_from, '-infinity');
   latest timestamptz := coalesce(created_until, 'infinity');
   whole_time boolean := created_from IS NULL AND created_until IS NULL;
 BEGIN
   WHILE upper > 0 AND missing > 0 LOOP
     IF width > 1024 AND upper % 65536 = 0 THEN
+      in_slice := slice_facet(65536, upper - 1, deleted);
+      in_slice_too := quote_literal(in_slice)::tsquery;
       IF query IS NULL THEN
         found_now := (SELECT 1 FROM version_state
-          WHERE facets @> (slice_facet(65536, upper - 1, deleted) || wanted) LIMIT 1);
+          WHERE facets @> (in_slice || wanted) LIMIT 1);
       ELSE
         found_now := (SELECT 1 FROM version_state
-          WHERE facets @> (slice_facet(65536, upper - 1, deleted) || wanted) AND words @@ query LIMIT 1);
+          WHERE facets @> (in_slice || wanted) AND words @@ (query && in_slice_too) LIMIT 1);
       END IF;
       IF found_now IS NULL THEN
         upper := upper - 65536;
@@ -396,14 +402,16 @@ BEGIN
       END IF;
     END IF;
     IF whole_time OR EXISTS (SELECT FROM version_state
-        WHERE slice = (upper - 1) / 8192 AND created_at >= earliest AND created_at < latest) THEN
+        WHERE version_state.slice = (upper - 1) / 8192 AND created_at >= earliest AND created_at < latest) THEN
+      in_slice := slice_facet(width, upper - 1, deleted);
+      in_slice_too := quote_literal(in_slice)::tsquery;
       IF query IS NULL THEN
         RETURN QUERY SELECT place, model::text, number FROM version_state
-          WHERE facets @> (slice_facet(width, upper - 1, deleted) || wanted) AND place < upper
+          WHERE facets @> (in_slice || wanted) AND place < upper
             AND (whole_time OR created_at >= earliest AND created_at < latest) ORDER BY place DESC LIMIT missing;
       ELSE
         RETURN QUERY SELECT place, model::text, number FROM version_state
-          WHERE facets @> (slice_facet(width, upper - 1, deleted) || wanted) AND words @@ query AND place < upper
+          WHERE facets @> (in_slice || wanted) AND words @@ (query && in_slice_too) AND place < upper
             AND (whole_time OR created_at >= earliest AND created_at < latest) ORDER BY place DESC LIMIT missing;
       END IF;
       GET DIAGNOSTICS found_now = ROW_COUNT;

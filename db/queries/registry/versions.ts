@@ -84,11 +84,10 @@ async function searchPast(db: Queryable, query: VersionQuery, before: number | n
 /** Versions of one slice below `before` that were there at the moment and answered the question then. */
 async function searchPastSlice(db: Queryable, query: VersionQuery, before: number, limit: number) {
   const { asOf, knownAt } = momentSql(query);
-  const slice = sql`ARRAY[slice_facet(${SLICE}, ${before - 1}, false), slice_facet(${SLICE}, ${before - 1}, true)]`;
-  const stateOf = (
-    number: SQL,
-  ) => sql`LATERAL (SELECT coalesce((SELECT state FROM registry_states(${asOf}, ${knownAt}) AS said
+  const stateOf = (number: SQL) => sql`LATERAL (SELECT coalesce((SELECT said.state
+    FROM registry_states(${asOf}, ${knownAt}) AS said
     WHERE said.model = candidate.model AND said.number ${number}), '{}') AS state)`;
+  const words = query.words === undefined ? sql`` : sql` AND document.words @@ ${wordsSql(query.words)}`;
   return await db
     .select({
       version: getTableColumns(modelVersion),
@@ -96,21 +95,33 @@ async function searchPastSlice(db: Queryable, query: VersionQuery, before: numbe
       ownerState: sql`owner.state`.mapWith(modelState.state),
       place: sql`candidate.place`.mapWith(Number),
     })
-    .from(
-      sql`(SELECT place, model, number FROM version_state WHERE facets && ${slice} AND facets @> ${facetsSql(fixedFacets(query))} AND place < ${before}
-          AND created_at <= least(${asOf}, ${knownAt}) AND created_at >= coalesce(${query.createdAfter ?? null}::timestamptz, '-infinity')
-          AND created_at < coalesce(${query.createdBefore ?? null}::timestamptz, 'infinity') ORDER BY place DESC) AS candidate
-        JOIN model_version ON model_version.model = candidate.model AND model_version.number = candidate.number,
-        ${stateOf(sql`= candidate.number`)} AS own, ${stateOf(sql`IS NULL`)} AS owner,
-        LATERAL (SELECT words FROM model_document(candidate.model, owner.state)) AS owner_document,
-        LATERAL version_document(model_version, candidate.place, own.state, owner.state, owner_document.words) AS document`,
+    .from(candidatesSql(query, before))
+    .innerJoin(modelVersion, sql`model_version.model = candidate.model AND model_version.number = candidate.number`)
+    .innerJoin(sql`${stateOf(sql`= candidate.number`)} AS own`, sql`true`)
+    .innerJoin(sql`${stateOf(sql`IS NULL`)} AS owner`, sql`true`)
+    .innerJoin(
+      sql`LATERAL (SELECT of_version.* FROM model_document(candidate.model, owner.state) AS of_model,
+        version_document(model_version, candidate.place, own.state, owner.state, of_model.words) AS of_version) AS document`,
+      sql`true`,
     )
     .where(
       sql`document.facets @> ${facetsSql(changeableFacets(query))}
-        AND (own.state ? 'tombstone' OR owner.state ? 'tombstone') = ${query.deleted === true}${query.words === undefined ? sql`` : sql` AND document.words @@ ${wordsSql(query.words)}`}`,
+        AND (own.state ? 'tombstone' OR owner.state ? 'tombstone') = ${query.deleted === true}${words}`,
     )
     .orderBy(sql`candidate.place DESC`)
     .limit(limit);
+}
+
+/** What was registered by then, narrowed by what never changes; in the order of the answer, so that a full page ends the work. */
+function candidatesSql(query: VersionQuery, before: number): SQL {
+  const { asOf, knownAt } = momentSql(query);
+  const slice = sql`ARRAY[slice_facet(${SLICE}, ${before - 1}, false), slice_facet(${SLICE}, ${before - 1}, true)]`;
+  return sql`(SELECT place, model, number FROM version_state
+    WHERE facets && ${slice} AND facets @> ${facetsSql(fixedFacets(query))} AND place < ${before}
+      AND created_at <= least(${asOf}, ${knownAt})
+      AND created_at >= coalesce(${query.createdAfter ?? null}::timestamptz, '-infinity')
+      AND created_at < coalesce(${query.createdBefore ?? null}::timestamptz, 'infinity')
+    ORDER BY place DESC) AS candidate`;
 }
 
 /** Both axes of a moment: what is not told is the other one, or now. */

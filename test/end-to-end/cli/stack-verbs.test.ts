@@ -185,6 +185,38 @@ describe("the verbs that need a stack, with --json", () => {
     });
   });
 
+  it("register answers with the version that the same bytes are already", async () => {
+    const again = await run("register", "own.onnx", "--model", "tiny", "--as", "grace");
+    expect(again).toMatchObject({ exitCode: 0, document: { number: 2, existing: true } });
+  });
+
+  it("set says things that models and model answer with, now and as of before, and delete refuses what serves", async () => {
+    const before = new Date().toISOString();
+    const said = await run("set", "tiny@1", "stage=production", "alias:best", "tag:country=NO", ...as("ada", "best"));
+    expect(said).toMatchObject({ exitCode: 0, document: { entries: [expect.any(Number), expect.any(Number), expect.any(Number)] } });
+    await run("set", "tiny", "owner=grace", "risk-tier=high", "purpose=tell the late from the early", ...as("ada", "review"));
+    const [found, card, past, searched, deleted, odd] = await Promise.all([
+      run("models", "--stage", "production", "--tag", "country=NO"),
+      run("model", "tiny@best", "--history"),
+      run("model", "tiny", "--as-of", before),
+      run("models", "late early", "--owner", "Grace"),
+      run("delete", "tiny@best", ...as("ada", "mistake")),
+      run("models", "x".repeat(5000)),
+    ]);
+    expect(found).toMatchObject({ exitCode: 0, document: { versions: [{ model: "tiny", number: 1, aliases: ["best"] }] } });
+    expect(card.document).toMatchObject({
+      number: 1,
+      stage: "production",
+      history: [{ attribute: "stage", recordedBy: "ada", reason: "best" }, { attribute: "tag", value: "NO" }],
+    });
+    expect(past.document).toMatchObject({ model: { owner: null, aliases: {} } });
+    expect(searched.document).toMatchObject({ models: [{ name: "tiny", owner: "grace", riskTier: "high" }] });
+    expect(deleted).toMatchObject(refusal("DELETE_REFUSED"));
+    expect(odd).toMatchObject(refusal("INPUT_INVALID"));
+    const wrong = await run("set", "tiny", "risk-tier=huge", ...as("ada", "no"));
+    expect(wrong).toMatchObject(refusal("INPUT_INVALID"));
+  });
+
   it("status, models and audit verify tell what there is", async () => {
     const [status, models, versions, audit] = await Promise.all([
       run("status"),
