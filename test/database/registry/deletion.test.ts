@@ -62,7 +62,9 @@ describe("a version may not be deleted", () => {
     await advance({ endpoint: "served", expectedEpoch: 0, championVersion: one });
     await advance({ endpoint: "served", expectedEpoch: 1, championVersion: one, canaryVersion: two, canaryShare: 500 });
     for (const number of [1, 2])
-      await expect(about("served", number, tombstone)).rejects.toThrow(`served@${number} is in use and stays: it serves on endpoint served`);
+      await expect(about("served", number, tombstone)).rejects.toThrow(
+        `served@${number} is in use and stays: it serves on endpoint served`,
+      );
     await advance({ endpoint: "served", expectedEpoch: 2, championVersion: two });
     await expect(about("served", 1, tombstone)).rejects.toThrow("a rollback of endpoint served goes back to it");
     await advance({ endpoint: "served", expectedEpoch: 3, championVersion: three });
@@ -93,7 +95,9 @@ describe("a version may not be deleted", () => {
       );
     await start("rolling-1");
     await expect(about("rolling", 1, tombstone)).rejects.toThrow("rollout rolling-1 is under way with it");
-    await audited(test.database).transaction((tx) => endRollout(tx, { id: "rolling-1", status: "aborted", outcome: "" }));
+    await audited(test.database).transaction((tx) =>
+      endRollout(tx, { id: "rolling-1", status: "aborted", outcome: "" }),
+    );
     await about("rolling", 1, tombstone);
     await expect(start("rolling-2")).rejects.toMatchObject({ code: "DELETED" });
   });
@@ -109,7 +113,10 @@ describe("a version may not be deleted", () => {
     await about("kin", 2, tombstone);
     await about("kin", 1, tombstone);
     await expect(about("kin", null, alias("best", 1))).rejects.toThrow("version 1 is deleted");
-    await expect(addChild(parent, "late child")).rejects.toMatchObject({ code: "DELETED", fields: { subject: "kin@1" } });
+    await expect(addChild(parent, "late child")).rejects.toMatchObject({
+      code: "DELETED",
+      fields: { subject: "kin@1" },
+    });
   });
 
   it("when somebody deploys it at the same time: one of the two is refused, whichever came later", async () => {
@@ -122,7 +129,9 @@ describe("a version may not be deleted", () => {
         () => about(model, 1, tombstone),
         () => advance({ endpoint: model, expectedEpoch: 0, championVersion: version.id }),
       ];
-      const ends = await Promise.allSettled((round % 2 === 0 ? attempts : attempts.reverse()).map((attempt) => attempt()));
+      const ends = await Promise.allSettled(
+        (round % 2 === 0 ? attempts : attempts.reverse()).map((attempt) => attempt()),
+      );
       expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
       const codes = ends.flatMap((end) => (end.status === "rejected" ? [(end.reason as { code: string }).code] : []));
       outcomes.add(codes.join());
@@ -161,12 +170,16 @@ describe("a deleted model", () => {
 
   it("is still shown as of the time before", async () => {
     await addVersion(test.database, "past", "past");
-    const { rows } = await test.admin.query<{ at: string }>("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS at");
+    const { rows } = await test.admin.query<{ at: string }>(
+      "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS at",
+    );
     const asOf = rows[0]?.at ?? "";
     await about("past", 1, tombstone);
     const query = { model: "past", limit: 5 } as const;
     expect((await searchVersions(test.database, query)).versions).toEqual([]);
-    expect((await searchVersions(test.database, { ...query, asOf })).versions).toMatchObject([{ number: 1, deleted: false }]);
+    expect((await searchVersions(test.database, { ...query, asOf })).versions).toMatchObject([
+      { number: 1, deleted: false },
+    ]);
     expect((await searchVersions(test.database, { ...query, knownAt: asOf })).versions).toHaveLength(1);
     expect(await findModel(test.database, { name: "past" })).toMatchObject({ latestNumber: null, versionCount: 1 });
     expect(await findModel(test.database, { name: "past", asOf })).toMatchObject({ latestNumber: 1 });

@@ -115,7 +115,18 @@ describe("whatever somebody asks the registry", () => {
   it("with one strange thing at a time, the answer is right or a refusal in words", async () => {
     const instant = "2026-01-01T00:00:00Z";
     for (const odd of [...NASTY, HUGE]) {
-      for (const field of ["words", "owner", "team", "stage", "alias", "lifecycle", "asOf", "knownAt", "createdAfter", "after"]) {
+      for (const field of [
+        "words",
+        "owner",
+        "team",
+        "stage",
+        "alias",
+        "lifecycle",
+        "asOf",
+        "knownAt",
+        "createdAfter",
+        "after",
+      ]) {
         const page = await answered(reader.versions({ [field]: odd, limit: 5 }));
         expect(page?.versions.length ?? 0).toBeLessThanOrEqual(2);
       }
@@ -123,13 +134,22 @@ describe("whatever somebody asks the registry", () => {
       await answered(reader.models({ words: odd, knownAt: instant }));
       expect(await answered(reader.model(odd))).toBeNull();
       expect(await answered(reader.version(odd))).toBeNull();
-      expect(await answered(reader.version(`calm@${odd}`))).toEqual(odd === "latest" ? expect.objectContaining({ number: 2 }) : null);
+      const found = await answered(reader.version(`calm@${odd}`));
+      expect(found?.number ?? null).toBe(odd === "latest" ? 2 : null);
     }
   });
 
   it("what is said with strange words is refused, or kept exactly and found again by it", async () => {
-    const saying = record({ attribute: constantFrom(...REGISTRY_ATTRIBUTES), key: oneof(constantFrom(""), nasty), value });
-    const change = record({ number: constantFrom(null, 1, 2, 0, 77), saying, validFrom: oneof(constantFrom(null), nasty) });
+    const saying = record({
+      attribute: constantFrom(...REGISTRY_ATTRIBUTES),
+      key: oneof(constantFrom(""), nasty),
+      value,
+    });
+    const change = record({
+      number: constantFrom(null, 1, 2, 0, 77),
+      saying,
+      validFrom: oneof(constantFrom(null), nasty),
+    });
     await assert(
       asyncProperty(change, async ({ number, saying: said, validFrom }) => {
         const parsed = registryChangeSchema.safeParse({ model: "calm", number, sayings: [said], validFrom });
@@ -137,7 +157,9 @@ describe("whatever somebody asks the registry", () => {
         const written = await answered(
           audited(test.database).transaction((tx) => recordEntries(tx, { ...parsed.data, by: "ada", reason: "" })),
         );
-        if (said.attribute !== "owner") expect(written?.[0]?.value ?? said.value).toEqual(said.value);
+        // An owner is kept as a pseudonym.
+        const kept = said.attribute === "owner" ? said.value : (written?.[0]?.value ?? said.value);
+        expect(kept).toEqual(said.value);
       }),
       { numRuns: 300 },
     );

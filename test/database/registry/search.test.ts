@@ -33,7 +33,14 @@ beforeAll(async () => {
     const sayings = [tag("region", region), ...words.map((word) => tag(word, "yes"))];
     await say(database, { model: model.name, number }, ...sayings, ...(at === "none" ? [] : [stage(at)]));
     const said = [...model.name.split("-"), ...model.purpose.split(" "), ...words, region];
-    known.push({ model: model.name, number, words: new Set(said), stage: at, tags: [`region=${region}`], owner: model.owner });
+    known.push({
+      model: model.name,
+      number,
+      words: new Set(said),
+      stage: at,
+      tags: [`region=${region}`],
+      owner: model.owner,
+    });
   }
   await say(database, { model: "card-fraud", number: 3 }, alias("best", 3));
   // The next ones are of another slice, as if thousands had come between.
@@ -62,7 +69,9 @@ async function everything(query: Omit<VersionQuery, "limit" | "after">, limit: n
 
 const optional = <Value>(values: Arbitrary<Value>) => option(values, { nil: undefined });
 const question = record({
-  words: optional(uniqueArray(constantFrom(...WORDS, "fraud", "crews", "later", "north"), { minLength: 1, maxLength: 3 })),
+  words: optional(
+    uniqueArray(constantFrom(...WORDS, "fraud", "crews", "later", "north"), { minLength: 1, maxLength: 3 }),
+  ),
   without: optional(constantFrom(...WORDS)),
   model: optional(constantFrom(...MODELS.map(({ name }) => name), "later", "nobody")),
   stage: optional(constantFrom(...STAGES)),

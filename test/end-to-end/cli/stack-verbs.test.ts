@@ -193,8 +193,18 @@ describe("the verbs that need a stack, with --json", () => {
   it("set says things that models and model answer with, now and as of before, and delete refuses what serves", async () => {
     const before = new Date().toISOString();
     const said = await run("set", "tiny@1", "stage=production", "alias:best", "tag:country=NO", ...as("ada", "best"));
-    expect(said).toMatchObject({ exitCode: 0, document: { entries: [expect.any(Number), expect.any(Number), expect.any(Number)] } });
-    await run("set", "tiny", "owner=grace", "risk-tier=high", "purpose=tell the late from the early", ...as("ada", "review"));
+    expect(said).toMatchObject({
+      exitCode: 0,
+      document: { entries: [expect.any(Number), expect.any(Number), expect.any(Number)] },
+    });
+    await run(
+      "set",
+      "tiny",
+      "owner=grace",
+      "risk-tier=high",
+      "purpose=tell the late from the early",
+      ...as("ada", "review"),
+    );
     const [found, card, past, searched, deleted, odd] = await Promise.all([
       run("models", "--stage", "production", "--tag", "country=NO"),
       run("model", "tiny@best", "--history"),
@@ -203,11 +213,17 @@ describe("the verbs that need a stack, with --json", () => {
       run("delete", "tiny@best", ...as("ada", "mistake")),
       run("models", "x".repeat(5000)),
     ]);
-    expect(found).toMatchObject({ exitCode: 0, document: { versions: [{ model: "tiny", number: 1, aliases: ["best"] }] } });
+    expect(found).toMatchObject({
+      exitCode: 0,
+      document: { versions: [{ model: "tiny", number: 1, aliases: ["best"] }] },
+    });
     expect(card.document).toMatchObject({
       number: 1,
       stage: "production",
-      history: [{ attribute: "stage", recordedBy: "ada", reason: "best" }, { attribute: "tag", value: "NO" }],
+      history: [
+        { attribute: "stage", recordedBy: "ada", reason: "best" },
+        { attribute: "tag", value: "NO" },
+      ],
     });
     expect(past.document).toMatchObject({ model: { owner: null, aliases: {} } });
     expect(searched.document).toMatchObject({ models: [{ name: "tiny", owner: "grace", riskTier: "high" }] });
