@@ -95,7 +95,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("approval-decided"),
     decision: z.enum(["approve", "reject"]),
-    reason: z.string(),
+    reason: textRefSchema,
     /** Of the `ApprovalEvidence`. */
     evidenceDigest: digestSchema,
     approvalId: z.string(),
@@ -110,17 +110,17 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     policy: digestSchema.nullable(),
     quorum: z.int().nullable(),
     roles: z.array(z.string()),
-    reason: z.string(),
+    reason: textRefSchema,
   }),
   z.strictObject({
     kind: z.literal("glass-broken"),
     glassId: z.string(),
     alarm: z.string(),
     environment: z.string(),
-    reason: z.string(),
+    reason: textRefSchema,
   }),
   z.strictObject({ kind: z.literal("alarm-raised"), alarm: z.string(), text: z.string() }),
-  z.strictObject({ kind: z.literal("alarm-acknowledged"), reason: z.string() }),
+  z.strictObject({ kind: z.literal("alarm-acknowledged"), reason: textRefSchema }),
   z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: textRefSchema }),
   z.strictObject({
     kind: z.literal("rollout-started"),
@@ -185,10 +185,10 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     kind: z.literal("login-created"),
     role: z.enum(LOGIN_ROLES),
     teams: z.array(z.string()),
-    reason: z.string(),
+    reason: textRefSchema,
   }),
   /** Null: the model is everybody's. */
-  z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: z.string() }),
+  z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: textRefSchema }),
   z.strictObject({
     kind: z.literal("principal-registered"),
     principalKind: z.enum(PRINCIPAL_KINDS),
