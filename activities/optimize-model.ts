@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { runJob } from "../adapters/compute/run-job.ts";
 import { renderOptimization } from "../adapters/reports/optimization-page.ts";
+import { SERVING_RECORD } from "../contracts/serving-record.ts";
 import type { LifecycleRun, StageOutcome } from "../contracts/messages.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepFile, keepJson, keepPage } from "./keep-artifact.ts";
@@ -30,6 +31,11 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
         { signal, onProgress: progress },
       );
       const stored = await keepJson(dependencies, "report", report);
+      const serving = await keepFile(dependencies, {
+        path: join(directory, SERVING_RECORD),
+        kind: "report",
+        mediaType: "application/json",
+      });
       const page = await keepPage(dependencies, renderOptimization(report, versionName(trained)));
       const chosen = report.candidates.find((candidate) => candidate.name === report.chosen);
       const rewrite = chosen && chosen.digest !== trained.digest ? await admitCandidate(chosen.name) : null;
@@ -46,6 +52,7 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
         record: async (tx, seal) => {
           await stored.register(tx);
           await page.register(tx);
+          await serving.register(tx);
           await rewrite?.file.register(tx);
           await seal({
             kind: "optimize",
@@ -57,6 +64,7 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
             ],
             generated: [
               { ref: `artifact/${stored.digest}`, role: "report" },
+              { ref: `artifact/${serving.digest}`, role: "output" },
               { ref: `artifact/${page.digest}`, role: "page" },
               ...(rewrite ? [{ ref: `artifact/${rewrite.file.digest}`, role: "bytes" as const }] : []),
             ],

@@ -116,6 +116,10 @@ export const FAILURES = {
     (f: { endpoint: string; epoch: number; missing: string }) =>
       `endpoint ${f.endpoint}: routing epoch ${f.epoch} is not confirmed by ${f.missing}; traffic stays with the champion until every live gateway confirms`,
   ),
+  HOST_NOT_PROVEN: never(
+    (f: { model: string; found: string; allowed: string; measured: string; here: string }) =>
+      `model ${f.model}: it does not answer here as it did where it was measured: found ${f.found}, allowed ${f.allowed}; measured on ${f.measured}, here is ${f.here}; serve it on a host like that, or run its lifecycle on one like this`,
+  ),
   INFERENCE_FAILED: never(
     (f: { model: string; reason: string }) =>
       `model ${f.model}: ONNX Runtime could not run it (${f.reason}); check the inputs against \`GET /v2/models/NAME\``,

@@ -22,6 +22,8 @@ export const servedVersionSchema = z.strictObject({
   /** Digest of the ONNX file. */
   digest: digestSchema,
   signature: modelSignatureSchema,
+  /** Digest of the report of the optimization that chose it; absent where none did. */
+  optimization: digestSchema.optional(),
 });
 export type ServedVersion = z.output<typeof servedVersionSchema>;
 

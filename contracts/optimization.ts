@@ -190,6 +190,18 @@ export const calibrationRecordSchema = z.strictObject({
 });
 export type CalibrationRecord = z.output<typeof calibrationRecordSchema>;
 
+/** The way of serving a candidate was measured best in. */
+export const servingSchema = z.strictObject({
+  batch: z.int(),
+  threads: z.int(),
+  p50Ms: z.number(),
+  costPerThousand: z.number(),
+  /** Rows of one run under load: the measured batch with the least time a row among those that keep the bounds on p95. */
+  maximumBatchRows: z.int().default(1),
+  /** How long a request may wait for others to make a batch; 0 runs what there is. */
+  waitMs: z.number().default(0),
+});
+
 /** One candidate compared with fp32 on the proxy rows, or on all rows of the sample. */
 export const trialSchema = z.strictObject({
   pass: z.enum(QUANTIZATION_PASSES),
@@ -214,7 +226,9 @@ export const optimizationReportSchema = z.strictObject({
   chosen: z.string(),
   reason: z.string(),
   /** How the chosen one was measured best, for whoever serves it. */
-  serving: z.strictObject({ batch: z.int(), threads: z.int(), p50Ms: z.number(), costPerThousand: z.number() }),
+  serving: servingSchema,
+  /** Digest of the record a gateway serves the chosen one by; null in reports of release 0.1.0. */
+  servingRecord: digestSchema.nullable().default(null),
   trials: z.array(trialSchema),
   /** What each layer of the chosen candidate costs when it alone is quantized: the ratio of its outputs to fp32's, null for nothing. */
   layers: z.array(z.strictObject({ name: z.string(), signalToNoiseDb: z.number().nullable() })),

@@ -41,6 +41,6 @@ function toRoute(routing: Routing): EndpointRoute {
   };
 }
 
-function toVersion({ versionId, number, digest, signature }: RoutedVersion): ServedVersion {
-  return { versionId, number, digest, signature };
+function toVersion({ versionId, number, digest, signature, optimization }: RoutedVersion): ServedVersion {
+  return { versionId, number, digest, signature, ...(optimization === null ? {} : { optimization }) };
 }

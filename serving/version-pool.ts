@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import type { ServedVersion } from "../contracts/inference.ts";
 import type { Digest } from "../contracts/primitives.ts";
+import { loadServingRecord } from "./serving-record.ts";
 import { startModelProcess, type ModelProcess, type ModelProcessOptions } from "../adapters/inference/model-process.ts";
 
 /** A version whose process is up. */
@@ -22,9 +23,10 @@ export interface VersionPoolOptions {
     batch: Parameters<NonNullable<ModelProcessOptions["onBatch"]>>[0],
   ) => void;
   readonly onExit?: (label: string, exit: string) => void;
+  /** What goes before the version's own record. */
   readonly process?: Pick<
     ModelProcessOptions,
-    "maximumBatchRows" | "maximumWaitingRows" | "requestTimeoutMs" | "intraOpThreads"
+    "maximumBatchRows" | "batchWaitMs" | "maximumWaitingRows" | "requestTimeoutMs" | "intraOpThreads"
   >;
 }
 
@@ -51,8 +53,10 @@ export function createVersionPool(options: VersionPoolOptions): VersionPool {
 
   const launch = async (label: string, version: ServedVersion): Promise<LiveVersion> => {
     const path = await options.localPath(version.digest);
+    const { optimization } = version;
     const process = await startModelProcess({
       ...options.process,
+      record: optimization === undefined ? null : await loadServingRecord(optimization, options.localPath),
       label,
       path,
       digest: version.digest,

@@ -4,6 +4,7 @@ import type { DataSource } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { OptimizationReport, OptimizationSettings } from "../../contracts/optimization.ts";
 import type { Digest } from "../../contracts/primitives.ts";
+import { SERVING_RECORD } from "../../contracts/serving-record.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import { featureColumns } from "../../core/data/feature-columns.ts";
 import { chooseCandidate, ORIGINAL } from "../../core/quantization/choose.ts";
@@ -12,8 +13,9 @@ import { digestFile } from "../artifacts/file-store.ts";
 import { createComparer } from "../inference/compare-outputs.ts";
 import { foldModel } from "../inference/fold-model.ts";
 import { describeHost } from "../inference/host.ts";
-import { loadModel } from "../inference/load-model.ts";
+import { digestOf, loadModel } from "../inference/load-model.ts";
 import { sampleRows } from "../inference/sample-rows.ts";
+import { recordServing } from "../inference/serving-record.ts";
 import { RUNTIME_VERSION, SESSION_OPTIONS } from "../inference/session.ts";
 import type { JobContext } from "./job.ts";
 import { keepResults } from "./keep-results.ts";
@@ -79,9 +81,13 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
   const { cpu, cpuFeatures } = await describeHost();
   const context = { settings, comparer, host: cpu, rows: firstRows, where: data.path, outputDirectory, kept };
   const measured = await measureSurvivors([own, ...survivors], context);
-  for (const { model } of [own, ...survivors]) await model.session.close();
   const { refused, unmet, front, ...choice } = chooseCandidate(measured, settings);
   const chosen = survivors.find(({ name }) => name === choice.chosen);
+  const { model, isInteger, comparison } = chosen ?? own;
+  const request = { model, isInteger, agreement: comparison.agreement, serving: choice.serving, settings };
+  const record = await recordServing({ ...request, rows: firstRows, where: data.path });
+  await writeFile(join(outputDirectory, SERVING_RECORD), record);
+  for (const { model: loaded } of [own, ...survivors]) await loaded.session.close();
   const layers =
     chosen === undefined
       ? []
@@ -102,6 +108,7 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
       onParetoFront: front.has(candidate.name),
     })),
     ...choice,
+    servingRecord: digestOf(record),
     reason: [choice.reason, ...report.unmade.map((pass) => `${pass.name}: ${pass.reason}`)].join("; "),
     runtime: {
       "onnxruntime-node": RUNTIME_VERSION,

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
+import { checkGolden } from "./serving-record.ts";
 import { openSession } from "./session.ts";
 import { zeroTensors } from "./zero-tensors.ts";
 
@@ -53,5 +54,6 @@ async function open(message: OpenMessage): Promise<Session> {
   if (inputs.every(({ shape }) => !shape.slice(1).includes(-1))) {
     for (const rowCount of [1, 8]) await opened.run(zeroTensors(message.signature, rowCount));
   }
+  if (message.record) await checkGolden(message.label, opened, message.record);
   return opened;
 }

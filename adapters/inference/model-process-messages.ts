@@ -1,17 +1,22 @@
 import type { Tensor } from "../../contracts/data.ts";
 import type { FailureCode } from "../../contracts/failures.ts";
 import type { Digest } from "../../contracts/primitives.ts";
+import type { ServingRecord } from "../../contracts/serving-record.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 
 /** What crosses to a model's process and back; by structured clone, so that typed arrays and bigints survive. */
 
 export interface OpenMessage {
   readonly kind: "open";
+  /** Names the model in failures. */
+  readonly label: string;
   /** File of the model; the child verifies its digest before a byte of it is parsed. */
   readonly path: string;
   readonly digest: Digest;
   readonly signature: ModelSignature;
   readonly intraOpThreads: number;
+  /** What it answered where it was measured; it must answer the same here before it is ready. */
+  readonly record: ServingRecord | null;
 }
 
 export type ToModelProcess =

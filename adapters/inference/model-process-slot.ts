@@ -31,7 +31,7 @@ interface Waiting {
  * Starts the child and waits until its model is verified, loaded and warm.
  *
  * @param label names the model in messages
- * @throws the child's Failure (DIGEST_MISMATCH, MODEL_NOT_ONNX, FILE_MISSING, INFERENCE_FAILED ...); INFERENCE_PROCESS_DIED
+ * @throws the child's Failure (DIGEST_MISMATCH, MODEL_NOT_ONNX, FILE_MISSING, HOST_NOT_PROVEN, INFERENCE_FAILED ...); INFERENCE_PROCESS_DIED
  *   when it ended or was silent for `startTimeoutMs`
  */
 export async function startSlot(label: string, open: OpenMessage, startTimeoutMs: number): Promise<Slot> {

@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { Tensor } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import type { Digest } from "../../contracts/primitives.ts";
+import type { ServingRecord } from "../../contracts/serving-record.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import { canJoin, countRows, isBatchable, joinTensors, splitTensors } from "./model-process-batch.ts";
 import { startSlot, type Slot } from "./model-process-slot.ts";
@@ -12,9 +13,14 @@ export interface ModelProcessOptions {
   readonly path: string;
   readonly digest: Digest;
   readonly signature: ModelSignature;
+  /** What was measured of the model: how it is served unless said otherwise, and what it must answer before it is ready. */
+  readonly record?: ServingRecord | null;
+  /** The record's by default, or 1. */
   readonly intraOpThreads?: number;
-  /** Most rows in one run; 256 by default. A single larger request still runs, alone. */
+  /** Most rows in one run; the record's by default, or 256. A single larger request still runs, alone. */
   readonly maximumBatchRows?: number;
+  /** How long a request may wait for others to make a batch; the record's by default, or 0: an idle process runs what there is. */
+  readonly batchWaitMs?: number;
   /** Rows that may wait before requests are refused; 4096 by default. */
   readonly maximumWaitingRows?: number;
   /** How long a request may wait and run; 10 s by default. */
@@ -63,10 +69,10 @@ const MAXIMUM_BACKOFF_MS = 10_000;
 const STABLE_AFTER_MS = 30_000;
 
 /**
- * Starts a model's process and returns when the model is verified, loaded and warm.
+ * Starts a model's process and returns when the model is verified, loaded, warm, and has answered its golden rows as it was measured.
  *
- * Batching is greedy: an idle process runs what there is at once, and what arrives meanwhile is the next run. A run therefore
- * never waits for company, and batches grow only under load.
+ * Batching is greedy: an idle process runs what there is at once, and what arrives meanwhile is the next run, so that batches grow only
+ * under load. Only a model that was chosen for its batches waits for company, as long as its record says.
  *
  * @throws what `startSlot` throws; nothing is left running then
  */
@@ -91,16 +97,19 @@ class ModelQueue {
   private startedAt = 0;
   private restartTimer: NodeJS.Timeout | undefined;
   private drained: (() => void) | undefined;
+  private companyTimer: NodeJS.Timeout | undefined;
   private readonly options: ModelProcessOptions;
   private readonly batchable: boolean;
   private readonly maximumBatchRows: number;
+  private readonly batchWaitMs: number;
   private readonly maximumWaitingRows: number;
   private readonly requestTimeoutMs: number;
 
   constructor(options: ModelProcessOptions) {
     this.options = options;
     this.batchable = isBatchable(options.signature);
-    this.maximumBatchRows = options.maximumBatchRows ?? 256;
+    this.maximumBatchRows = options.maximumBatchRows ?? options.record?.maximumBatchRows ?? 256;
+    this.batchWaitMs = options.batchWaitMs ?? options.record?.waitMs ?? 0;
     this.maximumWaitingRows = options.maximumWaitingRows ?? 4096;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 10_000;
   }
@@ -110,8 +119,10 @@ class ModelQueue {
   }
 
   async start(): Promise<void> {
-    const { label, path, digest, signature, intraOpThreads = 1, startTimeoutMs = 30_000 } = this.options;
-    const slot = await startSlot(label, { kind: "open", path, digest, signature, intraOpThreads }, startTimeoutMs);
+    const { label, path, digest, signature, record = null, startTimeoutMs = 30_000 } = this.options;
+    const intraOpThreads = this.options.intraOpThreads ?? record?.threads ?? 1;
+    const open = { kind: "open", label, path, digest, signature, intraOpThreads, record } as const;
+    const slot = await startSlot(label, open, startTimeoutMs);
     if (this.closing) {
       await slot.stop();
       return;
@@ -142,6 +153,7 @@ class ModelQueue {
   async close(): Promise<void> {
     this.closing = true;
     clearTimeout(this.restartTimer);
+    this.pump();
     if (!this.slot)
       for (const entry of this.waiting.splice(0)) this.settle(entry, () => entry.reject(this.died("closed")));
     if (this.running || this.waiting.length > 0) await new Promise<void>((resolve) => (this.drained = resolve));
@@ -151,7 +163,7 @@ class ModelQueue {
   }
 
   private pump(): void {
-    if (this.running || !this.slot) return;
+    if (this.running || !this.slot || this.waitsForCompany()) return;
     const batch = this.takeBatch();
     if (batch.length === 0) {
       this.drained?.();
@@ -162,6 +174,18 @@ class ModelQueue {
       this.running = false;
       this.pump();
     });
+  }
+
+  /** True while the oldest request may still wait and the batch is not full; comes back when its time is over. */
+  private waitsForCompany(): boolean {
+    const [first] = this.waiting;
+    clearTimeout(this.companyTimer);
+    if (!first || first.alone || !this.batchable || this.closing || this.waitingRows >= this.maximumBatchRows)
+      return false;
+    const restMs = first.queuedAt + this.batchWaitMs - performance.now();
+    if (restMs <= 0) return false;
+    this.companyTimer = setTimeout(() => this.pump(), restMs);
+    return true;
   }
 
   private takeBatch(): Entry[] {

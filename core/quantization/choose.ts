@@ -2,6 +2,7 @@ import type { OptimizationReport, OptimizationSettings } from "../../contracts/o
 import { costPerThousand, findExcess, percent, reasonOutside, type Excess, type Measured } from "./constraints.ts";
 import { cheapest, objectiveOf, runRatios, type Objective } from "./objective.ts";
 import { paretoFront } from "./pareto.ts";
+import { servingWay } from "./serving-way.ts";
 
 /** The candidate that is the original model; it can always be chosen. */
 export const ORIGINAL = "fp32";
@@ -59,7 +60,7 @@ export function chooseCandidate(candidates: readonly Measured[], settings: Choic
     chosen: best.candidate.name,
     outcome: outcomeOf(best, own, settings),
     reason: explain(best, { own, objective, refused, settings }),
-    serving: servingOf(best.candidate, settings),
+    serving: servingWay(best.candidate, settings),
     refused,
     unmet: new Map(
       [own, ...others].map(({ candidate, excess }) => [candidate.name, excess.map(({ sentence }) => sentence)]),
@@ -151,18 +152,6 @@ function batching({ latency }: Measured, settings: ChoiceSettings): string {
   if (best === undefined || now === undefined || best === now) return "";
   const saved = percent(1 - costPerThousand(best, settings) / costPerThousand(now, settings));
   return `; in batches of ${best.batch} on ${best.threads} threads it costs ${saved} less than in batches of ${now.batch}`;
-}
-
-/** The way of serving that was measured best for the objective: the first of each setting is the way it is served now. */
-function servingOf({ latency }: Measured, settings: ChoiceSettings): CandidateChoice["serving"] {
-  const now = latency[0];
-  const fastest = latency
-    .filter(({ batch }) => batch === now?.batch)
-    .toSorted((one, other) => one.p50Ms - other.p50Ms)[0];
-  const run = { size: now, latency: fastest, cost: cheapest(latency, settings) }[settings.objective];
-  if (run === undefined) return { batch: 1, threads: 1, p50Ms: 0, costPerThousand: 0 };
-  const { batch, threads, p50Ms } = run;
-  return { batch, threads, p50Ms, costPerThousand: costPerThousand(run, settings) };
 }
 
 /** By size, the median time of every way of serving, and how far the outputs are from fp32's. */

@@ -5,7 +5,7 @@ import type { FusedKernels } from "./fused.ts";
 /** Rows run alone and together may differ by the rounding of another order of additions. */
 const ROUNDING = 1e-4;
 /** What the optimizer may change of a model that computes in float: the order of additions. */
-const FLOAT_PARITY_DB = 60;
+export const FLOAT_PARITY_DB = 60;
 
 export interface Evidence {
   /** What the runtime's optimizer changes: the same model with and without it, on the proxy rows. */

@@ -1,5 +1,7 @@
 import { aliasedTable, and, asc, desc, eq, inArray, isNotNull, ne, sql } from "drizzle-orm";
 
+import type { PgColumn } from "drizzle-orm/pg-core";
+
 import type { ModelSignature } from "../../contracts/signature.ts";
 import type { Queryable } from "../client.ts";
 import { modelVersion } from "../schema/model.ts";
@@ -16,6 +18,8 @@ export interface RoutedVersion {
   readonly number: number;
   readonly digest: string;
   readonly signature: ModelSignature;
+  /** Digest of the report of the optimization that chose it, or null where none did. */
+  readonly optimization: string | null;
 }
 
 /** What an endpoint routes to in one epoch. */
@@ -64,6 +68,8 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
       leaseUntil: endpoint.leaseUntil,
       champion,
       canary,
+      championOptimization: optimizationOf(champion),
+      canaryOptimization: optimizationOf(canary),
       databaseTime: sql`clock_timestamp()`.mapWith(routingEpoch.createdAt),
     })
     .from(endpoint)
@@ -82,8 +88,8 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
     environment: row.environment,
     model: row.epoch.model,
     epoch: row.epoch.epoch,
-    champion: routedVersion(row.champion),
-    canary: routedVersion(row.canary),
+    champion: routedVersion(row.champion, row.championOptimization),
+    canary: routedVersion(row.canary, row.canaryOptimization),
     canaryShare: row.epoch.canaryShare,
     salt: row.epoch.salt,
     rollout: row.epoch.rollout,
@@ -95,10 +101,18 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
   }));
 }
 
-function routedVersion(version: ModelVersion | null): RoutedVersion | null {
+/** The report of the newest optimization of its lifecycle that chose the version, keeping it as it was included. */
+function optimizationOf(version: { readonly id: PgColumn; readonly lifecycle: PgColumn }) {
+  return sql<string | null>`(SELECT run.result->>'report' FROM stage_run AS run
+    WHERE run.lifecycle = ${version.lifecycle} AND run.stage = 'optimize' AND run.status = 'passed'
+      AND run.result->'version'->>'versionId' = ${version.id}::text
+    ORDER BY run.round DESC LIMIT 1)`;
+}
+
+function routedVersion(version: ModelVersion | null, optimization: string | null): RoutedVersion | null {
   if (!version) return null;
   const { id, model, number, artifact, signature } = version;
-  return { versionId: id, model, number, digest: artifact, signature };
+  return { versionId: id, model, number, digest: artifact, signature, optimization };
 }
 
 /** The version in production on an endpoint, or null when nothing is deployed or only a canary serves. */

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { LifecycleRun } from "../../../contracts/messages.ts";
 import { verifyAudit } from "../../../db/queries/audit-log.ts";
+import { loadRouting } from "../../../db/queries/routing.ts";
+import { loadServingRecord } from "../../../serving/serving-record.ts";
 import { loadLifecycle } from "../../../db/queries/lifecycle.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
 
@@ -79,6 +81,17 @@ describe("the activities of a lifecycle, each run twice as after a lost answer",
     await twice(() => stage.run("recordDeployment", { ...run, rollout: end }));
     const { rows } = await stage.test.admin.query("SELECT champion_share, canary_version FROM routing_epoch");
     expect(rows).toEqual([{ champion_share: 10_000, canary_version: null }]);
+  });
+
+  it("tell gateways the optimization that chose the version, by which they find how to serve it", async () => {
+    const [routing] = await loadRouting(stage.test.database, { endpoint: "tiny" });
+    const { artifacts } = stage.dependencies;
+    const record = await loadServingRecord(routing!.champion!.optimization!, artifacts.localPath);
+    expect(record).toMatchObject({
+      model: routing!.champion!.digest,
+      threads: 1,
+      golden: { inputs: expect.anything() },
+    });
   });
 
   it("plan no second rollout in a later round", async () => {

@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { optimize } from "../../../adapters/compute/optimize.ts";
+import { openSession } from "../../../adapters/inference/session.ts";
+import { checkGolden } from "../../../adapters/inference/serving-record.ts";
 import { optimizationReportSchema, optimizationSettingsSchema, trialSchema } from "../../../contracts/optimization.ts";
+import { servingRecordSchema } from "../../../contracts/serving-record.ts";
 import { modelSignatureSchema } from "../../../contracts/signature.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
 import { serializeModel } from "../../../core/onnx/model.ts";
@@ -108,6 +111,36 @@ describe("the search for a candidate inside the tolerance", () => {
       expect(digestOf(await readFile(join(directory, pass, `${pass}.onnx`)))).toBe(made.digest);
     },
   );
+
+  it("records what a gateway serves the chosen one by: threads, batch, wait, and its own answers on golden rows", async () => {
+    const report = await run("record", { passes: ["dynamic-int8"], maximumDisagreementShare: 0.05 });
+    const file = await readFile(join(directory, "record", "serving.json"));
+    expect(digestOf(file)).toBe(report.servingRecord);
+    const record = servingRecordSchema.parse(JSON.parse(file.toString()));
+    const chosen = report.candidates.find(({ name }) => name === report.chosen)!;
+    expect(record).toMatchObject({
+      model: chosen.digest,
+      threads: report.serving.threads,
+      maximumBatchRows: 1,
+      waitMs: 0,
+      host: { cpuFeatures: report.runtime["cpuFeatures"], runtime: report.runtime["onnxruntime-node"] },
+      golden: { inputs: [{ shape: [64, columns.length] }], outputs: [{ name: "probability", shape: [64, 1] }] },
+    });
+    const kept = chosen.agreement.signalToNoiseDb!;
+    expect(record.golden.allowed.minimumSignalToNoiseDb).toBe(kept);
+    const open = async (name: string) => {
+      const model = await readFile(join(directory, "record", `${name}.onnx`));
+      return openSession({ model, digest: digestOf(model) });
+    };
+    const [same, other] = [await open(report.chosen), await open("fp32")];
+    await expect(checkGolden("fragile", same, record)).resolves.toBeUndefined();
+    const strict = {
+      ...record,
+      golden: { ...record.golden, allowed: { ...record.golden.allowed, minimumSignalToNoiseDb: kept + 15 } },
+    };
+    await expect(checkGolden("fragile", other, strict)).rejects.toMatchObject({ code: "HOST_NOT_PROVEN" });
+    await Promise.all([same.close(), other.close()]);
+  });
 
   it("goes on after a crash where it was: trials and timings made before are not made again", async () => {
     const first = await run("again", { passes: ["dynamic-int8"], maximumDisagreementShare: 0.05 });

@@ -159,7 +159,11 @@ describe("cost", () => {
 
   it("keeps fp32 and batches where that is cheapest, and says what it saves", () => {
     const choice = chooseCandidate([fp32, candidate("a", 300, { 1: 1.2, 32: 4 })], cost);
-    expect(choice).toMatchObject({ outcome: "met", chosen: "fp32", serving: { batch: 32, threads: 1, p50Ms: 4 } });
+    expect(choice).toMatchObject({
+      outcome: "met",
+      chosen: "fp32",
+      serving: { batch: 32, threads: 1, p50Ms: 4, maximumBatchRows: 32, waitMs: 4 },
+    });
     // 1000 / 32 runs of 4 ms on one core at 3.6 an hour: 0.001 a second.
     expect(choice.serving.costPerThousand).toBeCloseTo((1000 / 32) * 0.004 * 0.001, 9);
     expect(choice.reason).toContain("in batches of 32 on 1 threads it costs 87.5 % less than in batches of 1");
@@ -170,6 +174,15 @@ describe("cost", () => {
     const one = { ...candidate("fp32", 1000, { 1: 1 }), latency: [...candidate("fp32", 1000, { 1: 1 }).latency, quad] };
     expect(chooseCandidate([one], cost).serving).toMatchObject({ threads: 1, p50Ms: 1 });
     expect(chooseCandidate([one], latency).serving).toMatchObject({ threads: 4, p50Ms: 0.5 });
+  });
+
+  it("tells how long a request may wait for company: within the bound on p95; never where batches were not chosen", () => {
+    // p95 is twice p50: 8 ms of 9 are used.
+    const bounded = { ...cost, constraints: { ...cost.constraints, maximumP95Ms: [{ batch: 32, ms: 9 }] } };
+    expect(chooseCandidate([fp32], bounded).serving).toMatchObject({ batch: 32, maximumBatchRows: 32, waitMs: 1 });
+    expect(chooseCandidate([fp32], latency).serving).toMatchObject({ batch: 1, maximumBatchRows: 32, waitMs: 0 });
+    const strict = { ...latency, constraints: { ...latency.constraints, maximumP95Ms: [{ batch: 32, ms: 7 }] } };
+    expect(chooseCandidate([fp32], strict).serving).toMatchObject({ batch: 1, maximumBatchRows: 1, waitMs: 0 });
   });
 
   it("takes a candidate that is cheaper in its own best way of serving", () => {

@@ -37,6 +37,28 @@ async function arms(gateway: RunningGateway, keys: readonly string[]): Promise<(
 }
 const keys = Array.from({ length: 100 }, (_, i) => `user-${i}`);
 
+describe("a version measured on another host", () => {
+  test("is refused until it answers as it was measured; the old one keeps serving", async () => {
+    const { version: champion } = models.addMeasured(1, 0);
+    const source = new MemoryRoutes();
+    source.set(route(champion));
+    running = await runGateway(models, source);
+    const gateway = running;
+    const { version: changed } = models.addMeasured(2, 1, { goldenBias: 1.5 });
+    source.set(route(changed, { epoch: 2 }));
+    await eventually("the refusal is told", () =>
+      gateway.lines.some((line) => line.includes("delay@2") && line.includes("does not answer here as it did")),
+    );
+    expect((await gateway.infer(row)).json.model_version).toBe("1");
+    expect(source.confirmed).toEqual(["delay/1"]);
+
+    const { version: proven } = models.addMeasured(2, 1);
+    source.set(route({ ...proven, versionId: changed.versionId }, { epoch: 3 }));
+    await eventually("epoch 3", async () => epoch(await gateway.infer(row)) === "3");
+    expect(source.confirmed).toEqual(["delay/1", "delay/3"]);
+  });
+});
+
 describe("traffic", () => {
   test("sticks to its arm by routing key, tells which version answered, and a larger share only adds keys", async () => {
     const [champion, canary] = [models.add(1, 0), models.add(2, 1)];

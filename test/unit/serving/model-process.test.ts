@@ -78,6 +78,33 @@ describe("a model's process", () => {
     expect(rows).toEqual([1, 8, 2, 30]);
   });
 
+  test("waits for company as long as its record says, and no longer than until the batch is full", async () => {
+    const { record } = models.addMeasured(1, 0, { waitMs: 60_000, maximumBatchRows: 8 });
+    const rows: number[] = [];
+    const process = await start({ record, onBatch: ({ rowCount }) => rows.push(rowCount) });
+    await Promise.all(Array.from({ length: 8 }, () => process.infer(request(0, 0))));
+    expect(rows).toEqual([8]);
+    const last = process.infer(request(0, 0));
+    await process.close();
+    await expect(last).resolves.toHaveLength(1);
+    const patient = await start({ record: { ...record, waitMs: 20 } });
+    await expect(patient.infer(request(0, 0))).resolves.toHaveLength(1);
+  });
+
+  test("is ready only when it answers its golden rows as it did where it was measured", async () => {
+    const { record } = models.addMeasured(1, 0, { goldenBias: 0.01 });
+    await expect(start({ record })).rejects.toMatchObject({
+      code: "HOST_NOT_PROVEN",
+      fields: {
+        model: "m@1",
+        found: expect.stringMatching(/^output "probability" is at \d+(\.\d)? dB$/),
+        allowed: "at least 60 dB, or 0 % of elements that are no floats",
+        measured: "ONNX Runtime 1.0.0 with avx2",
+      },
+    });
+    await expect(start({ record: models.addMeasured(1, 0).record })).resolves.toBeDefined();
+  });
+
   test("lets no request pay for another one's fault", async () => {
     const first = shared.infer(request(0, 0));
     const others = Array.from({ length: 5 }, (_, i) => shared.infer(request(i === 2 ? 99 : 1, 1)));

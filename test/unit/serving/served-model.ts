@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IdentityMode } from "../../../contracts/identity.ts";
 import type { EndpointRoute, RoutingTable, ServedVersion } from "../../../contracts/inference.ts";
+import type { ServingRecord } from "../../../contracts/serving-record.ts";
 import { modelSignatureSchema } from "../../../contracts/signature.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
 import { serializeModel } from "../../../core/onnx/model.ts";
@@ -66,6 +67,38 @@ export class Models {
     const digest = createHash("sha256").update(bytes).digest("hex");
     writeFileSync(this.path(digest), bytes);
     return { versionId: randomUUID(), number, digest, signature: SIGNATURE };
+  }
+
+  /**
+   * A version that an optimization chose: its record says what it answered where it was measured, which is its own bias unless another is
+   * given.
+   */
+  addMeasured(number: number, bias: number, record: Partial<ServingRecord> & { readonly goldenBias?: number } = {}) {
+    const version = this.add(number, bias);
+    const { goldenBias = bias, ...given } = record;
+    const base64 = (values: BigInt64Array | Float32Array) => Buffer.from(values.buffer).toString("base64");
+    const output = Float32Array.of(expected(goldenBias, 1, 2, 3), expected(goldenBias, 0, -1, 0));
+    const golden: ServingRecord["golden"] = {
+      inputs: [
+        { name: "origin_code", datatype: "INT64", shape: [2], data: base64(BigInt64Array.of(1n, 0n)) },
+        { name: "numbers", datatype: "FP32", shape: [2, 2], data: base64(Float32Array.of(2, 3, -1, 0)) },
+      ],
+      outputs: [{ name: "probability", datatype: "FP32", shape: [2, 1], data: base64(output) }],
+      allowed: { minimumSignalToNoiseDb: 60, maximumDifferingShare: 0 },
+    };
+    const host = { cpuFeatures: "avx2", runtime: "1.0.0", sessionOptions: "{}" };
+    const way = { threads: 1, maximumBatchRows: 32, waitMs: 0 };
+    const stored = { version: 1, model: version.digest, host, ...way, golden, ...given } satisfies ServingRecord;
+    const optimization = this.addJson({ chosen: "dynamic-int8", servingRecord: this.addJson(stored) });
+    const measured: ServedVersion = { ...version, optimization };
+    return { version: measured, record: stored };
+  }
+
+  private addJson(value: object): string {
+    const text = JSON.stringify(value);
+    const digest = createHash("sha256").update(text).digest("hex");
+    writeFileSync(this.path(digest), text);
+    return digest;
   }
 
   path(digest: string): string {
