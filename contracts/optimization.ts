@@ -137,6 +137,17 @@ export const saturationSchema = z.strictObject({
   /** Share of the pairs whose sum can pass 32767 with the largest activations. */
   overflowShare: z.number(),
   largestSum: z.number(),
+  /** The sums that were made on rows of the data; null where nothing could overflow, and in reports of release 0.1.0. */
+  onData: z
+    .strictObject({
+      pairCount: z.int(),
+      /** Share of them that do pass 16 bits. */
+      overflowShare: z.number(),
+      /** The layer with the largest share; null where none does. */
+      worst: z.strictObject({ layer: z.string(), overflowShare: z.number() }).nullable(),
+    })
+    .nullable()
+    .default(null),
 });
 export type Saturation = z.output<typeof saturationSchema>;
 

@@ -6,14 +6,19 @@ import {
   type Candidate,
   type OptimizationSettings,
 } from "../../contracts/optimization.ts";
+import { encodeFeatures } from "../../core/data/encode-features.ts";
 import type { Comparer } from "../inference/compare-outputs.ts";
 import type { LoadedModel } from "../inference/load-model.ts";
 import { measureInvariance, measureWays } from "../inference/measure-candidates.ts";
 import { measureEvidence } from "../inference/measure-evidence.ts";
 import { measureMemory } from "../inference/measure-memory.ts";
+import { spreadRows } from "../inference/take-rows.ts";
 import { RUNTIME_VERSION } from "../inference/session.ts";
 import type { KeptResults } from "./keep-results.ts";
 import type { Survivor } from "./search-passes.ts";
+
+/** Rows that what could overflow is looked at on. */
+const EVIDENCE_ROWS = 64;
 
 interface MeasuringContext {
   readonly settings: OptimizationSettings;
@@ -40,6 +45,8 @@ export async function measureSurvivors(
   const models = survivors.map(({ model }) => model.digest);
   const key = { what: "latency", models, ways, host, runtime: RUNTIME_VERSION };
   const latencies = await kept.once(key, latenciesSchema, () => measureWays(survivors, { ...ways, rows, where }));
+  const some = spreadRows(rows, EVIDENCE_ROWS);
+  const tensors = encodeFeatures({ signature: survivors[0].model.signature, batch: some, where });
   const measured = [];
   for (const [at, survivor] of survivors.entries()) {
     const { name, model, comparison, fallbacks } = survivor;
@@ -47,7 +54,7 @@ export async function measureSurvivors(
     const isMemoryAsked = constraints.maximumMemoryBytes !== undefined;
     const batchInvariance = await measureInvariance(survivor, { rows, together: scores, where });
     const { comparer, outputDirectory } = context;
-    const request = { comparer, settings, invariance: batchInvariance, isInteger: survivor.isInteger };
+    const request = { comparer, settings, invariance: batchInvariance, isInteger: survivor.isInteger, tensors };
     measured.push({
       name,
       fallbacks: [...fallbacks],

@@ -9,7 +9,7 @@ import { judgeGolden } from "../../core/quantization/judge-golden.ts";
 import { describeHost } from "./host.ts";
 import type { LoadedModel } from "./load-model.ts";
 import { RUNTIME_VERSION, SESSION_OPTIONS, type Session } from "./session.ts";
-import { takeRows } from "./take-rows.ts";
+import { spreadRows } from "./take-rows.ts";
 import { typedArrayOf } from "./zero-tensors.ts";
 
 const GOLDEN_ROWS = 64;
@@ -43,11 +43,7 @@ interface Recording {
 export async function recordServing(recording: Recording): Promise<Uint8Array> {
   const { model, agreement, isInteger, rows, where, serving, settings } = recording;
   const { signature } = model;
-  const encode = (count: number) => {
-    const step = Math.max(1, Math.floor(rows.rowCount / count));
-    const taken = Array.from({ length: Math.min(count, rows.rowCount) }, (_, at) => at * step);
-    return encodeFeatures({ signature, batch: takeRows(rows, taken), where });
-  };
+  const encode = (count: number) => encodeFeatures({ signature, batch: spreadRows(rows, count), where });
   const rowBytes = encode(1).reduce((sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 1), 0);
   const inputs = encode(Math.max(1, Math.min(GOLDEN_ROWS, Math.floor(GOLDEN_BYTES / rowBytes))));
   const outputs = await model.session.run(inputs);

@@ -6,6 +6,15 @@ export function takeRows(batch: ColumnBatch, rows: readonly number[]): ColumnBat
   return { rowCount: rows.length, columns };
 }
 
+/** At most `rowCount` rows of a batch, evenly apart. */
+export function spreadRows(batch: ColumnBatch, rowCount: number): ColumnBatch {
+  const taken = Math.min(rowCount, batch.rowCount);
+  return takeRows(
+    batch,
+    Array.from({ length: taken }, (_, at) => Math.floor((at * batch.rowCount) / taken)),
+  );
+}
+
 function takeColumn(column: Column, rows: readonly number[]): Column {
   if (column.kind === "text") return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]!) };
   if (column.kind === "number") return { ...column, values: Float64Array.from(rows, (row) => column.values[row]!) };

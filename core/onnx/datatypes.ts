@@ -23,11 +23,14 @@ const ROWS = [
 const codes = new Map<string, number>(ROWS.map(([name, code]) => [name, code]));
 const names = new Map<number, TensorDatatype>(ROWS.map(([name, code]) => [code, name]));
 
+/** ONNX's code of bfloat16, which has no name in the protocol. */
+export const BFLOAT16 = 16;
+
 /** Types with no name in the protocol that weights may still have: complex, BF16, 8-bit floats, 4 and 2 bit integers. */
 const UNNAMED_BITS: readonly (readonly [code: number, bits: number])[] = [
   [14, 64],
   [15, 128],
-  [16, 16],
+  [BFLOAT16, 16],
   [17, 8],
   [18, 8],
   [19, 8],

@@ -1,4 +1,4 @@
-/** Rounding and half precision as ONNX Runtime and NumPy do them. */
+/** Rounding, half precision and bfloat16 as ONNX Runtime and NumPy do them. */
 
 /** Rounds to the nearest integer, halves to the even one; `Math.round` takes halves up. NaN and infinities pass through. */
 export function roundHalfToEven(value: number): number {
@@ -18,6 +18,21 @@ export function halfToNumber(bits: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** bfloat16, given as its 16 bits, to a number: a float32 without its last 16 bits. Exact. */
+export function bfloat16ToNumber(bits: number): number {
+  floatBits[0] = bits << 16;
+  return float[0]!;
+}
+
+/** A float32 number to bfloat16, given as its 16 bits: rounded half to even, infinite beyond the largest, NaN stays NaN. */
+export function numberToBfloat16(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  float[0] = value;
+  const bits = floatBits[0]!;
+  // Just under half a step, and a whole half where the last bit kept is odd; a carry out of the fraction is the next exponent.
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
 const float = new Float32Array(1);

@@ -4,8 +4,8 @@
  */
 import type { TensorValues } from "../../contracts/data.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
-import { datatypeOf } from "./datatypes.ts";
-import { halfToNumber } from "./half.ts";
+import { BFLOAT16, datatypeOf } from "./datatypes.ts";
+import { bfloat16ToNumber, halfToNumber } from "./half.ts";
 import type { Tensor } from "./messages.ts";
 import { listOf } from "./tensor-storage.ts";
 
@@ -27,11 +27,13 @@ const ARRAYS = {
 const utf8 = new TextDecoder();
 
 /**
- * The elements of a tensor in row-major order: FP16 widened to Float32Array, BOOL as 0 and 1, BYTES as strings.
- * A view of the file where possible: do not write into it. Throws on the types no client can send (BF16, complex, 4-bit) and on
+ * The elements of a tensor in row-major order: FP16 and BF16 widened to Float32Array, BOOL as 0 and 1, BYTES as strings.
+ * A view of the file where possible: do not write into it. Throws on the types nothing here computes with (complex, 8-bit floats, 4-bit) and on
  * external data, both of which `inspectModel` tells apart beforehand.
  */
 export function tensorValues(tensor: Tensor): TensorValues | string[] {
+  if (tensor.dataType === BFLOAT16)
+    return Float32Array.from(storedValues(tensor, "UINT16") as Uint16Array, bfloat16ToNumber);
   const datatype = datatypeOf(tensor.dataType);
   if (datatype === undefined) throw new TypeError(`tensor "${tensor.name}" has data type ${tensor.dataType}`);
   if (datatype === "BYTES") return tensor.stringData.map((bytes) => utf8.decode(bytes));

@@ -52,17 +52,26 @@ function judgeInvariance({ invariance }: Evidence): OptimizationGate {
 }
 
 function judgeSaturation({ saturation }: Evidence): OptimizationGate {
-  const { pairCount, overflowShare, largestSum } = saturation;
+  const { pairCount, overflowShare, largestSum, onData } = saturation;
   if (overflowShare === 0) {
     const reason =
       pairCount === 0 ? "it multiplies no 8-bit weights" : `no pair of weights can pass ${largestSum} of 32767`;
     return { name: "saturation", verdict: "pass", reason };
   }
-  return {
-    name: "saturation",
-    verdict: "inconclusive",
-    reason: `${percent(overflowShare)} of ${pairCount} pairs of weights can pass 16 bits: on a processor without VNNI measure again, or use reduceRange`,
-  };
+  const can = `${percent(overflowShare)} of ${pairCount} pairs of weights can pass 16 bits`;
+  if (onData !== null && onData.overflowShare === 0) {
+    return {
+      name: "saturation",
+      verdict: "pass",
+      reason: `${can}, and none of ${onData.pairCount} sums on the data does`,
+    };
+  }
+  const does =
+    onData === null
+      ? ""
+      : `, and ${percent(onData.overflowShare)} of ${onData.pairCount} sums on the data do${onData.worst === null ? "" : `, most in ${onData.worst.layer} (${percent(onData.worst.overflowShare)})`}`;
+  const reason = `${can}${does}: on a processor without VNNI measure again, or use reduceRange`;
+  return { name: "saturation", verdict: "inconclusive", reason };
 }
 
 function judgeFused({ fused, isInteger }: Evidence): OptimizationGate {

@@ -1,5 +1,4 @@
 import { createNode } from "../onnx/create.ts";
-import { datatypeCode } from "../onnx/datatypes.ts";
 import type { Node, ValueInfo } from "../onnx/model.ts";
 import { parseModel, serializeModel } from "../onnx/model.ts";
 import { openGraph } from "../onnx/rewrite.ts";
@@ -16,7 +15,7 @@ export interface ObservedModel {
  * A model with outputs added for values inside it: their smallest and largest element over the batch, reduced in the graph so that
  * nothing else leaves the runtime, or all their elements.
  *
- * @param values names of FP32 values of the main graph
+ * @param values names of values of the main graph; of numbers where their range is asked for
  */
 export function observeValues(
   bytes: Uint8Array,
@@ -32,9 +31,8 @@ export function observeValues(
       name: open.uniqueName(`${output}_observer`),
     });
     open.graph.nodes.push(node);
-    // No shape: the runtime infers it, and a wrong one would be refused.
-    const type = { tensor: { elemType: datatypeCode("FP32") }, denotation: "" };
-    const info: ValueInfo = { ...emptyMessage(MESSAGES.valueInfo), name: output, type };
+    // A name alone: the runtime infers type and shape, and would refuse wrong ones.
+    const info: ValueInfo = { ...emptyMessage(MESSAGES.valueInfo), name: output };
     open.graph.outputs.push(info);
     return output;
   };

@@ -102,7 +102,7 @@ describe("the gates of a candidate", () => {
   const good: Evidence = {
     parity: { rowCount: 300, maximumDifference: 0, meanDifference: 0, signalToNoiseDb: 90, sameDecisionShare: 1 },
     invariance: { byDesign: true, rowCount: 64, maximumDifference: 1e-7 },
-    saturation: { pairCount: 100, overflowShare: 0, largestSum: 32_640 },
+    saturation: { pairCount: 100, overflowShare: 0, largestSum: 32_640, onData: null },
     fused: { integerCount: 3, unfused: [] },
     isInteger: true,
     maximumDisagreementShare: 0.01,
@@ -110,6 +110,9 @@ describe("the gates of a candidate", () => {
   };
   const verdicts = (changed: Partial<Evidence>) =>
     Object.fromEntries(judgeEvidence({ ...good, ...changed }).map(({ name, verdict }) => [name, verdict]));
+
+  const reasonOf = (saturation: Evidence["saturation"]) =>
+    judgeEvidence({ ...good, saturation }).find(({ name }) => name === "saturation")!.reason;
 
   it("all pass where nothing is against it", () => {
     expect(new Set(Object.values(verdicts({})))).toEqual(new Set(["pass"]));
@@ -129,8 +132,16 @@ describe("the gates of a candidate", () => {
   });
 
   it("leave saturation and single unfused layers open, and fail a candidate of which nothing is fused", () => {
-    expect(verdicts({ saturation: { pairCount: 100, overflowShare: 0.1, largestSum: 64_770 } })["saturation"]).toBe(
-      "inconclusive",
+    const saturation = { pairCount: 100, overflowShare: 0.1, largestSum: 64_770, onData: null };
+    expect(verdicts({ saturation })["saturation"]).toBe("inconclusive");
+    const onData = { pairCount: 5000, overflowShare: 0.002, worst: { layer: "dense", overflowShare: 0.004 } };
+    expect(reasonOf({ ...saturation, onData })).toBe(
+      "10 % of 100 pairs of weights can pass 16 bits, and 0.2 % of 5000 sums on the data do, most in dense (0.4 %): on a processor without VNNI measure again, or use reduceRange",
+    );
+    const none = { ...saturation, onData: { pairCount: 5000, overflowShare: 0, worst: null } };
+    expect(verdicts({ saturation: none })["saturation"]).toBe("pass");
+    expect(reasonOf(none)).toBe(
+      "10 % of 100 pairs of weights can pass 16 bits, and none of 5000 sums on the data does",
     );
     expect(verdicts({ fused: { integerCount: 1, unfused: ["a"] } })["fused"]).toBe("inconclusive");
     expect(verdicts({ fused: { integerCount: 0, unfused: ["a"] } })["fused"]).toBe("fail");
