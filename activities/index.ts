@@ -13,12 +13,13 @@ import { endLifecycle } from "./end-lifecycle.ts";
 import { evaluateModel } from "./evaluate-model.ts";
 import { translateFailures } from "./failures.ts";
 import { startMonitor } from "./monitor.ts";
+import { setShare, shiftTraffic, withdrawCanary } from "./move-traffic.ts";
 import { openRollout } from "./open-rollout.ts";
 import { optimizeModel } from "./optimize-model.ts";
 import { recordRequest } from "./record-request.ts";
 import { registerModel } from "./register-model.ts";
 import { decideRetrain } from "./retrain.ts";
-import { closeRollout, lookAtRollout, renewRolloutLease, shiftTraffic } from "./roll-out.ts";
+import { closeRollout, lookAtRollout, renewRolloutLease } from "./roll-out.ts";
 import { signCheckpoint } from "./sign-checkpoint.ts";
 import { snapshotData } from "./snapshot-data.ts";
 import { trainModel } from "./train-model.ts";
@@ -42,6 +43,8 @@ const all = {
   recordDeployment,
   openRollout,
   shiftTraffic,
+  setShare,
+  withdrawCanary,
   confirmTraffic,
   lookAtRollout,
   renewRolloutLease,

@@ -135,6 +135,7 @@ async function whoDeploys(
 const opened = ({ championVersion, plan }: Rollout): OpenedRollout => ({
   hasChampion: championVersion !== null,
   stepCount: plan.steps.length,
+  steps: plan.steps,
   lookIntervalMs: plan.lookIntervalMs,
   deadlineMs: plan.deadlineMs,
   onDeadline: plan.onDeadline,

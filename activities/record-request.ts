@@ -8,22 +8,30 @@ import { loadLifecycle } from "../db/queries/lifecycle.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import type { Attribution } from "../db/queries/person.ts";
 import { findRollout } from "../db/queries/rollout.ts";
+import { recordOverride } from "../db/queries/rollout-override.ts";
 import { authorize } from "./authorize.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
 
 /**
- * Whether somebody may ask a run to pause, resume, abort or roll back; and remembers who and why. The run does it after that, and
- * speaks of him by what this returns: pseudonym and commitment.
+ * Whether somebody may ask a run for something, as a pause or an abort; and remembers who and why, and for ever where he goes past the
+ * evidence. The run does it after that, and speaks of him by what this returns: pseudonym and commitment.
  */
 export async function recordRequest({ database }: Dependencies, asked: RecordedRequest): Promise<Attribution> {
-  const { subject, request, by, reason, proof } = asked;
+  const { subject, request, share, by, reason, proof } = asked;
+  const override = request === "promote" || share?.override === true;
   const context = operationContext();
   const key = `request/${context.workflowId}/${context.runId}/${context.activityId}`;
-  return runOperation(database, { key, request: { subject, request }, context }, async (tx) => {
+  return runOperation(database, { key, request: { subject, request, ...share }, context }, async (tx) => {
     const place = await placeOf(tx, subject);
     const who = await authorize(tx, { ...requestDeed(asked), ...place, by, reason, proof });
-    const body = { kind: "request-made", request, reason: who.reason } as const;
+    if (override) {
+      const canaryShare = share?.basisPoints ?? null;
+      const rollout = subject.slice("rollout/".length);
+      await recordOverride(tx, { rollout, canaryShare, askedBy: who.by, reason: who.reason, statement: who.statement });
+    }
+    const past = { ...(override && { override: true as const }), ...(share && { canaryShare: share.basisPoints }) };
+    const body = { kind: "request-made", request, reason: who.reason, ...past } as const;
     await recordAudit(tx, { actor: who.by, statement: who.statement, subject, body });
     return { by: who.by, reason: who.reason };
   });

@@ -1,11 +1,9 @@
 import { log } from "@temporalio/activity";
-import { Failure } from "../contracts/failures.ts";
 import type { LookOutcome, RolloutResult } from "../contracts/messages.ts";
 import type { RolloutLook } from "../contracts/rollout.ts";
 import { judgeRollout } from "../core/rollout/judge.ts";
 import { TRIPWIRE_REQUESTS } from "../core/rollout/tripwires.ts";
 import type { Transaction } from "../db/client.ts";
-import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { renewLease } from "../db/queries/endpoint.ts";
 import { observeCanary } from "../db/queries/canary-health.ts";
@@ -14,33 +12,12 @@ import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { endRollout, findLook, findRollout, recordLook, type Rollout } from "../db/queries/rollout.ts";
-import { loadRouting, type Routing } from "../db/queries/routing.ts";
+import { loadRouting } from "../db/queries/routing.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { moveTraffic, requireRunning } from "./move-traffic.ts";
 import { executionContext, operationContext } from "./operation-context.ts";
 import { versionAs } from "./version-reference.ts";
-
-/** Gives the canary the step's share by compare-and-set, once: a repeated call, at once or after a continued run, changes nothing. */
-export async function shiftTraffic(
-  { database }: Dependencies,
-  { rolloutId, step }: { rolloutId: string; step: number },
-): Promise<void> {
-  const rollout = await requireRunning(database, rolloutId);
-  const share = rollout.plan.steps[step];
-  if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
-  const reason = `step ${step + 1} of ${rollout.plan.steps.length}`;
-  const operation = { key: `rollout/${rolloutId}/step/${step}`, request: { share }, context: operationContext() };
-  await runOperation(database, operation, async (tx) => {
-    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
-    await move(tx, rollout, routing, {
-      champion: rollout.championVersion,
-      canary: rollout.canaryVersion,
-      share,
-      reason,
-    });
-    return null;
-  });
-}
 
 /** One look of the judge over everything counted so far; the same number again is the same look. Renews the canary's lease. */
 export async function lookAtRollout(
@@ -121,7 +98,7 @@ export async function closeRollout(
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
     const champion = status === "promoted" ? rollout.canaryVersion : rollout.championVersion;
     if (champion !== null && (status === "promoted" || routing?.canary)) {
-      await move(tx, rollout, routing, { champion, canary: null, share: 0, reason: `rollout ${status}` });
+      await moveTraffic(tx, rollout, routing, { champion, canary: null, share: 0, reason: `rollout ${status}` });
     }
     await endRollout(tx, { id: rolloutId, status, outcome: reason });
     await recordRollout(tx, dependencies, rollout);
@@ -152,52 +129,4 @@ async function recordRollout(tx: Transaction, dependencies: Dependencies, rollou
     used: [...(await part("canary", rollout.canaryVersion)), ...(await part("champion", rollout.championVersion))],
     generated: [{ ref: `rollout/${rollout.id}`, role: "rollout" }],
   });
-}
-
-interface Move {
-  readonly champion: string | null;
-  readonly canary: string | null;
-  readonly share: number;
-  readonly reason: string;
-}
-
-async function move(tx: Transaction, rollout: Rollout, routing: Routing | undefined, to: Move): Promise<void> {
-  const advanced = await advanceEpoch(tx, {
-    endpoint: rollout.endpoint,
-    expectedEpoch: routing?.epoch ?? 0,
-    championVersion: to.champion,
-    canaryVersion: to.canary,
-    canaryShare: to.share,
-    salt: rollout.id,
-    rollout: rollout.id,
-    reason: to.reason,
-    createdBy: rollout.startedBy,
-    leaseMs: rollout.plan.leaseMs,
-  });
-  if (advanced.outcome === "stale")
-    throw new Failure("ENDPOINT_BUSY", { endpoint: rollout.endpoint, rollout: "another writer" });
-  await recordAudit(tx, {
-    actor: rollout.startedBy,
-    subject: `endpoint/${rollout.endpoint}`,
-    body: {
-      kind: "routing-advanced",
-      endpoint: rollout.endpoint,
-      epoch: advanced.epoch,
-      championVersionId: to.champion,
-      canaryVersionId: to.canary,
-      canaryShare: to.share,
-      evaluations: [...advanced.evaluations],
-      reason: to.reason,
-    },
-  });
-}
-
-async function requireRunning(database: Dependencies["database"], rolloutId: string): Promise<Rollout> {
-  const rollout = await findRollout(database, rolloutId);
-  if (!rollout) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
-  if (rollout.status !== "running") {
-    const problems = `it ended as ${rollout.status} and moves no traffic any more; start another rollout`;
-    throw new Failure("INPUT_INVALID", { where: `rollout ${rolloutId}`, problems });
-  }
-  return rollout;
 }

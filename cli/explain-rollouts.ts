@@ -1,4 +1,5 @@
 import type { Reader, RolloutView } from "../client/index.ts";
+import { describeOverride } from "../client/rollout-block.ts";
 import type { Reference } from "../client/reference.ts";
 import { formatCount, printable, wrapText } from "../client/text.ts";
 import { EXIT_CODES } from "../contracts/names.ts";
@@ -56,9 +57,9 @@ function auditedPlanDigest(event: Uint8Array): string {
 }
 
 function documentOf({ rollout, recomputation }: Explained): unknown {
-  const { id, endpoint, status, outcome, planDigest, plan } = rollout;
+  const { id, endpoint, status, outcome, planDigest, plan, overrides } = rollout;
   const looks = recomputation.looks.map((look, index) => ({ ...look, at: rollout.looks[index]?.at }));
-  return { id, endpoint, status, outcome, planDigest, plan, ...recomputation, looks };
+  return { id, endpoint, status, outcome, planDigest, plan, overrides, ...recomputation, looks };
 }
 
 function describe(screen: Pick<Screen, "paint" | "width">, { rollout, recomputation }: Explained): string[] {
@@ -76,6 +77,9 @@ function describe(screen: Pick<Screen, "paint" | "width">, { rollout, recomputat
       ...planDifferences,
       ...wrong.flatMap(({ number, differences }) => differences.map((one) => inLook(number, one))),
     ].flatMap((one) => wrapText(sentence(one), screen.width)),
+    ...rollout.overrides.flatMap((one) =>
+      wrapText(describeOverride(one), screen.width).map((line) => screen.paint("open", line)),
+    ),
     ...wrapText(`decision: ${decision.matches ? "match" : "mismatch"}; ${printable(decision.basis)}`, screen.width),
   ];
 }

@@ -15,10 +15,12 @@ import { addModels } from "./verbs/models.ts";
 import { addOptimize } from "./verbs/optimize.ts";
 import { addPlan } from "./verbs/plan.ts";
 import { addPolicy } from "./verbs/policy.ts";
+import { addPromote } from "./verbs/promote.ts";
 import { addRegister } from "./verbs/register.ts";
 import { addRetry } from "./verbs/retry.ts";
 import { addRollback } from "./verbs/rollback.ts";
 import { addSet } from "./verbs/set.ts";
+import { addShare } from "./verbs/share.ts";
 import { addStart } from "./verbs/start.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addUp } from "./verbs/up.ts";
@@ -35,6 +37,8 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addApprove,
   addDecisions,
   addRollback,
+  addPromote,
+  addShare,
   addRegister,
   addPlan,
   addDeploy,

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
-import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from "@temporalio/client";
-import { breakGlassDeed, deployDeed, registerDeed, requestDeed, rollbackDeed, startDeed } from "../contracts/deeds.ts";
+import { Client, Connection, WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
+import { breakGlassDeed, deployDeed, registerDeed, requestDeed, startDeed } from "../contracts/deeds.ts";
 import type {
   AuditCheckpointResult,
-  EndpointRollbackResult,
   LifecycleInput,
   LifecycleResult,
   Registration,
@@ -32,10 +31,11 @@ import { createGovernance, type Governance } from "./governance.ts";
 import { createReader, ENDED, type Reader } from "./reader.ts";
 import { parseVersion } from "./reference.ts";
 import { createRegistryDeeds, type RegistryDeeds } from "./registry.ts";
+import { createRolloutDeeds, type RolloutDeeds } from "./rollout-deeds.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
 /** What scripts talk to. Every deed names who does it, or is signed with his token; every question goes to Postgres. */
-export interface Modelwright extends Reader, RegistryDeeds, Governance, Access, Pick<Acting, "actor"> {
+export interface Modelwright extends Reader, RegistryDeeds, RolloutDeeds, Governance, Access, Pick<Acting, "actor"> {
   readonly addresses: Addresses;
   /**
    * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
@@ -69,8 +69,6 @@ export interface Modelwright extends Reader, RegistryDeeds, Governance, Access, 
   readonly deploy: (
     request: DeployRequest,
   ) => Promise<{ readonly rolloutId: string; readonly number: number; readonly result: () => Promise<RolloutResult> }>;
-  /** Ends a running canary, or brings the former champion back. */
-  readonly rollback: (endpoint: string, request: Request) => Promise<RolloutResult | EndpointRollbackResult>;
   /**
    * Has the stack sign its audit log as it stands now, and comes back when it is. @throws AUDIT_NOT_SIGNED when the log is not the one
    * that was signed before, CHECKPOINT_UNCONFIGURED
@@ -118,6 +116,7 @@ export async function connect(addresses?: Addresses, { token }: ConnectOptions =
     ...createReader(database, client),
     ...createLifecycleDeeds(client, database, acting),
     ...createEndpointDeeds(client, database, acting),
+    ...createRolloutDeeds(client, database, acting),
     ...createAccess(client, database, acting),
     actor: acting.actor,
     signCheckpoint: () =>
@@ -290,44 +289,5 @@ function createEndpointDeeds(client: Client, database: Database, { sign }: Actin
       await Promise.race([result, untilOpened(database, rolloutId, () => ended)]);
       return { rolloutId, number: version.number, result: () => result };
     },
-    rollback: (endpoint, request) => rollBack({ client, database, sign }, endpoint, request),
   } satisfies Partial<Modelwright>;
-}
-
-interface Reach {
-  readonly client: Client;
-  readonly database: Database;
-  readonly sign: Acting["sign"];
-}
-
-async function rollBack(
-  { client, database, sign }: Reach,
-  endpoint: string,
-  request: Request,
-): Promise<RolloutResult | EndpointRollbackResult> {
-  const running = await findRunningRollout(database, endpoint);
-  const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
-  // A rollout whose workflow was terminated still counts as running; ending it is the endpoint's own rollback.
-  if (running && (await isRunning(handle))) {
-    const signed = await sign(requestDeed({ subject: `rollout/${running.id}`, request: "rollback" }), request);
-    await translated(handle.executeUpdate(UPDATES.rollback, { args: [{ ...request, ...signed }] }));
-    await translated(handle.result());
-    const ended = await findRollout(database, running.id);
-    const status = ended && ended.status !== "running" ? ended.status : "aborted";
-    return reveal(database, { rolloutId: running.id, status, reason: ended?.outcome ?? request.reason });
-  }
-  const asked = { endpoint, requestId: randomUUID() };
-  const signed = await sign(rollbackDeed(asked), request);
-  return translated(
-    client.workflow.execute(WORKFLOWS.endpointRollback, {
-      taskQueue: QUEUES.control,
-      workflowId: workflowIds.rollout(endpoint),
-      args: [{ ...asked, ...request, ...signed }],
-    }) as Promise<EndpointRollbackResult>,
-  );
-}
-
-async function isRunning(handle: WorkflowHandle): Promise<boolean> {
-  const description = await handle.describe().catch(() => null);
-  return description?.status.name === "RUNNING";
 }

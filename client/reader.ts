@@ -23,6 +23,7 @@ import {
   type DeploymentLook,
   type Rollout,
 } from "../db/queries/rollout.ts";
+import { listOverrides, type RolloutOverride } from "../db/queries/rollout-override.ts";
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
 import { listStuck, type StuckWork } from "../db/queries/stuck.ts";
@@ -40,9 +41,11 @@ export interface LifecycleView extends LifecycleRecord {
   readonly rollout: RolloutView | null;
 }
 
-/** A rollout with its looks in order. */
+/** A rollout with its looks and overrides in order. */
 export interface RolloutView extends Rollout {
   readonly looks: readonly DeploymentLook[];
+  /** Who went past its evidence, oldest first. */
+  readonly overrides: readonly RolloutOverride[];
 }
 
 export interface WatchOptions {
@@ -99,6 +102,11 @@ export interface Reader extends LineageReader, RegistryReader {
 
 export const ENDED: readonly LifecycleStatus[] = ["completed", "failed", "rejected", "aborted"];
 
+async function withLooks(database: Database, rollout: Rollout): Promise<RolloutView> {
+  const [looks, overrides] = await Promise.all([listLooks(database, rollout.id), listOverrides(database, rollout.id)]);
+  return { ...rollout, looks, overrides };
+}
+
 export function createReader(database: Database, client: Client): Reader {
   /** Runs a question and puts names and words into its answer. */
   const told = <Answer>(question: Promise<Answer>): Promise<Answer> =>
@@ -109,8 +117,7 @@ export function createReader(database: Database, client: Client): Reader {
     const running = lifecycle.spec.deployment
       ? await findRunningRollout(database, lifecycle.spec.deployment.endpoint)
       : null;
-    const rollout =
-      running?.lifecycle === lifecycleId ? { ...running, looks: await listLooks(database, running.id) } : null;
+    const rollout = running?.lifecycle === lifecycleId ? await withLooks(database, running) : null;
     const progress = lifecycle.status === "running" ? await runningProgress(client, lifecycleId) : null;
     return { ...lifecycle, progress, rollout };
   };
@@ -128,15 +135,15 @@ export function createReader(database: Database, client: Client): Reader {
     rollout: async (rolloutId) => {
       const found = await told(findRollout(database, rolloutId));
       if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
-      return { ...found, looks: await told(listLooks(database, rolloutId)) };
+      return told(withLooks(database, found));
     },
     rolloutsOf: (lifecycleId) =>
-      translated(
+      told(
         (async () => {
           if (!(await loadLifecycle(database, lifecycleId)))
             throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
           const found = await listRollouts(database, { lifecycle: lifecycleId });
-          return Promise.all(found.map(async (one) => ({ ...one, looks: await listLooks(database, one.id) })));
+          return Promise.all(found.map((one) => withLooks(database, one)));
         })(),
       ),
     planDigest: async (rolloutId) => {

@@ -16,6 +16,12 @@ const COUNT_WIDTH = 16;
 const BAR_WIDTH = 6;
 const EVIDENCE_WIDTH = BAR_WIDTH + 16;
 
+/** Somebody went past the evidence; told wherever the rollout is. */
+export function describeOverride({ canaryShare, askedBy, reason }: RolloutView["overrides"][number]): string {
+  const what = canaryShare === null ? "promotion" : `${formatBasisPoints(canaryShare)} to the canary`;
+  return `override: ${what}, by ${printable(askedBy)}: ${printable(reason)}`;
+}
+
 /**
  * A rollout's newest look: the step and its share, requests of both arms, and each guardrail's evidence against its bounds. Evidence
  * multiplies, so the bars grow with its logarithm: a full harm bar rolls back, full safety bars everywhere promote.
@@ -45,6 +51,7 @@ export function renderRollout({ plan, looks, ...rollout }: RolloutView, { width,
     paint("soft", fit(head())),
     ...look.guardrails.map((guardrail) => guardrailRow(guardrail, { width: width - 6, paint })),
     paint("soft", fit(printable(look.reason))),
+    ...rollout.overrides.map((one) => paint("open", fit(describeOverride(one)))),
   ];
 }
 

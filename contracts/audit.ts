@@ -121,7 +121,15 @@ const auditBodySchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("alarm-raised"), alarm: z.string(), text: z.string() }),
   z.strictObject({ kind: z.literal("alarm-acknowledged"), reason: textRefSchema }),
-  z.strictObject({ kind: z.literal("request-made"), request: z.enum(REQUESTS), reason: textRefSchema }),
+  z.strictObject({
+    kind: z.literal("request-made"),
+    request: z.enum(REQUESTS),
+    reason: textRefSchema,
+    /** Past the evidence. */
+    override: z.literal(true).optional(),
+    /** Basis points that were asked for. */
+    canaryShare: z.int().optional(),
+  }),
   z.strictObject({
     kind: z.literal("rollout-started"),
     endpoint: z.string(),

@@ -29,10 +29,15 @@ export const startDeed = ({
   details: { round, spec },
 });
 
-export const requestDeed = ({ subject, request }: Pick<RecordedRequest, "subject" | "request">): DescribedDeed => ({
-  deed: request,
+/** A share past the evidence is the deed that a promotion past it is: who may not do the one may not do the other in small steps. */
+export const requestDeed = ({
   subject,
-  details: {},
+  request,
+  share,
+}: Pick<RecordedRequest, "subject" | "request" | "share">): DescribedDeed => ({
+  deed: share?.override ? "promote" : request,
+  subject,
+  details: share ?? {},
 });
 
 export const deployDeed = ({

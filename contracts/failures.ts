@@ -194,6 +194,10 @@ export const FAILURES = {
     (f: { role: string; reasons: string }) =>
       `database role ${f.role}: it ${f.reasons}, and the application runs as none that could go round the database's rules; set DATABASE_URL to the address that \`migrate\` made, of the role modelwright_app_DATABASE`,
   ),
+  SHARE_NOT_EARNED: never(
+    (f: { rollout: string; asked: number; allowed: number }) =>
+      `rollout ${f.rollout}: a share of ${f.asked} basis points for the canary, allowed 1 to ${f.allowed} in its present step; wait for the evidence of that step, or go past it with --override`,
+  ),
   SPEC_INVALID: never(
     (f: { path: string; problems: string }) => `${f.path}: the spec has problems, nothing was started:\n${f.problems}`,
   ),

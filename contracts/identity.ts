@@ -16,6 +16,10 @@ export const DEEDS = [
   "decide",
   "deploy",
   "rollback",
+  /** Another share for a running canary, one that its plan allows by now. */
+  "share",
+  /** Past the evidence of a rollout: to its end, or to a share that its plan does not allow yet. Recorded as an override. */
+  "promote",
   /** Past an approval that is missing, with an alarm. */
   "break-glass",
   "acknowledge",
@@ -41,9 +45,9 @@ export const roleSchema = z.enum(ROLES);
 export const ROLE_DEEDS = {
   viewer: [],
   auditor: [],
-  engineer: ["start", "pause", "resume", "abort", "register", "annotate"],
+  engineer: ["start", "pause", "resume", "abort", "share", "register", "annotate"],
   approver: ["decide"],
-  operator: ["pause", "resume", "abort", "deploy", "rollback", "break-glass", "acknowledge"],
+  operator: ["pause", "resume", "abort", "deploy", "rollback", "share", "promote", "break-glass", "acknowledge"],
   administrator: DEEDS,
 } as const satisfies Record<Role, readonly Deed[]>;
 

@@ -70,6 +70,18 @@ export interface Request extends Provable {
   readonly reason: string;
 }
 
+/** Another share for the canary of a running rollout. */
+export interface ShareRequest extends Request {
+  readonly share: AskedShare;
+}
+
+export interface AskedShare {
+  /** 1 to 9,999. */
+  readonly basisPoints: number;
+  /** More than the step it is in allows: past the evidence, and recorded as that. */
+  readonly override: boolean;
+}
+
 /** What it takes to be approved, from now on; without terms, what was set before is taken away. */
 export interface PolicyChange extends Request {
   /** Makes a repeated request one change. */
@@ -96,6 +108,8 @@ export interface AccessChangeInput extends Request {
 export interface RecordedRequest extends Request {
   readonly subject: string;
   readonly request: RequestName;
+  /** Of a `share`. */
+  readonly share?: AskedShare;
 }
 
 /** A rollout of one version on one endpoint; `lifecycle` is null for `modelwright deploy`. */
@@ -130,9 +144,22 @@ export interface OpenedRollout {
   /** False when the endpoint has no champion yet: then there is nothing to compare with. */
   readonly hasChampion: boolean;
   readonly stepCount: number;
+  /** Basis points of each step; absent in histories of earlier releases. */
+  readonly steps?: readonly number[];
   readonly lookIntervalMs: number;
   readonly deadlineMs: number;
   readonly onDeadline: "rollback" | "hold";
+}
+
+/** A share that somebody set, or the step's own again. */
+export interface ShareChange {
+  readonly rolloutId: string;
+  /** 1, 2, ... within the rollout. */
+  readonly number: number;
+  readonly basisPoints: number;
+  /** As Postgres knows him; null when the plan's share comes back. */
+  readonly by: string | null;
+  readonly reason: string;
 }
 
 export interface LookOutcome {

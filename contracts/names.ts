@@ -187,10 +187,12 @@ export const UPDATES = {
   resume: "resume",
   abort: "abort",
   rollback: "rollback",
+  promote: "promote",
+  share: "share",
 } as const;
 
 /** What people ask of a run that goes on; each is an audit event with who and why. */
-export const REQUESTS = ["pause", "resume", "abort", "rollback"] as const;
+export const REQUESTS = ["pause", "resume", "abort", "rollback", "promote", "share"] as const;
 export type RequestName = (typeof REQUESTS)[number];
 
 export const WORKFLOWS = {

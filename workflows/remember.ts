@@ -5,21 +5,21 @@ import { control } from "./activity-options.ts";
 
 /**
  * Makes a handler that has somebody's request checked and remembered, and then does it. `act` gets him as Postgres knows him, which
- * is how everything that is kept may speak of him; `subject` is what was asked.
+ * is how everything that is kept may speak of him, and what he asked; `subject` is what was asked.
  */
-export function remembered(
+export function remembered<Asked extends Request>(
   subject: string,
   request: RequestName,
-  act: (asked: Request) => void,
-): (asked: Request) => Promise<void> {
+  act: (who: Request, asked: Asked) => void,
+): (asked: Asked) => Promise<void> {
   return async (asked) => {
     const record = () => CancellationScope.nonCancellable(() => control.recordRequest({ subject, request, ...asked }));
     // Runs of release 0.1.0 did it first and remembered after.
     if (!patched("asked-before-done")) {
-      act(asked);
+      act(asked, asked);
       await record();
       return;
     }
-    act(await record());
+    act(await record(), asked);
   };
 }

@@ -14,6 +14,12 @@ export interface RecordedRollout {
   readonly status: RolloutStatus;
   readonly outcome: string | null;
   readonly looks: readonly { readonly number: number; readonly verdict: RolloutVerdict; readonly look: RolloutLook }[];
+  /** Who went past the evidence, oldest first; `canaryShare` is null for a promotion. */
+  readonly overrides?: readonly {
+    readonly canaryShare: number | null;
+    readonly askedBy: string;
+    readonly reason: string;
+  }[];
 }
 
 /** One recorded field that is not what comes out now. */
@@ -45,8 +51,8 @@ const RELATIVE_TOLERANCE = 1e-9;
 
 /**
  * Judges every recorded look again from its recorded counts. Sentences are not compared: a later release may say the same in other words.
- * A promotion matches only when the last look, recomputed, promotes, or when there was no champion to compare with; giving traffic
- * back to the champion needs no evidence.
+ * A promotion matches only when the last look, recomputed, promotes, when there was no champion to compare with, or when an override is
+ * on record for it, which is told; giving traffic back to the champion needs no evidence.
  */
 export function recomputeRollout(recorded: RecordedRollout): Recomputation {
   const planDifferences = differences({
@@ -103,13 +109,18 @@ function judged(found: RolloutLook, { basis }: RolloutLook) {
 }
 
 function recomputeEnd(
-  { status, outcome, firstDeployment, looks }: RecordedRollout,
+  { status, outcome, firstDeployment, looks, overrides = [] }: RecordedRollout,
   last: RecomputedLook | undefined,
 ): Recomputation["decision"] {
   if (status === "running") return { matches: true, basis: "it has not ended" };
   if (status !== "promoted") return { matches: true, basis: `${status}: ${outcome ?? "no reason on record"}` };
   if (firstDeployment && looks.length === 0)
     return { matches: true, basis: "promoted without a look: there was no champion to compare with" };
+  const override = overrides.findLast(({ canaryShare }) => canaryShare === null);
+  if (override && last?.recomputed !== "promote") {
+    const evidence = last ? `look ${last.number}, recomputed, says ${last.recomputed}` : "no look was taken";
+    return { matches: true, basis: `promoted by override of ${override.askedBy}: ${override.reason}; ${evidence}` };
+  }
   if (!last) return { matches: false, basis: "promoted, and no look is on record" };
   const matches = last.recomputed === "promote";
   return { matches, basis: `promoted; look ${last.number}, recomputed, says ${last.recomputed}` };

@@ -23,6 +23,18 @@ export const rollout = pgTable("rollout", {
   endedAt: instant("ended_at"),
 });
 
+export const rolloutOverride = pgTable("rollout_override", {
+  id: uuid("id").primaryKey(),
+  rollout: text("rollout").notNull(),
+  /** Basis points that were set; null for a promotion. */
+  canaryShare: integer("canary_share"),
+  askedBy: text("asked_by").notNull(),
+  reason: text("reason").notNull(),
+  /** Digest of the statement that was signed; null where people are believed by their word. */
+  statement: text("statement"),
+  at: instant("at").notNull().defaultNow(),
+});
+
 export const deploymentLook = pgTable("deployment_look", {
   rollout: text("rollout").notNull(),
   number: integer("number").notNull(),

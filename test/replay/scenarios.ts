@@ -222,6 +222,18 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await handle.result();
     return [handle.workflowId];
   },
+  "rollout-overridden": async ({ client, stubs }, name) => {
+    stubs.set({ lookAtRollout: held });
+    const handle = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
+    await holdsUntil(stubs);
+    const share = { basisPoints: 100, override: false };
+    await handle.executeUpdate(UPDATES.share, { args: [{ ...request, share }] });
+    await until(() => stubs.inputsOf("setShare").length > 0);
+    await handle.executeUpdate(UPDATES.promote, { args: [request] });
+    await handle.result();
+    return [handle.workflowId];
+  },
+  "rollout-withdrawn": rolledBack,
   "rollout-continued": rollout(undefined, { resume: { step: 1, lookCount: 4000, deadlineAt: 4e12 }, paused: false }),
   "endpoint-rollback": async ({ client }, name) => {
     const input = { endpoint: name, requestId: "request-1", ...request };

@@ -6,9 +6,10 @@ import type {
   EndpointRollbackResult,
   LookOutcome,
   OpenedRollout,
-  RolloutInput,
+  Request,
   RolloutResult,
 } from "../../contracts/messages.ts";
+import type { Continued } from "../../workflows/rollout-requests.ts";
 import { UPDATES, workflowIds } from "../../contracts/names.ts";
 import { failureOf, request, startWorkflow } from "./start.ts";
 import { catalogued, createDoor, rolloutInput } from "./stub-activities.ts";
@@ -27,7 +28,7 @@ beforeEach(() => {
   endpoint = `endpoint-${randomUUID().slice(0, 8)}`;
 });
 
-const start = async (changes: Partial<RolloutInput> & { readonly paused?: boolean } = {}) =>
+const start = async (changes: Partial<Continued> = {}) =>
   await startWorkflow<RolloutResult>(stage.client, "canaryRollout", workflowIds.rollout(endpoint), {
     ...rolloutInput(endpoint),
     ...changes,
@@ -35,12 +36,14 @@ const start = async (changes: Partial<RolloutInput> & { readonly paused?: boolea
 const opened = (changes: Partial<OpenedRollout>) => async (): Promise<OpenedRollout> => ({
   hasChampion: true,
   stepCount: 2,
+  steps: [500, 5000],
   lookIntervalMs: 5,
   deadlineMs: 600_000,
   onDeadline: "rollback",
   ...changes,
 });
 const held = async (): Promise<LookOutcome> => ({ verdict: "hold", stepDone: false, reason: "too few labels" });
+const RENEWALS: ReadonlySet<string> = new Set(["lookAtRollout", "renewRolloutLease"]);
 const steps = () =>
   stage.stubs.calls
     .filter(({ name }) => name !== "openRollout")
@@ -87,7 +90,7 @@ describe("a canary rollout", () => {
     });
     const handle = await start();
     expect(await handle.result()).toMatchObject({ status: "rolled-back", reason: "errors 9 %" });
-    expect(steps().slice(-2)).toEqual(["lookAtRollout 1", "closeRollout"]);
+    expect(steps().slice(-3)).toEqual(["lookAtRollout 1", "withdrawCanary", "closeRollout"]);
   });
 
   it("gives the first version of an endpoint everything at once: there is nothing to compare with", async () => {
@@ -208,6 +211,134 @@ describe("a canary rollout", () => {
     });
     const handle = await start();
     expect(await handle.result()).toMatchObject({ status: "promoted", reason: "recorded before" });
+  });
+});
+
+describe("people past a rollout's evidence", () => {
+  const share = (basisPoints: number, override = false) => ({ ...request, share: { basisPoints, override } });
+
+  it("promote it at once, between two looks, and the end says that it was an override", async () => {
+    stage.stubs.set({ openRollout: opened({ lookIntervalMs: 60_000 }), lookAtRollout: held });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("confirmTraffic").length > 0);
+    await handle.executeUpdate(UPDATES.promote, { args: [request] });
+    expect(await handle.result()).toMatchObject({
+      status: "promoted",
+      reason: "override by grace, past the evidence: looked wrong",
+    });
+    expect(stage.stubs.inputsOf("recordRequest")).toEqual([
+      { subject: `rollout/${endpoint}-1`, request: "promote", ...request },
+    ]);
+  });
+
+  it("do not promote against harm that a look finds meanwhile", async () => {
+    const looking = createDoor();
+    stage.stubs.set({
+      lookAtRollout: async () => {
+        await looking.pass();
+        return { verdict: "rollback", stepDone: false, reason: "errors 9 %" };
+      },
+    });
+    const handle = await start();
+    await looking.reached;
+    await handle.executeUpdate(UPDATES.promote, { args: [request] });
+    looking.open();
+    expect(await handle.result()).toMatchObject({ status: "rolled-back", reason: "errors 9 %" });
+  });
+
+  it("set a share that its step earned: looks go on, the ramp holds, and resuming brings the plan's share back", async () => {
+    stage.stubs.set({ openRollout: opened({}), lookAtRollout: held });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("confirmTraffic").length > 0);
+    await handle.executeUpdate(UPDATES.share, { args: [share(100)] });
+    await until(() => stage.stubs.inputsOf("setShare").length === 1);
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+    const looksThen = stage.stubs.inputsOf("lookAtRollout").length;
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > looksThen + 2);
+    expect(stage.stubs.inputsOf("closeRollout")).toEqual([]);
+    await handle.executeUpdate(UPDATES.resume, { args: [request] });
+    expect(await handle.result()).toMatchObject({ status: "promoted", reason: "safe" });
+    expect(stage.stubs.inputsOf("setShare")).toEqual([
+      { rolloutId: `${endpoint}-1`, number: 1, basisPoints: 100, by: "grace", reason: "looked wrong" },
+      { rolloutId: `${endpoint}-1`, number: 2, basisPoints: 500, by: null, reason: "the plan's share again" },
+    ]);
+  });
+
+  it("are refused more than the step allows, unless it is an override, and anything without a reason", async () => {
+    stage.stubs.set({ openRollout: opened({}), lookAtRollout: held });
+    const handle = await start();
+    const ask = (asked: object) => handle.executeUpdate(UPDATES.share, { args: [asked as Request] });
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
+    for (const asked of [share(501), share(0), share(1.5), share(10_000, true)]) {
+      expect(await failureOf(ask(asked))).toBe("SHARE_NOT_EARNED");
+    }
+    expect(await failureOf(ask({ ...share(100), reason: " " }))).toBe("INPUT_INVALID");
+    await ask(share(9999, true));
+    await until(() => stage.stubs.inputsOf("setShare").length === 1);
+    expect(stage.stubs.inputsOf("recordRequest")).toMatchObject([{ share: { basisPoints: 9999, override: true } }]);
+    await handle.terminate();
+  });
+
+  it("take a share that is not set yet, and a promotion, along when a long run is continued", async () => {
+    const handle = await start({
+      resume: { step: 1, lookCount: 40, deadlineAt: Date.now() + 600_000 },
+      pinned: true,
+      change: { number: 3, basisPoints: 700, by: "grace", reason: "careful" },
+      shareChanges: 3,
+      promote: request,
+    });
+    expect(await handle.result()).toMatchObject({ status: "promoted", reason: expect.stringContaining("override") });
+    expect(stage.stubs.inputsOf("lookAtRollout")).toEqual([]);
+  });
+});
+
+describe("a rollout that must go back", () => {
+  it("has the traffic back before anything else is recorded, and while nothing else can be", async () => {
+    const recording = createDoor();
+    stage.stubs.set({
+      lookAtRollout: held,
+      closeRollout: async (end) => {
+        await recording.pass();
+        return end;
+      },
+    });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
+    await handle.executeUpdate(UPDATES.rollback, { args: [request] });
+    await recording.reached;
+    expect(stage.stubs.inputsOf("withdrawCanary")).toEqual([{ rolloutId: `${endpoint}-1` }]);
+    expect(steps().slice(-2)).toEqual(["withdrawCanary", "closeRollout"]);
+    recording.open();
+    await handle.result();
+  });
+
+  it("renews no lease while Postgres cannot say whether the asker may: the canary's share ends by itself", async () => {
+    const checking = createDoor();
+    stage.stubs.set({
+      lookAtRollout: held,
+      recordRequest: async (asked) => {
+        if (asked.request === "rollback") await checking.pass();
+        return asked;
+      },
+    });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
+    const rollback = handle.executeUpdate(UPDATES.rollback, { args: [request] });
+    await checking.reached;
+    const renewals = () => stage.stubs.calls.filter(({ name }) => RENEWALS.has(name)).length;
+    // One look may have been under way. Each update takes longer than the time between two looks.
+    const passTime = async () => {
+      await handle.executeUpdate(UPDATES.pause, { args: [request] });
+      await handle.executeUpdate(UPDATES.resume, { args: [request] });
+    };
+    await passTime();
+    const then = renewals();
+    await passTime();
+    await passTime();
+    expect(renewals()).toBe(then);
+    checking.open();
+    await rollback;
+    expect(await handle.result()).toMatchObject({ status: "aborted" });
   });
 });
 

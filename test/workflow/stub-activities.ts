@@ -96,11 +96,14 @@ const passing: Activities = {
   openRollout: async () => ({
     hasChampion: true,
     stepCount: 3,
+    steps: [500, 2500, 5000],
     lookIntervalMs: 5,
     deadlineMs: 600_000,
     onDeadline: "rollback",
   }),
   shiftTraffic: async () => undefined,
+  setShare: async () => undefined,
+  withdrawCanary: async () => undefined,
   confirmTraffic: async () => undefined,
   lookAtRollout: async ({ step }) => ({
     verdict: step === 2 ? "promote" : "hold",

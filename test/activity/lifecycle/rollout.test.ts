@@ -1,13 +1,15 @@
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import type { RolloutInput } from "../../../contracts/messages.ts";
+import type { AskedShare, RolloutInput } from "../../../contracts/messages.ts";
+import type { RequestName } from "../../../contracts/names.ts";
 import { monitoringSpecSchema } from "../../../contracts/spec.ts";
 import { judgeRollout } from "../../../core/rollout/judge.ts";
 import { createId } from "../../../db/identifiers.ts";
 import { createMonitor, recordDriftCheck } from "../../../db/queries/monitor.ts";
 import { insertPredictions, type Prediction } from "../../../db/queries/prediction.ts";
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
+import { listOverrides } from "../../../db/queries/rollout-override.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
 import { addArtifact, addEvaluation, addLifecycle, addVersion } from "../../database/sample.ts";
 import { audited } from "../../support/audited.ts";
@@ -206,6 +208,73 @@ describe("a rollout's activities", () => {
     await stage.withGateway(gone.endpoint, () => stage.run("restoreFormerChampion", request, later));
     expect(await routingOf(gone.endpoint)).toMatchObject({ canary: null, champion: { number: 1 } });
     expect(await findRollout(stage.test.database, gone.rolloutId)).toMatchObject({ status: "aborted" });
+  });
+
+  it("give the canary a share that somebody set, once for each number, under his name", async () => {
+    const { rolloutId, endpoint } = await openRollout("pinned");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const before = await routingOf(endpoint);
+    const change = { rolloutId, number: 1, basisPoints: 700, by: "grace", reason: "careful" };
+    await Promise.all([stage.run("setShare", change), stage.run("setShare", change)]);
+    const after = await routingOf(endpoint);
+    expect(after).toMatchObject({ epoch: before.epoch + 1, canaryShare: 700, salt: before.salt });
+    expect(after.createdBy).not.toBe(before.createdBy);
+    await stage.run("setShare", {
+      ...change,
+      number: 2,
+      basisPoints: 2500,
+      by: null,
+      reason: "the plan's share again",
+    });
+    expect(await routingOf(endpoint)).toMatchObject({ epoch: before.epoch + 2, canaryShare: 2500 });
+  });
+
+  it("keep for ever who went past the evidence, beside the audit event that says so", async () => {
+    const { rolloutId } = await openRollout("overridden");
+    const subject = `rollout/${rolloutId}`;
+    const asked = { subject, by: "grace", reason: "fixes an outage" };
+    let requests = 0;
+    const ask = (request: RequestName, share?: AskedShare) => {
+      const environment = new MockActivityEnvironment({ activityId: `${rolloutId}-${(requests += 1)}` });
+      return stage.run("recordRequest", { ...asked, request, ...(share && { share }) }, environment);
+    };
+    await ask("pause");
+    await ask("share", { basisPoints: 100, override: false });
+    expect(await listOverrides(stage.test.database, rolloutId)).toEqual([]);
+    const { by, reason } = await ask("share", { basisPoints: 9000, override: true });
+    await ask("promote");
+    expect(await listOverrides(stage.test.database, rolloutId)).toMatchObject([
+      { canaryShare: 9000, askedBy: by, reason },
+      { canaryShare: null, askedBy: by },
+    ]);
+    const { rows } = await stage.test.admin.query<{ body: Buffer }>(
+      "SELECT body FROM audit_event WHERE subject = $1 AND kind = 'request-made' ORDER BY seq",
+      [subject],
+    );
+    const bodies = rows.map(({ body }) => (JSON.parse(body.toString()) as { body: object }).body);
+    expect(bodies).toMatchObject([
+      { request: "pause" },
+      { request: "share", canaryShare: 100 },
+      { request: "share", canaryShare: 9000, override: true },
+      { request: "promote", override: true },
+    ]);
+    expect(bodies[1]).not.toHaveProperty("override");
+  });
+
+  it("bring the traffic back while the registry and the lineage take nothing, and record the end when they do again", async () => {
+    const { rolloutId, endpoint } = await openRollout("registry-down");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const end = { rolloutId, status: "aborted", reason: "grace: looks wrong" } as const;
+    await stage.test.admin.query("ALTER TABLE execution RENAME TO execution_away");
+    await stage.withGateway(endpoint, () => stage.run("withdrawCanary", { rolloutId }));
+    expect(await routingOf(endpoint)).toMatchObject({ canary: null, canaryShare: 0, champion: { number: 1 } });
+    await expect(stage.run("closeRollout", end)).rejects.toThrow("execution");
+    expect(await findRollout(stage.test.database, rolloutId)).toMatchObject({ status: "running" });
+    await stage.test.admin.query("ALTER TABLE execution_away RENAME TO execution");
+    const { epoch } = await routingOf(endpoint);
+    await stage.withGateway(endpoint, () => stage.run("closeRollout", end));
+    expect(await findRollout(stage.test.database, rolloutId)).toMatchObject({ status: "aborted" });
+    expect((await routingOf(endpoint)).epoch).toBe(epoch);
   });
 
   it("end it once: of two ends at the same moment one is recorded, and both callers are told that one", async () => {

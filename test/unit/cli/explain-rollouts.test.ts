@@ -44,6 +44,25 @@ async function explain(of: RolloutView, audited = of.planDigest) {
 }
 
 describe("explaining a rollout", () => {
+  it("tells for ever who went past the evidence, and that the promotion rests on that", async () => {
+    const hold = judged({ ...judgeRollout({ plan, step: 0, counts: [], firstDeployment: false }) });
+    const override = {
+      id: "o",
+      rollout: "r",
+      canaryShare: null,
+      askedBy: "grace",
+      reason: "fixes an outage",
+      statement: null,
+      at: new Date(0),
+    };
+    const past = { ...ended, looks: [{ ...hold, verdict: "hold" as const }], overrides: [override] };
+    const { lines, exitCode } = await explain(past);
+    expect(exitCode).toBe(0);
+    expect(lines.join("\n")).toContain("override: promotion, by grace: fixes an outage");
+    expect(lines.join(" ")).toMatch(/promoted by override of grace: fixes an\s+outage; look 1, recomputed, says hold/);
+    expect((await explain({ ...past, overrides: [{ ...override, canaryShare: 9000 }] })).exitCode).toBe(2);
+  });
+
   it("says match, look by look, with exit code 0", async () => {
     const { document, lines, exitCode } = await explain(ended);
     expect({ document, exitCode }).toMatchObject({ exitCode: 0, document: { matches: true } });

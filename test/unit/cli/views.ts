@@ -85,6 +85,7 @@ export function rollout(): RolloutView {
     outcome: null,
     startedAt: new Date(START),
     endedAt: null,
+    overrides: [],
     looks: [
       {
         rollout: "flight-delay-r1",

@@ -1,0 +1,128 @@
+import { Failure } from "../contracts/failures.ts";
+import type { ShareChange } from "../contracts/messages.ts";
+import type { Transaction } from "../db/client.ts";
+import { advanceEpoch } from "../db/queries/advance-epoch.ts";
+import { recordAudit } from "../db/queries/audit.ts";
+import { runOperation } from "../db/queries/operation.ts";
+import { findRollout, type Rollout } from "../db/queries/rollout.ts";
+import { loadRouting, type Routing } from "../db/queries/routing.ts";
+import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { operationContext } from "./operation-context.ts";
+
+/** Gives the canary the step's share by compare-and-set, once: a repeated call, at once or after a continued run, changes nothing. */
+export async function shiftTraffic(
+  { database }: Dependencies,
+  { rolloutId, step }: { rolloutId: string; step: number },
+): Promise<void> {
+  const rollout = await requireRunning(database, rolloutId);
+  const share = rollout.plan.steps[step];
+  if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
+  const reason = `step ${step + 1} of ${rollout.plan.steps.length}`;
+  const operation = { key: `rollout/${rolloutId}/step/${step}`, request: { share }, context: operationContext() };
+  await runOperation(database, operation, async (tx) => {
+    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
+    await moveTraffic(tx, rollout, routing, {
+      champion: rollout.championVersion,
+      canary: rollout.canaryVersion,
+      share,
+      reason,
+    });
+    return null;
+  });
+}
+
+/** Gives the canary the share that somebody set, or the plan's own again, once for each number. */
+export async function setShare({ database }: Dependencies, change: ShareChange): Promise<void> {
+  const { rolloutId, number, basisPoints, by, reason } = change;
+  const rollout = await requireRunning(database, rolloutId);
+  const request = { share: basisPoints };
+  const operation = { key: `rollout/${rolloutId}/share/${number}`, request, context: operationContext() };
+  await runOperation(database, operation, async (tx) => {
+    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
+    await moveTraffic(tx, rollout, routing, {
+      champion: rollout.championVersion,
+      canary: rollout.canaryVersion,
+      share: basisPoints,
+      reason: by === null ? reason : `share set by ${by}: ${reason}`,
+      by,
+    });
+    return null;
+  });
+}
+
+/**
+ * Everything back to the champion: the first thing a rollout does that does not promote, in a transaction of its own, so that nothing
+ * else it has to record can keep the traffic where it is.
+ */
+export async function withdrawCanary({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+  const rollout = await findRollout(database, rolloutId);
+  if (!rollout || rollout.status !== "running" || rollout.championVersion === null) return;
+  const operation = { key: `rollout/${rolloutId}/withdraw`, request: {}, context: operationContext() };
+  await runOperation(database, operation, async (tx) => {
+    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
+    if (routing?.rollout !== rolloutId || !routing.canary) return null;
+    const champion = rollout.championVersion;
+    await moveTraffic(tx, rollout, routing, { champion, canary: null, share: 0, reason: "canary withdrawn" });
+    return null;
+  });
+  await awaitConfirmation(database, rollout.endpoint, whoConfirms.closing);
+}
+
+interface Move {
+  readonly champion: string | null;
+  readonly canary: string | null;
+  readonly share: number;
+  readonly reason: string;
+  /** Who wants it, when it is somebody else than who started the rollout. */
+  readonly by?: string | null;
+}
+
+/** One epoch of a rollout, by compare-and-set on the one that was read in the same transaction. */
+export async function moveTraffic(
+  tx: Transaction,
+  rollout: Rollout,
+  routing: Routing | undefined,
+  to: Move,
+): Promise<void> {
+  const by = to.by ?? rollout.startedBy;
+  const advanced = await advanceEpoch(tx, {
+    endpoint: rollout.endpoint,
+    expectedEpoch: routing?.epoch ?? 0,
+    championVersion: to.champion,
+    canaryVersion: to.canary,
+    canaryShare: to.share,
+    salt: rollout.id,
+    rollout: rollout.id,
+    reason: to.reason,
+    createdBy: by,
+    leaseMs: rollout.plan.leaseMs,
+  });
+  if (advanced.outcome === "stale")
+    throw new Failure("ENDPOINT_BUSY", { endpoint: rollout.endpoint, rollout: "another writer" });
+  await recordAudit(tx, {
+    actor: by,
+    subject: `endpoint/${rollout.endpoint}`,
+    body: {
+      kind: "routing-advanced",
+      endpoint: rollout.endpoint,
+      epoch: advanced.epoch,
+      championVersionId: to.champion,
+      canaryVersionId: to.canary,
+      canaryShare: to.share,
+      evaluations: [...advanced.evaluations],
+      reason: to.reason,
+    },
+  });
+}
+
+/** @throws REFERENCE_UNKNOWN, INPUT_INVALID when it has ended */
+export async function requireRunning(database: Dependencies["database"], rolloutId: string): Promise<Rollout> {
+  const rollout = await findRollout(database, rolloutId);
+  if (!rollout) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
+  if (rollout.status !== "running") {
+    const problems = `it ended as ${rollout.status} and moves no traffic any more; start another rollout`;
+    throw new Failure("INPUT_INVALID", { where: `rollout ${rolloutId}`, problems });
+  }
+  return rollout;
+}
