@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { Failure } from "../contracts/failures.ts";
 
@@ -30,6 +29,8 @@ export async function readDocument(
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new Failure("FILE_MISSING", { path, what }, { cause });
   });
+  // Loaded here: most verbs read no document.
+  const { parseDocument } = await import("yaml");
   const document = parseDocument(text);
   const problems = document.errors.map((error) => `  ${error.message.split("\n")[0] ?? ""}`).join("\n");
   if (problems !== "") return { value: null, problems };

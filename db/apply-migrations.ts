@@ -24,10 +24,11 @@ export async function applyMigrations(client: Client, folder: URL): Promise<Held
        name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
   );
   const heldBack: HeldBackMigration[] = [];
+  const lockOrder: string[] = [];
   for (const migration of await missingMigrations(client, folder)) {
     const by = migration.name.endsWith(".contract.sql") ? await sessionsBefore(client, migration.name) : [];
     if (by.length > 0) heldBack.push({ name: migration.name, by });
-    else await applyPatiently(client, migration);
+    else await applyPatiently(client, migration, lockOrder);
   }
   return heldBack;
 }
@@ -78,46 +79,71 @@ async function sessionsBefore(client: Client, name: string): Promise<string[]> {
 }
 
 /**
- * Shorter than `deadlock_timeout` (1 s): whoever waits behind the migration's lock waits no longer than this and the migration
- * itself, and of the two that wait for each other the migration steps back, never the application.
+ * Shorter than `deadlock_timeout` (1 s): a migration has all its locks in this time or steps back, so whoever waits behind one waits
+ * no longer than this and the migration itself, and of two that wait for each other the application is never the one that fails.
  */
-const LOCK_TIMEOUT_MS = 500;
-const ATTEMPTS = 30;
-const PAUSE_MS = 200;
+const LOCKING_MS = 800;
+/** The pause doubles from attempt to attempt, so that an application under load gets through what made the migration wait. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1_000;
+const ATTEMPTS = 60;
 const LOCK_NOT_AVAILABLE = "55P03";
 
-async function applyPatiently(client: Client, migration: Migration): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await applyOne(client, migration);
-      return;
-    } catch (thrown) {
-      if (!(thrown instanceof DatabaseError)) throw thrown;
-      if (thrown.code !== LOCK_NOT_AVAILABLE) {
-        // Whoever may not do it at all is told so by migrate.
-        if (thrown.code === "42501") throw thrown;
-        const wayOut =
-          "nothing of it was applied; mend the cause and start again, the release before goes on meanwhile";
-        throw refused(`migration ${migration.name} failed (${thrown.message})`, wayOut, thrown);
-      }
-      if (attempt === ATTEMPTS) {
-        const wayOut = "end the transaction that holds the lock (pg_stat_activity) and start again";
-        throw refused(`migration ${migration.name} got no lock in ${ATTEMPTS} attempts`, wayOut, thrown);
-      }
+/**
+ * What could not be had is asked for first the next time, by every migration of the run: attempt by attempt `lockOrder` comes to
+ * the order in which the application takes its locks.
+ */
+async function applyPatiently(client: Client, migration: Migration, lockOrder: string[]): Promise<void> {
+  const tables = await tablesNamedIn(client, migration.text);
+  for (let attempt = 1, pauseMs = FIRST_PAUSE_MS; ; attempt += 1, pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    tables.sort((one, other) => lockOrder.lastIndexOf(other) - lockOrder.lastIndexOf(one));
+    const held = await applyOne(client, migration, tables);
+    if (held === null) return;
+    lockOrder.push(held);
+    if (attempt === ATTEMPTS) {
+      const wayOut = "end the transaction that holds the lock (pg_stat_activity) and start again";
+      throw refused(`migration ${migration.name} got no lock on ${held} in ${ATTEMPTS} attempts`, wayOut);
     }
-    await sleep(PAUSE_MS);
+    await sleep(pauseMs);
   }
 }
 
-async function applyOne(client: Client, { name, text, checksum }: Migration): Promise<void> {
-  await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+async function tablesNamedIn(client: Client, text: string): Promise<string[]> {
+  const { rows } = await client.query<{ table: string }>(
+    `SELECT relname AS table FROM pg_class
+     WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace ORDER BY relname`,
+  );
+  const words = new Set(text.match(/\w+/g));
+  return rows.map(({ table }) => table).filter((table) => words.has(table));
+}
+
+/** Applies it whole or not at all. The table that somebody else held, if that is why it was not. */
+async function applyOne(
+  client: Client,
+  { name, text, checksum }: Migration,
+  tables: readonly string[],
+): Promise<string | null> {
+  const deadline = performance.now() + LOCKING_MS;
+  let locking: string | null = null;
+  await client.query("BEGIN");
   try {
+    for (locking of tables) {
+      const left = Math.max(1, Math.round(deadline - performance.now()));
+      await client.query(`SET LOCAL lock_timeout = ${left}; LOCK TABLE ${client.escapeIdentifier(locking)}`);
+    }
+    locking = null;
     await client.query(text);
     await client.query("INSERT INTO schema_migration (name, checksum) VALUES ($1, $2)", [name, checksum]);
     await client.query("COMMIT");
+    return null;
   } catch (thrown) {
     await client.query("ROLLBACK");
-    throw thrown;
+    if (!(thrown instanceof DatabaseError)) throw thrown;
+    if (thrown.code === LOCK_NOT_AVAILABLE && locking !== null) return locking;
+    // Whoever may not do it at all is told so by migrate.
+    if (thrown.code === "42501") throw thrown;
+    const wayOut = "nothing of it was applied; mend the cause and start again, the release before goes on meanwhile";
+    throw refused(`migration ${name} failed (${thrown.message})`, wayOut, thrown);
   }
 }
 

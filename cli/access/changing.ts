@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { connectAsOwner, type Access } from "../../client/index.ts";
+import type { Access } from "../../client/index.ts";
 import type { Request } from "../../contracts/messages.ts";
 import type { Answer } from "../answer.ts";
 import {
@@ -49,6 +49,7 @@ async function withAccess<Result>(
 ): Promise<Result> {
   const adminUrl = process.env["DATABASE_ADMIN_URL"];
   if (!adminUrl) return withActor(options, work);
+  const { connectAsOwner } = await import("../../client/index.ts");
   const owner = connectAsOwner(adminUrl);
   try {
     return await work(owner, resolveActor(options.as));

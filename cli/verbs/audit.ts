@@ -71,8 +71,10 @@ function addVerify(audit: Command): void {
           }
           const lines = [`${screen.paint("good", "✔")} ${count}, the chain is whole`];
           if (anchors) {
-            const agree = `${formatCount(agreed.length)} signed checkpoints agree`;
-            lines.push(`${screen.paint("good", "✔")} ${agree}; they cover the first ${formatCount(anchoredEvents)}`);
+            const agree = `signed checkpoints that agree: ${formatCount(agreed.length)}`;
+            lines.push(
+              `${screen.paint("good", "✔")} ${agree}; they cover the first ${formatCount(anchoredEvents)} events`,
+            );
           }
           return { document, lines };
         });

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { ActivityCancellationDetails, CancelledFailure } from "@temporalio/common";
@@ -194,8 +193,9 @@ describe("a cancellation", () => {
     const training = stage.run("trainModel", { lifecycleId, round: 1 }, environment);
     training.catch(() => undefined);
     const starts = join(stage.directory, "work", lifecycleId, "1", "train", "starts.txt");
-    await until(() => existsSync(starts));
-    return { training, pid: Number(await readFile(starts, "utf8")) };
+    // The file is there a moment before its line.
+    await until(() => existsSync(starts) && readFileSync(starts, "utf8").endsWith("\n"));
+    return { training, pid: Number(readFileSync(starts, "utf8")) };
   }
 
   it("by a person ends the trainer before the activity ends, and marks the stage cancelled", async () => {

@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { CommanderError, type Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { createProgram } from "../../../cli/program.ts";
@@ -29,6 +31,17 @@ describe("the command line", () => {
     const design =
       "up start watch status retry approve reject pause resume abort rollback promote share register plan deploy policy alarms models model set delete lineage explain audit verify audit checkpoint audit key audit rederive access show access login access team access list access person access service access grant access revoke access token access revoke-token access identity access erase validate optimize evaluate drift";
     expect(verbs.flat().join(" ")).toBe(design);
+  });
+
+  it("begins without the large libraries, so that --help answers at once", async () => {
+    const program = new URL("../../../cli/program.ts", import.meta.url).href;
+    const listing = `await import(${JSON.stringify(program)});
+      const { createRequire } = await import("node:module");
+      console.log(Object.keys(createRequire(${JSON.stringify(program)}).cache).join("\\n"))`;
+    const words = ["--import", "tsx", "--input-type=module", "--eval", listing];
+    const { stdout } = await promisify(execFile)(process.execPath, words);
+    expect(stdout).toContain("node_modules/commander/");
+    expect(stdout).not.toMatch(/node_modules\/(@temporalio|@grpc|pg|protobufjs|yaml|onnxruntime-node|@duckdb)\//);
   });
 
   it.each(verbs.map((path) => [path.join(" ")]))("%s has --json and an example of its own in --help", async (verb) => {
