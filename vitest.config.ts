@@ -5,6 +5,7 @@ const withServers = { globalSetup: ["test/support/servers.ts"] };
 /** Test tiers in the order of what they need: nothing, Postgres and Temporal, the whole stack. */
 const tiers = {
   unit: {},
+  conformance: {},
   architecture: {},
   database: withServers,
   activity: withServers,

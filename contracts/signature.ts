@@ -12,6 +12,7 @@ export const TENSOR_DATATYPES = [
   "INT32",
   "INT64",
   "FP16",
+  "BF16",
   "FP32",
   "FP64",
   "BYTES",

@@ -133,7 +133,8 @@ function readColumn(input: RequestInput, where: string): Column {
   if (input.shape.length > 2 || (input.shape[1] ?? 1) !== 1) {
     throw invalid(place, `the shape is [${input.shape.join(",")}], allowed: [rows] or [rows,1]`);
   }
-  if (input.datatype === "FP16") throw invalid(place, "a column of FP16, allowed: FP32, FP64, integers, BOOL, BYTES");
+  if (input.datatype === "FP16" || input.datatype === "BF16")
+    throw invalid(place, `a column of ${input.datatype}, allowed: FP32, FP64, integers, BOOL, BYTES`);
   if (input.payload.kind === "json") {
     const flat = flatten(place, input.payload.data, input.shape, input.elementCount);
     if (flat.includes(null)) return readColumnWithNulls(flat, input, place);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { narrowTensor, NO_BFLOAT16_TENSORS, widenBfloat16, widenTensor } from "./widen-bfloat16.ts";
 import "./without-telemetry.ts";
 import * as ort from "onnxruntime-node";
 import type { Tensor } from "../../contracts/data.ts";
@@ -6,7 +7,7 @@ import { Failure } from "../../contracts/failures.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
 
-/** Our names of ONNX Runtime's element types. FP16 travels as its 16 bits. */
+/** Our names of ONNX Runtime's element types. FP16 travels as its 16 bits; its binding has no BF16. */
 const TYPES = {
   BOOL: "bool",
   UINT8: "uint8",
@@ -21,7 +22,7 @@ const TYPES = {
   FP32: "float32",
   FP64: "float64",
   BYTES: "string",
-} as const satisfies Record<TensorDatatype, ort.Tensor.Type>;
+} as const satisfies Record<Exclude<TensorDatatype, "BF16">, ort.Tensor.Type>;
 const DATATYPES = new Map<string, TensorDatatype>(
   Object.entries(TYPES).map(([datatype, type]) => [type, datatype as TensorDatatype]),
 );
@@ -65,27 +66,27 @@ export async function openSession({
 }: SessionOptions): Promise<Session> {
   const found = createHash("sha256").update(model).digest("hex");
   if (found !== digest) throw new Failure("DIGEST_MISMATCH", { where: "model", found, expected: digest });
-  let session: ort.InferenceSession;
-  try {
-    session = await ort.InferenceSession.create(model, {
-      ...SESSION_OPTIONS,
-      ...(isOptimized ? {} : { graphOptimizationLevel: "disabled" }),
-      intraOpNumThreads: intraOpThreads,
-      logSeverityLevel: 3,
-    });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    if (!BROKEN_BYTES.test(reason)) throw new Failure("INFERENCE_FAILED", { model: digest, reason }, { cause });
-    throw new Failure("MODEL_NOT_ONNX", { where: `model ${digest}`, found: reason }, { cause });
-  }
+  const options = {
+    ...SESSION_OPTIONS,
+    ...(isOptimized ? {} : { graphOptimizationLevel: "disabled" as const }),
+    intraOpNumThreads: intraOpThreads,
+    logSeverityLevel: 3 as const,
+  };
+  const { session, borders } = await load(model, digest, options);
+  const names = new Map([...borders].map(([name, border]) => [border, name]));
   return {
-    inputs: session.inputNames,
-    outputs: session.outputNames,
+    inputs: session.inputNames.map((name) => names.get(name) ?? name),
+    outputs: session.outputNames.map((name) => names.get(name) ?? name),
     run: async (tensors) => {
       try {
-        const feeds = Object.fromEntries(tensors.map((tensor) => [tensor.name, toOrt(tensor)]));
-        const results = await session.run(feeds);
-        return session.outputNames.map((name) => fromOrt(name, results[name]));
+        const feeds = tensors.map((tensor) => [borders.get(tensor.name) ?? tensor.name, toOrt(tensor)] as const);
+        const results = await session.run(Object.fromEntries(feeds));
+        return session.outputNames.map((found) => {
+          const name = names.get(found);
+          return name === undefined
+            ? fromOrt(found, results[found])
+            : narrowTensor({ ...fromOrt(found, results[found]), name });
+        });
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new Failure("INFERENCE_FAILED", { model: digest, reason }, { cause });
@@ -93,6 +94,26 @@ export async function openSession({
     },
     close: () => session.release(),
   };
+}
+
+const NO_BORDERS: ReadonlyMap<string, string> = new Map();
+
+async function load(
+  model: Uint8Array,
+  digest: Digest,
+  options: ort.InferenceSession.SessionOptions,
+): Promise<{ readonly session: ort.InferenceSession; readonly borders: ReadonlyMap<string, string> }> {
+  try {
+    return { session: await ort.InferenceSession.create(model, options), borders: NO_BORDERS };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (NO_BFLOAT16_TENSORS.test(reason)) {
+      const widened = widenBfloat16(model, `model ${digest}`);
+      return { session: await ort.InferenceSession.create(widened.model, options), borders: widened.borders };
+    }
+    if (!BROKEN_BYTES.test(reason)) throw new Failure("INFERENCE_FAILED", { model: digest, reason }, { cause });
+    throw new Failure("MODEL_NOT_ONNX", { where: `model ${digest}`, found: reason }, { cause });
+  }
 }
 
 /**
@@ -118,8 +139,9 @@ export async function saveOptimized(
   }
 }
 
-function toOrt({ datatype, data, shape }: Tensor): ort.Tensor {
-  return new ort.Tensor(TYPES[datatype], data, shape);
+function toOrt(tensor: Tensor): ort.Tensor {
+  const { datatype, data, shape } = tensor;
+  return datatype === "BF16" ? toOrt(widenTensor(tensor)) : new ort.Tensor(TYPES[datatype], data, shape);
 }
 
 function fromOrt(name: string, tensor: ort.Tensor | undefined): Tensor {

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
-import { halfToNumber } from "../onnx/half.ts";
+import { bfloat16ToNumber, halfToNumber } from "../onnx/half.ts";
 
 /** Room for the rounding of a softmax or sigmoid in low precision. */
 const TOLERANCE = 1e-3;
@@ -45,5 +45,7 @@ function floats(tensor: Tensor, where: string): Float32Array | Float64Array {
   if (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) return tensor.data;
   if (tensor.datatype === "FP16" && tensor.data instanceof Uint16Array)
     return Float32Array.from(tensor.data, halfToNumber);
-  throw new Failure("MODEL_SIGNATURE", { where, found: tensor.datatype, expected: "FP32, FP64 or FP16" });
+  if (tensor.datatype === "BF16" && tensor.data instanceof Uint16Array)
+    return Float32Array.from(tensor.data, bfloat16ToNumber);
+  throw new Failure("MODEL_SIGNATURE", { where, found: tensor.datatype, expected: "FP32, FP64, FP16 or BF16" });
 }

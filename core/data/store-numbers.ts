@@ -1,5 +1,6 @@
 import type { TensorValues } from "../../contracts/data.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
+import { numberToBfloat16 } from "../onnx/half.ts";
 import { numberToHalf } from "./number-to-half.ts";
 
 type NumericDatatype = Exclude<TensorDatatype, "BYTES">;
@@ -28,6 +29,8 @@ const float = (allocate: Storage["allocate"], greatest: number): Storage => ({
 /** Largest doubles that round to a finite value of the narrower type. */
 const LARGEST_SINGLE = 3.4028235677973362e38;
 const LARGEST_HALF = 65519.99999999999;
+/** The largest of them itself: what is above it is rounded to single precision first. */
+const LARGEST_BFLOAT16 = 3.3895313892515355e38;
 /** Largest doubles below 2^63 and 2^64: the bounds themselves do not fit. */
 const LARGEST_INT64 = 9223372036854774784;
 const LARGEST_UINT64 = 18446744073709549568;
@@ -43,12 +46,13 @@ const STORAGES: Readonly<Record<NumericDatatype, Storage>> = {
   INT32: whole((length) => new Int32Array(length), -2_147_483_648, 2_147_483_647),
   INT64: whole((length) => new BigInt64Array(length), -9_223_372_036_854_775_808, LARGEST_INT64),
   FP16: float((length) => new Uint16Array(length), LARGEST_HALF),
+  BF16: float((length) => new Uint16Array(length), LARGEST_BFLOAT16),
   FP32: float((length) => new Float32Array(length), LARGEST_SINGLE),
   FP64: float((length) => new Float64Array(length), Number.MAX_VALUE),
 };
 
 /**
- * Copies numbers into the storage of a datatype; FP16 becomes its 16 bits in a Uint16Array. Nothing is cut or wrapped:
+ * Copies numbers into the storage of a datatype; FP16 and BF16 become their 16 bits in a Uint16Array. Nothing is cut or wrapped:
  * the first number that does not fit is handed to `refuse`, which throws. NaN and infinities fit floats only, and only
  * where `passNonFinite` says that they are the data's own.
  */
@@ -71,6 +75,8 @@ export function storeNumbers(
     for (let index = 0; index < values.length; index++) target[index] = BigInt(values[index]!);
   } else if (datatype === "FP16") {
     for (let index = 0; index < values.length; index++) target[index] = numberToHalf(values[index]!);
+  } else if (datatype === "BF16") {
+    for (let index = 0; index < values.length; index++) target[index] = numberToBfloat16(values[index]!);
   } else {
     target.set(values);
   }

@@ -18,19 +18,16 @@ const ROWS = [
   ["FP64", 11, 64],
   ["UINT32", 12, 32],
   ["UINT64", 13, 64],
+  ["BF16", 16, 16],
 ] as const satisfies readonly (readonly [TensorDatatype, number, number])[];
 
 const codes = new Map<string, number>(ROWS.map(([name, code]) => [name, code]));
 const names = new Map<number, TensorDatatype>(ROWS.map(([name, code]) => [code, name]));
 
-/** ONNX's code of bfloat16, which has no name in the protocol. */
-export const BFLOAT16 = 16;
-
-/** Types with no name in the protocol that weights may still have: complex, BF16, 8-bit floats, 4 and 2 bit integers. */
+/** Types with no name in the protocol that weights may still have: complex, 8-bit floats, 4 and 2 bit integers. */
 const UNNAMED_BITS: readonly (readonly [code: number, bits: number])[] = [
   [14, 64],
   [15, 128],
-  [BFLOAT16, 16],
   [17, 8],
   [18, 8],
   [19, 8],

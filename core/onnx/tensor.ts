@@ -4,7 +4,7 @@
  */
 import type { TensorValues } from "../../contracts/data.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
-import { BFLOAT16, datatypeOf } from "./datatypes.ts";
+import { datatypeOf } from "./datatypes.ts";
 import { bfloat16ToNumber, halfToNumber } from "./half.ts";
 import type { Tensor } from "./messages.ts";
 import { listOf } from "./tensor-storage.ts";
@@ -22,6 +22,7 @@ const ARRAYS = {
   INT64: BigInt64Array,
   UINT64: BigUint64Array,
   FP16: Uint16Array,
+  BF16: Uint16Array,
 } as const satisfies Record<Exclude<TensorDatatype, "BYTES">, unknown>;
 
 const utf8 = new TextDecoder();
@@ -32,13 +33,12 @@ const utf8 = new TextDecoder();
  * external data, both of which `inspectModel` tells apart beforehand.
  */
 export function tensorValues(tensor: Tensor): TensorValues | string[] {
-  if (tensor.dataType === BFLOAT16)
-    return Float32Array.from(storedValues(tensor, "UINT16") as Uint16Array, bfloat16ToNumber);
   const datatype = datatypeOf(tensor.dataType);
   if (datatype === undefined) throw new TypeError(`tensor "${tensor.name}" has data type ${tensor.dataType}`);
   if (datatype === "BYTES") return tensor.stringData.map((bytes) => utf8.decode(bytes));
   const values = storedValues(tensor, datatype);
   if (datatype === "FP16") return Float32Array.from(values as Uint16Array, halfToNumber);
+  if (datatype === "BF16") return Float32Array.from(values as Uint16Array, bfloat16ToNumber);
   return values;
 }
 

@@ -7,7 +7,7 @@ import type { InferTensorContents } from "./messages.ts";
 
 type Field = keyof InferTensorContents;
 
-/** Where the elements of each datatype stand; FP16 has no field of its own. */
+/** Where the elements of each datatype stand; FP16 and BF16 have no field of their own. */
 const FIELDS: Record<TensorDatatype, Field | null> = {
   BOOL: "bool_contents",
   UINT8: "uint_contents",
@@ -19,6 +19,7 @@ const FIELDS: Record<TensorDatatype, Field | null> = {
   INT32: "int_contents",
   INT64: "int64_contents",
   FP16: null,
+  BF16: null,
   FP32: "fp32_contents",
   FP64: "fp64_contents",
   BYTES: "bytes_contents",
@@ -31,7 +32,7 @@ export const isRawOnly = (datatype: TensorDatatype): boolean => FIELDS[datatype]
  * The elements of a tensor from its typed contents.
  *
  * @param where names the tensor in messages
- * @throws INPUT_INVALID for FP16, elements in another datatype's field, a wrong count, an integer out of the datatype's range
+ * @throws INPUT_INVALID for FP16 and BF16, elements in another datatype's field, a wrong count, an integer out of the datatype's range
  */
 export function readContents(
   where: string,

@@ -27,7 +27,7 @@ const integer = (constructor: Constructor, low: bigint, high: bigint): NumericDa
   range: [low, high],
 });
 
-/** Every datatype of the protocol but BYTES. BOOL is a byte of 0 or 1, FP16 its 16 bits. */
+/** Every datatype of the protocol but BYTES. BOOL is a byte of 0 or 1, FP16 and BF16 their 16 bits. */
 export const NUMERIC_DATATYPES = {
   BOOL: integer(Uint8Array, 0n, 1n),
   UINT8: integer(Uint8Array, 0n, 255n),
@@ -39,6 +39,7 @@ export const NUMERIC_DATATYPES = {
   INT32: integer(Int32Array, -2_147_483_648n, 2_147_483_647n),
   INT64: integer(BigInt64Array, -(1n << 63n), (1n << 63n) - 1n),
   FP16: real(Uint16Array),
+  BF16: real(Uint16Array),
   FP32: real(Float32Array),
   FP64: real(Float64Array),
 } satisfies Record<Exclude<TensorDatatype, "BYTES">, NumericDatatype>;

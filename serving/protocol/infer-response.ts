@@ -1,6 +1,6 @@
 import type { Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
-import { halfToNumber } from "../../core/onnx/half.ts";
+import { bfloat16ToNumber, halfToNumber } from "../../core/onnx/half.ts";
 import { isStrings, writeBinaryData } from "./binary-data.ts";
 import { invalid } from "./json-data.ts";
 import type { InferRequest } from "./infer-request.ts";
@@ -69,7 +69,8 @@ function writeJsonData(model: string, tensor: Tensor): string {
   if (isStrings(data)) return JSON.stringify(data);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return `[${data.join(",")}]`;
   if (tensor.datatype === "BOOL") return `[${Array.from(data, (value) => (value ? "true" : "false")).join(",")}]`;
-  const numbers = tensor.datatype === "FP16" ? Array.from(data, (bits) => halfToNumber(bits)) : data;
+  const widen = tensor.datatype === "FP16" ? halfToNumber : tensor.datatype === "BF16" ? bfloat16ToNumber : null;
+  const numbers = widen ? Array.from(data, (bits) => widen(bits)) : data;
   for (const value of numbers) {
     if (!Number.isFinite(value)) {
       const reason = `output "${tensor.name}" holds ${value}, which JSON cannot carry; ask for binary_data to see it`;

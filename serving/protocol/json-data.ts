@@ -2,6 +2,7 @@ import type { Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
 import { numberToHalf } from "../../core/data/number-to-half.ts";
+import { numberToBfloat16 } from "../../core/onnx/half.ts";
 import { NUMERIC_DATATYPES } from "./datatypes.ts";
 import type { Json } from "./lossless-json.ts";
 
@@ -9,7 +10,7 @@ import type { Json } from "./lossless-json.ts";
  * Reads the `data` of a JSON tensor: row-major, flat or nested as the shape says.
  *
  * @param where names the tensor in messages
- * @returns one typed array (FP16 as bits, BOOL as 0 and 1), strings for BYTES
+ * @returns one typed array (FP16 and BF16 as bits, BOOL as 0 and 1), strings for BYTES
  * @throws INPUT_INVALID on a wrong count, nesting, type or an integer out of range; numbers are never rounded or clipped
  */
 export function readJsonData(
@@ -30,7 +31,7 @@ export function readJsonData(
   return values;
 }
 
-const CONVERSIONS = { BOOL: bool, FP16: half, FP32: single, FP64: finite };
+const CONVERSIONS = { BOOL: bool, FP16: half, BF16: bfloat16, FP32: single, FP64: finite };
 
 /** The elements of flat or nested `data`, in order. */
 export function flatten(where: string, data: Json, shape: readonly number[], count: number): readonly Json[] {
@@ -88,6 +89,12 @@ function half(where: string, datatype: string, value: Found, index: number): num
   const bits = numberToHalf(finite(where, datatype, value, index));
   if ((bits & 0x7c00) !== 0x7c00) return bits;
   throw element(where, datatype, value, index, "a number within half precision");
+}
+
+function bfloat16(where: string, datatype: string, value: Found, index: number): number {
+  const bits = numberToBfloat16(finite(where, datatype, value, index));
+  if ((bits & 0x7f80) !== 0x7f80) return bits;
+  throw element(where, datatype, value, index, "a number within the range of BF16");
 }
 
 function whole(where: string, datatype: TensorDatatype, value: Found, index: number): number {

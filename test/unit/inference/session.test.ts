@@ -26,6 +26,7 @@ const VALUES: Record<TensorDatatype, Tensor["data"]> = {
   INT32: Int32Array.of(-(2 ** 31), 2 ** 31 - 1),
   INT64: BigInt64Array.of(-(2n ** 63n), 2n ** 63n - 1n),
   FP16: Uint16Array.of(0x3c00, 0xc000),
+  BF16: Uint16Array.of(0x3f80, 0x0001),
   FP32: Float32Array.of(1.5, -0.1),
   FP64: Float64Array.of(0.1, -1e300),
   BYTES: ["flight", "späť ✈"],

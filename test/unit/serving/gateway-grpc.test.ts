@@ -143,7 +143,7 @@ describe("a gRPC request that is wrong", () => {
     ["no inputs", { inputs: [] }],
     ["an input that is missing", { inputs: [origin] }],
     ["an input twice", { inputs: [origin, origin] }],
-    ["an unknown datatype", { inputs: [{ ...origin, datatype: "BF16" }, numbers] }],
+    ["an unknown datatype", { inputs: [{ ...origin, datatype: "FP8" }, numbers] }],
     [
       "another datatype than the model's",
       { inputs: [{ ...heads[0], datatype: "INT32", contents: { int_contents: [0, 1] } }, numbers] },

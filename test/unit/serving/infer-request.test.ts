@@ -75,7 +75,7 @@ describe("an infer request", () => {
     ["an input that is a number", { inputs: [1] }],
     ["a nameless input", input({ name: "" })],
     ["an unknown datatype", input({ datatype: "FLOAT" })],
-    ["the datatype BF16", input({ datatype: "BF16" })],
+    ["the datatype FP8", input({ datatype: "FP8" })],
     ["a shape that is a number", input({ shape: 2 })],
     ["a negative size", input({ shape: [-1] })],
     ["a fractional size", input({ shape: [1.5] })],
