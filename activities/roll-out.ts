@@ -1,6 +1,7 @@
 import { log } from "@temporalio/activity";
 import type { LookOutcome, RolloutResult } from "../contracts/messages.ts";
 import type { RolloutLook } from "../contracts/rollout.ts";
+import { guardrailRule } from "../core/rollout/guardrails.ts";
 import { judgeRollout } from "../core/rollout/judge.ts";
 import { TRIPWIRE_REQUESTS } from "../core/rollout/tripwires.ts";
 import type { Transaction } from "../db/client.ts";
@@ -62,7 +63,8 @@ async function judgeNow(database: Dependencies["database"], rollout: Rollout, st
   const firstDeployment = rollout.championVersion === null;
   const slowFrom = latencyThresholdMs ?? Number.MAX_VALUE;
   const edges = plan.guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;
-  const counts = await countEpochs(database, { endpoint, rollout: id, latencyThresholdMs: slowFrom, edges });
+  const labels = plan.guardrails.some(({ name }) => guardrailRule(name).usesLabels);
+  const counts = await countEpochs(database, { endpoint, rollout: id, latencyThresholdMs: slowFrom, edges, labels });
   const health = await observeCanary(database, { endpoint, rollout: id, requests: TRIPWIRE_REQUESTS });
   const look = judgeRollout({ plan, step, counts, firstDeployment, health });
   return { ...look, basis: { planDigest, latencyThresholdMs, firstDeployment } };

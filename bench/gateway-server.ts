@@ -23,7 +23,8 @@ const gateway = await startGateway({
     watch: () => () => Promise.resolve(),
   },
   localPath: () => Promise.resolve(path),
-  insertPredictions: () => Promise.resolve(),
+  shipLog: ({ toByte }) => Promise.resolve(toByte),
+  logDirectory: join(directory, "log"),
   recordFeedback: () => Promise.resolve({}),
   snapshotPath: join(directory, "routes.json"),
 });

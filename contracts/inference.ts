@@ -27,6 +27,15 @@ export const servedVersionSchema = z.strictObject({
 });
 export type ServedVersion = z.output<typeof servedVersionSchema>;
 
+/** What looks of an epoch's rollout count by; fixed when the rollout opened. */
+export const countingSchema = z.strictObject({
+  /** A request that takes longer is slow; null where no guardrail asks. */
+  slowAboveMs: z.number().min(0).nullable(),
+  /** Where the ranges of the prediction part, rising; null where no guardrail asks. */
+  edges: z.array(z.number()).nullable(),
+});
+export type Counting = z.output<typeof countingSchema>;
+
 /** The newest routing epoch of one endpoint. */
 export const endpointRouteSchema = z.strictObject({
   endpoint: z.string().min(1),
@@ -40,6 +49,8 @@ export const endpointRouteSchema = z.strictObject({
   leaseUntilMs: z.number().nullable(),
   /** What tokens are scoped to; absent in snapshots of release 0.1.0. */
   place: z.strictObject({ model: z.string(), environment: z.string() }).optional(),
+  /** Absent outside rollouts. */
+  counting: countingSchema.optional(),
 });
 export type EndpointRoute = z.output<typeof endpointRouteSchema>;
 
@@ -59,18 +70,20 @@ export const routingSnapshotSchema = z.strictObject({
 });
 export type RoutingSnapshot = z.output<typeof routingSnapshotSchema>;
 
-/** One row of a request in the prediction log. */
-export interface PredictionRecord {
+/** How a request ended; a shed one was refused because too many waited. */
+export const REQUEST_OUTCOMES = ["ok", "error", "shed"] as const;
+
+/** One request that a version answered or failed: what is counted of it, and what is kept. */
+export interface RequestRecord {
   /**
-   * Id of the request, and `/i` after it for row i where the request had several. The id names what the client got: where the
-   * champion took over, the canary's error stands under the id and `/canary`.
+   * The id names what the client got: where the champion took over, the canary's error stands under the id and `/canary`.
    */
-  readonly inferenceId: string;
+  readonly id: string;
   readonly endpoint: string;
   readonly epoch: number;
   /**
    * True when the epoch's shares decided the arm. False when the client named the version, the champion took over from the
-   * canary, or the canary's lease was over or its process not up: such a row is no evidence, because a canary that could not
+   * canary, or the canary's lease was over or its process not up: such a request is no evidence, because a canary that could not
    * be chosen cannot have done better.
    */
   readonly assigned: boolean;
@@ -78,17 +91,86 @@ export interface PredictionRecord {
   readonly versionId: string;
   /** SHA-256 of the epoch's salt and the key; the key itself is not kept. */
   readonly routingKeyHash: string | null;
-  /** Database time as the gateway measured it. */
-  readonly at: Date;
+  /** Database time as the gateway measured it, milliseconds since 1970. */
+  readonly atMs: number;
   /**
    * Of the whole request: from its last byte read to the answer. Where the champion took over from its canary, the
    * champion's own part.
    */
   readonly latencyMs: number;
-  /** `error` is the model's or the gateway's; requests that break the protocol are not logged. */
+  /** The model's or the gateway's; requests that break the protocol are not recorded. */
+  readonly outcome: (typeof REQUEST_OUTCOMES)[number];
+  readonly rowCount: number;
+  /** One a row; empty unless `ok`. */
+  readonly scores: readonly number[];
+  /** One a row: 0 or 1, by the threshold of the version's signature. */
+  readonly decisions: readonly (0 | 1)[];
+  /** What a look asks of it; null outside rollouts. Range is that of the first row, 0 the lowest; null unless ranges are asked for. */
+  readonly judged: { readonly slow: boolean; readonly range: number | null; readonly ranges: number } | null;
+  /** Whether its rows go to the prediction log; it is counted in any case. */
+  readonly sampled: boolean;
+}
+
+/** One row of a request in the prediction log. */
+export interface PredictionRecord extends Pick<
+  RequestRecord,
+  "endpoint" | "epoch" | "assigned" | "arm" | "versionId" | "routingKeyHash" | "latencyMs"
+> {
+  /** Id of the request, and `/i` after it for row i where the request had several. */
+  readonly inferenceId: string;
+  readonly requestRow: number;
+  readonly at: Date;
   readonly outcome: "ok" | "error";
   readonly score: number | null;
   readonly decision: 0 | 1 | null;
+}
+
+/** Upper bounds of latency histograms, milliseconds: from the smallest tabular model to the request timeout. */
+export const LATENCY_BOUNDS_MS = [0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000] as const;
+
+/** Requests of one gateway that are alike, within one minute; they add up. */
+export interface DecisionCount extends Pick<RequestRecord, "endpoint" | "epoch" | "assigned" | "arm" | "versionId"> {
+  /** True where looks count the routing keys (`CountedUnit`) and not these requests. */
+  readonly byUnit: boolean;
+  /** Start of the minute, milliseconds since 1970. */
+  readonly minuteMs: number;
+  readonly requests: number;
+  /** Sheds among them. */
+  readonly errors: number;
+  readonly sheds: number;
+  readonly slow: number;
+  /** Requests by latency: up to each of `LATENCY_BOUNDS_MS`, and above all. */
+  readonly latencies: readonly number[];
+  /** Answers by range of their first row's prediction; empty where no guardrail asks. */
+  readonly ranges: readonly number[];
+}
+
+/** A routing key's first request in an epoch of a rollout, as far as one gateway saw. */
+export interface CountedUnit extends Pick<RequestRecord, "endpoint" | "epoch" | "arm" | "atMs"> {
+  /** Hash of the routing key. */
+  readonly unit: string;
+  /** Of its first row. */
+  readonly inferenceId: string;
+  readonly outcome: "ok" | "error";
+  readonly slow: boolean;
+  readonly range: number | null;
+  readonly decision: 0 | 1 | null;
+}
+
+/**
+ * A stretch of one gateway's journal on its way to Postgres. A stretch counts once: the database remembers where the last one ended.
+ */
+export interface LogBatch {
+  readonly spool: string;
+  readonly fromByte: number;
+  readonly toByte: number;
+  readonly counts: readonly DecisionCount[];
+  readonly units: readonly CountedUnit[];
+  readonly rows: readonly PredictionRecord[];
+  /** Rows that were left out for want of room. */
+  readonly droppedRows: number;
+  /** Rows the gateway ever accepted; null where a successor cannot know. */
+  readonly acceptedRows: number | null;
 }
 
 /** Labels that arrive after the prediction, joined by inference id. */

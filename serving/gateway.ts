@@ -1,4 +1,4 @@
-import type { FeedbackRequest, PredictionRecord } from "../contracts/inference.ts";
+import type { FeedbackRequest, LogBatch } from "../contracts/inference.ts";
 import { createDatabaseClock } from "./database-clock.ts";
 import { createGatekeeper, type GatekeeperOptions } from "./gatekeeper.ts";
 import { createHandlers, type FeedbackOutcome, type HandlerParts } from "./handlers.ts";
@@ -6,7 +6,7 @@ import { startGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGrpcService } from "./grpc/service.ts";
 import { startHttpServer, type HttpServer } from "./http/server.ts";
 import { createMetrics } from "./metrics.ts";
-import { createPredictionLog, type PredictionLogOptions } from "./prediction-log.ts";
+import { startPredictionLog, type PredictionLogOptions } from "./log/prediction-log.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
 import { createStatistics } from "./statistics.ts";
@@ -14,7 +14,10 @@ import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
 
 export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "graceMs" | "retryMs" | "process"> {
   readonly source: RouteSource;
-  readonly insertPredictions: (rows: readonly PredictionRecord[]) => Promise<void>;
+  /** Takes a stretch of the journal once; returns the place behind which it wants the next one. */
+  readonly shipLog: (batch: LogBatch) => Promise<number>;
+  /** Folder of the journals of requests that Postgres does not have yet. */
+  readonly logDirectory: string;
   readonly isRefusal?: NonNullable<PredictionLogOptions["isRefusal"]>;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
   /** Alarms nobody has acknowledged, by kind; for the metrics. */
@@ -78,8 +81,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         say(`endpoint ${route.endpoint}: epoch ${route.epoch} is served${complete ? "" : ", without its canary"}`),
     },
   });
-  const log = createPredictionLog({
-    insert: options.insertPredictions,
+  const log = await startPredictionLog({
+    directory: options.logDirectory,
+    ship: options.shipLog,
     ...(options.isRefusal ? { isRefusal: options.isRefusal } : {}),
     onProblem,
   });

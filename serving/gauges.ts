@@ -1,6 +1,6 @@
 import { ALARM_KINDS } from "../contracts/approval.ts";
 import type { Gauge } from "./metrics.ts";
-import type { PredictionLog } from "./prediction-log.ts";
+import type { PredictionLog } from "./log/prediction-log.ts";
 import type { ServingRoutes } from "./routing-table.ts";
 
 /** What is read at the moment somebody asks for the metrics. `openAlarms`: alarms nobody has acknowledged, by kind. */
@@ -18,14 +18,14 @@ export function createGauges(
     values: [{ labels: {}, value: counts[name] }],
   });
   return [
-    logged("accepted", "Rows handed to the prediction log; written, dropped and waiting add up to it."),
+    logged("accepted", "Rows handed to the prediction log: always written + spilled + dropped."),
     logged("written", "Rows of the prediction log that Postgres has."),
     logged("dropped", "Rows of the prediction log that were lost."),
     {
-      name: "modelwright_prediction_rows_waiting",
-      help: "Rows of the prediction log on their way to Postgres.",
+      name: "modelwright_prediction_rows_spilled",
+      help: "Rows of the prediction log on disk, on their way to Postgres.",
       type: "gauge",
-      values: [{ labels: {}, value: counts.waiting }],
+      values: [{ labels: {}, value: counts.spilled }],
     },
     {
       name: "modelwright_alarms_open",

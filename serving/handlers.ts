@@ -8,7 +8,7 @@ import type { Handler, HttpRequest } from "./http/server.ts";
 import type { InferenceParts } from "./infer.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { describeApi, type DescribedRoute, type Operation } from "./openapi.ts";
-import type { PredictionLog } from "./prediction-log.ts";
+import type { PredictionLog } from "./log/prediction-log.ts";
 import { invalid } from "./protocol/json-data.ts";
 import { SERVER_METADATA } from "./protocol/metadata.ts";
 import type { ServingRoutes } from "./routing-table.ts";

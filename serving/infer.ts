@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Tensor } from "../contracts/data.ts";
 import { Failure, isFailure } from "../contracts/failures.ts";
-import type { PredictionRecord } from "../contracts/inference.ts";
+import type { Counting, RequestRecord } from "../contracts/inference.ts";
 import type { Arm } from "../contracts/names.ts";
 import { decodePrediction } from "../core/data/decode-prediction.ts";
 import { chooseArm, chooseVersion, type Choice } from "./choose-arm.ts";
@@ -11,7 +11,7 @@ import { isClientFault } from "./failure-status.ts";
 import { createInferenceId } from "./inference-id.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { readModelInput, type ModelInput } from "./model-input.ts";
-import type { PredictionLog } from "./prediction-log.ts";
+import type { PredictionLog } from "./log/prediction-log.ts";
 import type { InferRequest } from "./protocol/infer-request.ts";
 import type { InferResponse } from "./protocol/infer-response.ts";
 import { invalid } from "./protocol/json-data.ts";
@@ -88,11 +88,11 @@ export async function infer<Written>(parts: InferenceParts, call: InferCall<Writ
   // What the champion would have taken, the canary refuses: that is the canary's harm and not the client's fault.
   const rowCount = isFailure(input) ? (taken?.rowCount ?? 1) : input.rowCount;
   if (named || !champion || !taken) {
-    record(parts, passage, { outcome: "error", rowCount });
+    record(parts, passage, { outcome: endOf(outcome.failure), rowCount });
     return outcome;
   }
   // The id names the prediction that the client got; the canary's error stands beside it.
-  record(parts, { ...passage, id: `${id}/canary` }, { outcome: "error", rowCount });
+  record(parts, { ...passage, id: `${id}/canary` }, { outcome: endOf(outcome.failure), rowCount });
   parts.metrics.countTakeover(applied.route.endpoint);
   return await takeOver(parts, passage, request, call.write, champion, taken);
 }
@@ -110,7 +110,7 @@ async function takeOver<Written>(
   // Its own time only: the champion's latencies are what canaries are measured by.
   const passage = { ...before, choice, startedAt: performance.now() };
   const outcome = await run(parts, passage, request, input, write);
-  if (outcome.kind === "failed") record(parts, passage, { outcome: "error", rowCount: input.rowCount });
+  if (outcome.kind === "failed") record(parts, passage, { outcome: endOf(outcome.failure), rowCount: input.rowCount });
   return outcome;
 }
 
@@ -167,37 +167,53 @@ async function run<Written>(
 
 type Result =
   | { readonly outcome: "ok"; readonly scores: Float32Array | Float64Array }
-  | { readonly outcome: "error"; readonly rowCount: number };
+  | { readonly outcome: "error" | "shed"; readonly rowCount: number };
 
-/** Counts the request and logs a row for each of its rows. */
+const endOf = ({ code }: Failure): "error" | "shed" => (code === "GATEWAY_OVERLOADED" ? "shed" : "error");
+
+/** Counts the request and hands it to the log. */
 function record(parts: InferenceParts, passage: Passage, result: Result): void {
   const { applied, choice, id, routingKey } = passage;
   const { version } = choice.live;
-  const { endpoint, epoch, salt } = applied.route;
-  const latencyMs = count(parts, passage, result.outcome);
-  const rowCount = result.outcome === "ok" ? result.scores.length : result.rowCount;
+  const { endpoint, epoch, salt, counting } = applied.route;
+  const outcome = result.outcome === "ok" ? "ok" : "error";
+  const latencyMs = count(parts, passage, outcome);
+  const scores = result.outcome === "ok" ? Array.from(result.scores) : [];
+  const rowCount = result.outcome === "ok" ? scores.length : result.rowCount;
   const nowMs = parts.clock.nowMs();
-  parts.statistics.countRequest({ endpoint, version, outcome: result.outcome, rowCount, latencyMs, nowMs });
-  const routingKeyHash = routingKey === null ? null : hashKey(salt, routingKey);
-  const at = new Date(nowMs);
-  for (let row = 0; row < rowCount; row++) {
-    const score = result.outcome === "ok" ? (result.scores[row] ?? null) : null;
-    const prediction: PredictionRecord = {
-      inferenceId: rowCount === 1 ? id : `${id}/${row}`,
-      endpoint,
-      epoch,
-      assigned: choice.assigned,
-      arm: choice.arm,
-      versionId: version.versionId,
-      routingKeyHash,
-      at,
-      latencyMs,
-      outcome: result.outcome,
-      score,
-      decision: score === null ? null : score >= version.signature.prediction.threshold ? 1 : 0,
-    };
-    parts.log.append(prediction);
-  }
+  parts.statistics.countRequest({ endpoint, version, outcome, rowCount, latencyMs, nowMs });
+  const { threshold } = version.signature.prediction;
+  parts.log.append({
+    id,
+    endpoint,
+    epoch,
+    assigned: choice.assigned,
+    arm: choice.arm,
+    versionId: version.versionId,
+    routingKeyHash: routingKey === null ? null : hashKey(salt, routingKey),
+    atMs: nowMs,
+    latencyMs,
+    outcome: result.outcome,
+    rowCount,
+    scores,
+    decisions: scores.map((score) => (score >= threshold ? 1 : 0)),
+    judged: counting ? judge(counting, latencyMs, scores[0]) : null,
+    sampled: true,
+  });
+}
+
+/** What a look asks of a request; an edge belongs to the range above it. */
+function judge(
+  { slowAboveMs, edges }: Counting,
+  latencyMs: number,
+  score: number | undefined,
+): RequestRecord["judged"] {
+  const above = edges?.filter((edge) => score !== undefined && score >= edge).length ?? 0;
+  return {
+    slow: slowAboveMs !== null && latencyMs > slowAboveMs,
+    range: edges && score !== undefined ? above : null,
+    ranges: edges ? edges.length + 1 : 0,
+  };
 }
 
 function count(parts: InferenceParts, { applied, choice, startedAt }: Passage, outcome: string): number {

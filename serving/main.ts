@@ -8,7 +8,7 @@ import { openDatabase } from "../db/client.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { findToken } from "../db/queries/identity.ts";
 import { removeGateway } from "../db/queries/gateway.ts";
-import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
+import { createDatabaseLog, isRefusedByPostgres } from "./log/database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
 import { watchAlarms } from "./alarms.ts";
 import { startGateway } from "./gateway.ts";
@@ -32,13 +32,14 @@ const database = openDatabase({ url, maximumConnections: 5 });
 const allowed = refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
 await Promise.race([allowed, sleep(ANSWER_WITHIN_MS)]);
 const store = createFileStore(join(dataDir, "artifacts"));
-const log = createDatabaseLog(database);
+const log = createDatabaseLog(database, id);
 const alarms = watchAlarms(database, url);
 
 const gateway = await startGateway({
   source: createDatabaseRoutes(database, url, id),
   localPath: store.localPath,
-  insertPredictions: log.insert,
+  shipLog: log.ship,
+  logDirectory: join(dataDir, "gateway", "log"),
   isRefusal: isRefusedByPostgres,
   recordFeedback: log.recordFeedback,
   openAlarms: alarms.open,

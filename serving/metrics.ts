@@ -1,5 +1,7 @@
-/** Upper bounds of the latency histogram, seconds: from the smallest tabular model to the request timeout. */
-const LATENCY_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+import { LATENCY_BOUNDS_MS } from "../contracts/inference.ts";
+
+/** Prometheus counts in seconds. */
+const LATENCY_BOUNDS = LATENCY_BOUNDS_MS.map((bound) => bound / 1000);
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 type Labels = Readonly<Record<string, string>>;

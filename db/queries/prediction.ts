@@ -6,28 +6,6 @@ import { prediction } from "../schema/prediction.ts";
 
 export type Prediction = typeof prediction.$inferSelect;
 
-/** Passed whole: an array in a template would become a list of parameters, one a value. */
-const column = (values: readonly unknown[]): SQL => sql`${sql.param(values)}`;
-
-/**
- * Appends a batch to the prediction log in one statement; a row that is there already (same id and time) is left alone, so a
- * batch may be sent again. Returns how many were new. Rows are one a predicted row, `at` database time.
- */
-export async function insertPredictions(db: Queryable, batch: readonly Prediction[]): Promise<number> {
-  if (batch.length === 0) return 0;
-  const { rows } = await db.execute<{ logged: number }>(sql`
-    SELECT log_predictions(
-      ${column(batch.map((row) => row.inferenceId))}::text[], ${column(batch.map((row) => row.endpoint))}::text[],
-      ${column(batch.map((row) => row.epoch))}::int[], ${column(batch.map((row) => row.arm))}::text[],
-      ${column(batch.map((row) => row.assigned))}::boolean[],
-      ${column(batch.map((row) => row.modelVersion))}::uuid[], ${column(batch.map((row) => row.routingKeyHash))}::text[],
-      ${column(batch.map((row) => row.at.toISOString()))}::timestamptz[],
-      ${column(batch.map((row) => row.latencyMs))}::float8[], ${column(batch.map((row) => row.outcome))}::text[],
-      ${column(batch.map((row) => row.score))}::float8[], ${column(batch.map((row) => row.decision))}::smallint[],
-      ${column(batch.map((row) => (row.features === null ? null : JSON.stringify(row.features))))}::jsonb[]) AS logged`);
-  return rows[0]?.logged ?? 0;
-}
-
 /** Makes the log's partitions of the coming days (UTC); any process may, any number of times. Returns how many were new. */
 export async function ensurePredictionPartitions(
   tx: Transaction,

@@ -2,9 +2,12 @@ import { aliasedTable, and, asc, desc, eq, inArray, isNotNull, ne, sql } from "d
 
 import type { PgColumn } from "drizzle-orm/pg-core";
 
+import type { Counting } from "../../contracts/inference.ts";
+import type { RolloutPlan } from "../../contracts/rollout.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import type { Queryable } from "../client.ts";
 import { modelVersion } from "../schema/model.ts";
+import { rollout } from "../schema/rollout.ts";
 import { endpoint, routingEpoch } from "../schema/routing.ts";
 import type { ModelVersion } from "./model.ts";
 
@@ -39,6 +42,8 @@ export interface Routing {
   readonly createdAt: Date;
   /** Database time until when the canary's share is valid; null without a canary and for a past moment. */
   readonly leaseUntil: Date | null;
+  /** What looks of the epoch's rollout count by; null outside rollouts. */
+  readonly counting: Counting | null;
   /** When the database answered: what `leaseUntil` is compared with, so that no other clock matters. */
   readonly databaseTime: Date;
 }
@@ -70,12 +75,15 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
       canary,
       championOptimization: optimizationOf(champion),
       canaryOptimization: optimizationOf(canary),
+      plan: rollout.plan,
+      slowAboveMs: rollout.latencyThresholdMs,
       databaseTime: sql`clock_timestamp()`.mapWith(routingEpoch.createdAt),
     })
     .from(endpoint)
     .innerJoin(routingEpoch, and(eq(routingEpoch.endpoint, endpoint.name), eq(routingEpoch.epoch, wantedEpoch)))
     .leftJoin(champion, eq(champion.id, routingEpoch.championVersion))
     .leftJoin(canary, eq(canary.id, routingEpoch.canaryVersion))
+    .leftJoin(rollout, eq(rollout.id, routingEpoch.rollout))
     .where(
       and(
         options.endpoint === undefined ? undefined : eq(endpoint.name, options.endpoint),
@@ -97,6 +105,8 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
     createdBy: row.epoch.createdBy,
     createdAt: row.epoch.createdAt,
     leaseUntil: asOf === undefined && row.canary ? row.leaseUntil : null,
+    counting:
+      row.plan && row.epoch.canaryShare > 0 ? { slowAboveMs: row.slowAboveMs, edges: rangeEdges(row.plan) } : null,
     databaseTime: row.databaseTime,
   }));
 }
@@ -108,6 +118,9 @@ function optimizationOf(version: { readonly id: PgColumn; readonly lifecycle: Pg
       AND run.result->'version'->>'versionId' = ${version.id}::text
     ORDER BY run.round DESC LIMIT 1)`;
 }
+
+const rangeEdges = ({ guardrails }: RolloutPlan): number[] | null =>
+  guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;
 
 function routedVersion(version: ModelVersion | null, optimization: string | null): RoutedVersion | null {
   if (!version) return null;

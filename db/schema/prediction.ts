@@ -23,6 +23,8 @@ export const prediction = pgTable("prediction", {
   /** 0 or 1, by the threshold of the version's signature. */
   decision: smallint("decision"),
   features: jsonColumn("features", unparsed),
+  /** Which row of its request it is; null where the gateway, of an older release, did not count the request. */
+  requestRow: integer("request_row"),
 });
 
 export const feedback = pgTable("feedback", {

@@ -23,6 +23,7 @@ import {
 import * as access from "../../db/schema/access.ts";
 import * as approvals from "../../db/schema/approval.ts";
 import * as artifacts from "../../db/schema/artifact.ts";
+import * as counts from "../../db/schema/decision-count.ts";
 import * as evaluations from "../../db/schema/evaluation.ts";
 import * as evidence from "../../db/schema/evidence.ts";
 import * as identities from "../../db/schema/identity.ts";
@@ -40,6 +41,7 @@ const modules = [
   approvals,
   access,
   artifacts,
+  counts,
   evaluations,
   evidence,
   identities,

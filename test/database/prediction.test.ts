@@ -10,7 +10,6 @@ import type { ModelVersion } from "../../db/queries/model.ts";
 import {
   ensurePredictionPartitions,
   findPrediction,
-  insertPredictions,
   latencyQuantile,
   scoreDeciles,
   type Prediction,
@@ -19,6 +18,7 @@ import { startRollout } from "../../db/queries/rollout.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addEndpoint, addVersion, plan } from "./sample.ts";
+import { insertPredictions } from "../support/predictions.ts";
 
 let test: TestDatabase;
 let champion: ModelVersion;
@@ -48,6 +48,7 @@ const predicted = (values: Partial<Prediction> = {}): Prediction => ({
   score: 0.25,
   decision: 0,
   features: null,
+  requestRow: null,
   ...values,
 });
 

@@ -4,11 +4,12 @@ import { createId } from "../../db/identifiers.ts";
 import { advanceEpoch } from "../../db/queries/advance-epoch.ts";
 import { recordFeedback } from "../../db/queries/feedback.ts";
 import type { ModelVersion } from "../../db/queries/model.ts";
-import { insertPredictions, type Prediction } from "../../db/queries/prediction.ts";
+import type { Prediction } from "../../db/queries/prediction.ts";
 import { observeTraffic } from "../../db/queries/traffic.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addEndpoint, addVersion } from "./sample.ts";
+import { insertPredictions } from "../support/predictions.ts";
 
 let test: TestDatabase;
 let champion: ModelVersion;
@@ -52,6 +53,7 @@ const answered = (values: Partial<Prediction> = {}): Prediction => ({
   score: 0.25,
   decision: 0,
   features: null,
+  requestRow: null,
   ...values,
 });
 

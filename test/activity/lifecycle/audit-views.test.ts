@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createId } from "../../../db/identifiers.ts";
-import { insertPredictions } from "../../../db/queries/prediction.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
 import { live } from "./live.ts";
+import { insertPredictions } from "../../support/predictions.ts";
 
 let stage: ActivityStage;
 const inferenceId = createId();

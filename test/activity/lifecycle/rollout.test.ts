@@ -7,13 +7,14 @@ import { monitoringSpecSchema } from "../../../contracts/spec.ts";
 import { judgeRollout } from "../../../core/rollout/judge.ts";
 import { createId } from "../../../db/identifiers.ts";
 import { createMonitor, recordDriftCheck } from "../../../db/queries/monitor.ts";
-import { insertPredictions, type Prediction } from "../../../db/queries/prediction.ts";
+import type { Prediction } from "../../../db/queries/prediction.ts";
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
 import { listOverrides } from "../../../db/queries/rollout-override.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
 import { addArtifact, addEvaluation, addLifecycle, addVersion } from "../../database/sample.ts";
 import { audited } from "../../support/audited.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
+import { insertPredictions } from "../../support/predictions.ts";
 
 let stage: ActivityStage;
 

@@ -97,7 +97,7 @@ const advance = (
     }),
   );
 
-test("a gateway follows Postgres, confirms, logs, takes labels, and starts without it", async () => {
+test("a gateway follows Postgres, confirms, logs, takes labels, starts without it, and loses nothing it answered when it is killed", async () => {
   const [first, second] = [await addVersion(0), await addVersion(1)];
   await audited(database.database).transaction((tx) =>
     ensureEndpoint(tx, { name: "delay", environment: "staging", model: "delay" }),
@@ -158,7 +158,31 @@ test("a gateway follows Postgres, confirms, logs, takes labels, and starts witho
   const alone = await startProcess("postgres://nobody:nothing@127.0.0.1:1/none");
   const without = await infer(alone.url);
   expect([without.status, without.epoch, without.json.model_version]).toEqual([200, "2", "1"]);
-  const orphaned = once(alone.child, "exit");
-  alone.child.disconnect();
+  expect((await fetch(`${alone.url}/metrics`).then((answer) => answer.text())).split("\n")).toContain(
+    "modelwright_prediction_rows_spilled 1",
+  );
+  const killed = once(alone.child, "exit");
+  alone.child.kill("SIGKILL");
+  await killed;
+
+  // What it had on disk is the next one's, which is killed in its turn as soon as the last client has its answer.
+  const next = await startProcess();
+  await eventually("the row of a dead gateway", () => findPrediction(database.database, without.json.id).then(Boolean));
+  const answers = await Promise.all(Array.from({ length: 40 }, () => infer(next.url)));
+  next.child.kill("SIGKILL");
+  expect(answers.every(({ status }) => status === 200)).toBe(true);
+  const last = await startProcess();
+  const counted = async () => {
+    const { rows } = await database.admin.query<{ counted: number; kept: number }>(
+      `SELECT (SELECT sum(requests)::int FROM decision_count) AS counted, (SELECT count(*)::int FROM prediction) AS kept`,
+    );
+    return rows[0];
+  };
+  await eventually("every request of four gateways", async () => (await counted())?.counted === 43);
+  expect(await counted()).toEqual({ counted: 43, kept: 43 });
+  const { rows: balances } = await database.admin.query<{ spilled: number }>("SELECT spilled::int FROM gateway_log");
+  expect(balances.every(({ spilled }) => spilled === 0)).toBe(true);
+  const orphaned = once(last.child, "exit");
+  last.child.disconnect();
   await orphaned;
 });

@@ -5,12 +5,12 @@ import { openDatabase, type Database } from "../../../db/client.ts";
 import { createLogin, listLogins, type LoginRequest } from "../../../db/logins.ts";
 import { createId } from "../../../db/identifiers.ts";
 import { recordFeedback } from "../../../db/queries/feedback.ts";
-import { insertPredictions } from "../../../db/queries/prediction.ts";
 import { startRollout } from "../../../db/queries/rollout.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { PERMISSION_DENIED, refusalOf } from "../refusal.ts";
 import { addEndpoint, addEvaluation, addLifecycle, addVersion, plan } from "../sample.ts";
+import { insertPredictions } from "../../support/predictions.ts";
 
 const TEAMS = { birds: "flights", hosts: "hotels" };
 const suffix = createId().slice(-8);

@@ -7,7 +7,6 @@ import { recordEvaluation } from "../../../db/queries/evaluation.ts";
 import { explainPrediction } from "../../../db/queries/explain.ts";
 import { recordFeedback } from "../../../db/queries/feedback.ts";
 import { registerVersion } from "../../../db/queries/model.ts";
-import { insertPredictions } from "../../../db/queries/prediction.ts";
 import { startStageRun } from "../../../db/queries/stage-run.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
@@ -23,6 +22,7 @@ import {
   signature,
   type Parts,
 } from "../sample.ts";
+import { insertPredictions } from "../../support/predictions.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {

@@ -310,7 +310,7 @@ describe("what is recorded", () => {
     const text = await (await fetch(`${running.url}/metrics`)).text();
     const value = (name: string) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(text)?.[1]);
     const rows = (name: string) => value(`modelwright_prediction_rows_${name}`);
-    expect(rows("accepted_total")).toBe(rows("written_total") + rows("dropped_total") + rows("waiting"));
+    expect(rows("accepted_total")).toBe(rows("written_total") + rows("dropped_total") + rows("spilled"));
     expect(text).toContain('modelwright_requests_total{endpoint="delay",arm="champion",outcome="ok"}');
     expect(value("modelwright_routing_confirmed")).toBe(1);
   });

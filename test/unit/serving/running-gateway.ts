@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { FeedbackRequest, PredictionRecord } from "../../../contracts/inference.ts";
+import type { DecisionCount, FeedbackRequest, PredictionRecord } from "../../../contracts/inference.ts";
 import { startGateway, type Gateway, type GatewayOptions } from "../../../serving/gateway.ts";
 import type { MemoryRoutes, Models } from "./served-model.ts";
 
@@ -8,6 +8,8 @@ export interface RunningGateway {
   readonly url: string;
   /** What reached the prediction log. */
   readonly rows: PredictionRecord[];
+  /** What it counted, in the order in which it told. */
+  readonly counts: DecisionCount[];
   readonly labels: FeedbackRequest["feedback"];
   readonly lines: string[];
   readonly infer: (body: object, headers?: Record<string, string>) => Promise<InferAnswer>;
@@ -32,15 +34,18 @@ export async function runGateway(
   options: Partial<GatewayOptions> = {},
 ): Promise<RunningGateway> {
   const rows: PredictionRecord[] = [];
+  const counts: DecisionCount[] = [];
   const labels: FeedbackRequest["feedback"] = [];
   const lines: string[] = [];
   const gateway = await startGateway({
     source,
     localPath: (digest) => Promise.resolve(models.path(digest)),
-    insertPredictions: (batch) => {
-      rows.push(...batch);
-      return Promise.resolve();
+    shipLog: (batch) => {
+      rows.push(...batch.rows);
+      counts.push(...batch.counts);
+      return Promise.resolve(batch.toByte);
     },
+    logDirectory: join(models.directory, "log"),
     recordFeedback: (batch) => {
       labels.push(...batch);
       return Promise.resolve({ received: batch.length });
@@ -63,7 +68,7 @@ export async function runGateway(
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
   };
-  return { gateway, url: gateway.url, rows, labels, lines, infer };
+  return { gateway, url: gateway.url, rows, counts, labels, lines, infer };
 }
 
 /** Tensors of rows of (origin code, hour, distance), already encoded. */

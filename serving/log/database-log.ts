@@ -1,31 +1,30 @@
-import { Failure } from "../contracts/failures.ts";
-import type { FeedbackRequest, PredictionRecord } from "../contracts/inference.ts";
-import type { Database } from "../db/client.ts";
-import { recordFeedback } from "../db/queries/feedback.ts";
-import { ensurePredictionPartitions, insertPredictions } from "../db/queries/prediction.ts";
-import type { FeedbackOutcome } from "./handlers.ts";
+import { Failure } from "../../contracts/failures.ts";
+import type { FeedbackRequest, LogBatch } from "../../contracts/inference.ts";
+import type { Database } from "../../db/client.ts";
+import { recordFeedback } from "../../db/queries/feedback.ts";
+import { shipGatewayLog } from "../../db/queries/gateway-log.ts";
+import { ensurePredictionPartitions } from "../../db/queries/prediction.ts";
+import type { FeedbackOutcome } from "../handlers.ts";
 
 const AHEAD_DAYS = 3;
 const PARTITIONS_EVERY_MS = 6 * 3600 * 1000;
 
 export interface DatabaseLog {
-  readonly insert: (rows: readonly PredictionRecord[]) => Promise<void>;
+  /** Takes a stretch of a gateway's journal once; returns the place behind which it wants the next one. */
+  readonly ship: (batch: LogBatch) => Promise<number>;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
 }
 
-/** The prediction log and its labels in Postgres. */
-export function createDatabaseLog(database: Database): DatabaseLog {
+/** Counts, the prediction log and its labels in Postgres. `gateway`: who brings them. */
+export function createDatabaseLog(database: Database, gateway: string): DatabaseLog {
   let partitionsMadeAt = Number.NEGATIVE_INFINITY;
   return {
-    insert: async (rows) => {
+    ship: async (batch) => {
       if (Date.now() - partitionsMadeAt > PARTITIONS_EVERY_MS) {
         await database.transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: AHEAD_DAYS }));
         partitionsMadeAt = Date.now();
       }
-      await insertPredictions(
-        database,
-        rows.map(({ versionId, ...row }) => ({ ...row, modelVersion: versionId, features: null })),
-      );
+      return await shipGatewayLog(database, { ...batch, gateway });
     },
     recordFeedback: async (labels) => {
       const items = labels.map(({ inference_id, label, at }) => ({

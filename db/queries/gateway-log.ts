@@ -1,0 +1,56 @@
+import { sql, type SQL } from "drizzle-orm";
+
+import type { LogBatch } from "../../contracts/inference.ts";
+import type { Queryable } from "../client.ts";
+
+/**
+ * Takes a stretch of a gateway's journal: counts, units and rows together or not at all. A stretch that begins before the place the
+ * spool was shipped to is known and changes nothing, whoever sends it. Returns that place as it is now.
+ */
+export async function shipGatewayLog(db: Queryable, batch: LogBatch & { readonly gateway: string }): Promise<number> {
+  const { rows } = batch;
+  const column = (values: readonly unknown[]): SQL => sql`${sql.param(values)}`;
+  const shipped = await db.execute<{ place: string }>(sql`
+    SELECT ship_gateway_log(${batch.spool}::uuid, ${batch.gateway}, ${batch.fromByte}::bigint, ${batch.toByte}::bigint,
+      ${JSON.stringify(batch.counts.map(countRow))}::jsonb, ${JSON.stringify(batch.units.map(unitRow))}::jsonb,
+      ${batch.droppedRows}::bigint, ${batch.acceptedRows}::bigint,
+      ${column(rows.map((row) => row.inferenceId))}::text[], ${column(rows.map((row) => row.requestRow))}::int[],
+      ${column(rows.map((row) => row.endpoint))}::text[], ${column(rows.map((row) => row.epoch))}::int[],
+      ${column(rows.map((row) => row.arm))}::text[], ${column(rows.map((row) => row.assigned))}::boolean[],
+      ${column(rows.map((row) => row.versionId))}::uuid[], ${column(rows.map((row) => row.routingKeyHash))}::text[],
+      ${column(rows.map((row) => row.at.toISOString()))}::timestamptz[], ${column(rows.map((row) => row.latencyMs))}::float8[],
+      ${column(rows.map((row) => row.outcome))}::text[], ${column(rows.map((row) => row.score))}::float8[],
+      ${column(rows.map((row) => row.decision))}::smallint[]) AS place`);
+  return Number(shipped.rows[0]?.place ?? batch.toByte);
+}
+
+/** As the columns of `decision_count` are called. */
+const countRow = (count: LogBatch["counts"][number]) => ({
+  endpoint: count.endpoint,
+  epoch: count.epoch,
+  arm: count.arm,
+  assigned: count.assigned,
+  by_unit: count.byUnit,
+  model_version: count.versionId,
+  minute: new Date(count.minuteMs).toISOString(),
+  requests: count.requests,
+  errors: count.errors,
+  sheds: count.sheds,
+  slow: count.slow,
+  latencies: count.latencies,
+  ranges: count.ranges,
+});
+
+/** As the columns of `decision_unit` are called. */
+const unitRow = (unit: LogBatch["units"][number]) => ({
+  endpoint: unit.endpoint,
+  epoch: unit.epoch,
+  unit: unit.unit,
+  arm: unit.arm,
+  at: new Date(unit.atMs).toISOString(),
+  inference_id: unit.inferenceId,
+  outcome: unit.outcome,
+  slow: unit.slow,
+  range: unit.range,
+  decision: unit.decision,
+});

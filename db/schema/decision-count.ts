@@ -1,0 +1,54 @@
+import { bigint, boolean, integer, pgTable, smallint, text, uuid } from "drizzle-orm/pg-core";
+
+import { ARMS } from "../../contracts/names.ts";
+import { instant } from "./columns.ts";
+import { PREDICTION_OUTCOMES } from "./prediction.ts";
+
+const count = (name: string) => bigint(name, { mode: "number" }).notNull();
+
+/** What gateways counted, by the minute; never sampled. */
+export const decisionCount = pgTable("decision_count", {
+  spool: uuid("spool").notNull(),
+  endpoint: text("endpoint").notNull(),
+  epoch: integer("epoch").notNull(),
+  arm: text("arm", { enum: ARMS }).notNull(),
+  assigned: boolean("assigned").notNull(),
+  /** True where looks count `decision_unit` and not these. */
+  byUnit: boolean("by_unit").notNull(),
+  modelVersion: uuid("model_version").notNull(),
+  minute: instant("minute").notNull(),
+  requests: count("requests"),
+  errors: count("errors"),
+  sheds: count("sheds"),
+  slow: count("slow"),
+  /** By `LATENCY_BOUNDS_MS`, and above all of them. */
+  latencies: bigint("latencies", { mode: "number" }).array().notNull(),
+  ranges: bigint("ranges", { mode: "number" }).array().notNull(),
+});
+
+/** The first request of each routing key in an epoch of a rollout. */
+export const decisionUnit = pgTable("decision_unit", {
+  endpoint: text("endpoint").notNull(),
+  epoch: integer("epoch").notNull(),
+  unit: text("unit").notNull(),
+  arm: text("arm", { enum: ARMS }).notNull(),
+  at: instant("at").notNull(),
+  inferenceId: text("inference_id").notNull(),
+  outcome: text("outcome", { enum: PREDICTION_OUTCOMES }).notNull(),
+  slow: boolean("slow").notNull(),
+  range: smallint("range"),
+  decision: smallint("decision"),
+});
+
+/** How far each gateway's journal is in Postgres, and what became of its rows. */
+export const gatewayLog = pgTable("gateway_log", {
+  spool: uuid("spool").primaryKey(),
+  gateway: text("gateway").notNull(),
+  shippedTo: count("shipped_to").default(0),
+  /** Always `written + spilled + dropped`. */
+  accepted: count("accepted").default(0),
+  written: count("written").default(0),
+  spilled: count("spilled").default(0),
+  dropped: count("dropped").default(0),
+  at: instant("at").notNull().defaultNow(),
+});

@@ -1,0 +1,120 @@
+import type { CountedUnit, DecisionCount, LogBatch, RequestRecord } from "../../contracts/inference.ts";
+import { addCounts, tallyRequests } from "./batch.ts";
+import { dropSegments, readStretch, type Stretch } from "./spool.ts";
+
+/** What is counted of requests for which the spool had no room. */
+export interface Overflow {
+  readonly counts: readonly DecisionCount[];
+  readonly units: readonly CountedUnit[];
+  readonly droppedRows: number;
+}
+
+/** A line of the spool, which only the gateway writes. */
+export type Line = { readonly request: RequestRecord } | { readonly overflow: Overflow };
+
+/** What became of the rows of a stretch. */
+interface Shipped {
+  readonly rows: number;
+  /** Rows that the database refuses. */
+  readonly refusedRows: number;
+}
+
+export interface ShipperOptions {
+  readonly directory: string;
+  /** Its name in the database. */
+  readonly spool: string;
+  /** Takes a stretch once, and returns the place behind which it wants the next one. */
+  readonly ship: (batch: LogBatch) => Promise<number>;
+  /** True when the database read a batch and refused its values: sending it again is refused again. */
+  readonly isRefusal: (problem: unknown) => boolean;
+  readonly onProblem: (what: string, problem: unknown) => void;
+  /** Rows the gateway ever accepted; null where a successor cannot know. */
+  readonly acceptedRows: () => number | null;
+  readonly onShipped?: (shipped: Shipped) => void;
+}
+
+/** About a thousand requests of one row. */
+export const STRETCH_BYTES = 256 * 1024;
+
+/** Brings a spool to Postgres, in order. */
+export class Shipper {
+  /** Everything before it is in Postgres. */
+  shippedByte = 0;
+  private readonly options: ShipperOptions;
+  /** Sent again as it was: the answer may have been lost, and only the same stretch is seen to be the same. */
+  private pending: Stretch | undefined;
+
+  constructor(options: ShipperOptions) {
+    this.options = options;
+  }
+
+  /** Ships the next stretch; false when there is none. @throws what the database threw, and nothing is lost */
+  async shipNext(): Promise<boolean> {
+    const { directory } = this.options;
+    this.pending ??= await readStretch(directory, this.shippedByte, STRETCH_BYTES);
+    const { lines, fromByte, toByte } = this.pending;
+    if (lines.length > 0) await this.deliver(lines, fromByte, toByte);
+    this.pending = undefined;
+    if (lines.length === 0) return false;
+    await dropSegments(directory, this.shippedByte);
+    return true;
+  }
+
+  /** A batch that is refused is halved until what is refused is alone: its rows are dropped, its counts are not. */
+  private async deliver(lines: readonly string[], fromByte: number, toByte: number): Promise<void> {
+    const parsed = lines.map((line) => JSON.parse(line) as Line);
+    try {
+      await this.send(parsed, fromByte, toByte);
+    } catch (problem) {
+      if (!this.options.isRefusal(problem)) throw problem;
+      if (lines.length === 1) {
+        await this.dropRows(parsed, fromByte, toByte, problem);
+        return;
+      }
+      const first = lines.slice(0, Math.floor(lines.length / 2));
+      const middle = fromByte + Buffer.byteLength(`${first.join("\n")}\n`);
+      await this.deliver(first, fromByte, middle);
+      await this.deliver(lines.slice(first.length), middle, toByte);
+    }
+  }
+
+  private async dropRows(lines: readonly Line[], fromByte: number, toByte: number, problem: unknown): Promise<void> {
+    this.options.onProblem("rows of the prediction log were refused and are dropped", problem);
+    const refusedRows = lines.reduce((sum, line) => sum + ("request" in line ? rowCount(line) : 0), 0);
+    try {
+      await this.send(lines.map(withoutRows), fromByte, toByte, refusedRows);
+    } catch (again) {
+      if (!this.options.isRefusal(again)) throw again;
+      this.options.onProblem("a request could not even be counted", again);
+      const droppedRows = lines.reduce((sum, line) => sum + rowCount(line), 0);
+      await this.send([{ overflow: { counts: [], units: [], droppedRows } }], fromByte, toByte, refusedRows);
+    }
+  }
+
+  private async send(lines: readonly Line[], fromByte: number, toByte: number, refusedRows = 0): Promise<void> {
+    const tally = tallyRequests(lines.flatMap((line) => ("request" in line ? [line.request] : [])));
+    const overflows = lines.flatMap((line) => ("overflow" in line ? [line.overflow] : []));
+    const droppedRows = overflows.reduce((sum, overflow) => sum + overflow.droppedRows, 0);
+    this.shippedByte = await this.options.ship({
+      spool: this.options.spool,
+      fromByte,
+      toByte,
+      counts: addCounts([...tally.counts, ...overflows.flatMap(({ counts }) => counts)]),
+      units: [...tally.units, ...overflows.flatMap(({ units }) => units)],
+      rows: tally.rows,
+      droppedRows,
+      acceptedRows: this.options.acceptedRows(),
+    });
+    // Less than what was sent: a part of it was known, and the rest is read again from there.
+    if (this.shippedByte >= toByte) this.options.onShipped?.({ rows: tally.rows.length, refusedRows });
+  }
+}
+
+const rowCount = (line: Line): number =>
+  "overflow" in line ? line.overflow.droppedRows : line.request.sampled ? line.request.rowCount : 0;
+
+function withoutRows(line: Line): Line {
+  if ("overflow" in line) return line;
+  const { counts, units } = tallyRequests([line.request]);
+  return { overflow: { counts, units, droppedRows: rowCount(line) } };
+}

@@ -1,0 +1,237 @@
+import { randomUUID } from "node:crypto";
+
+import * as fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { RequestRecord } from "../../contracts/inference.ts";
+import { createId } from "../../db/identifiers.ts";
+import { advanceEpoch } from "../../db/queries/advance-epoch.ts";
+import { countEpochs } from "../../db/queries/epoch-counts.ts";
+import { recordFeedback } from "../../db/queries/feedback.ts";
+import { shipGatewayLog } from "../../db/queries/gateway-log.ts";
+import { startRollout } from "../../db/queries/rollout.ts";
+import { loadRouting } from "../../db/queries/routing.ts";
+import { observeTraffic } from "../../db/queries/traffic.ts";
+import { rowsOf, tallyRequests } from "../../serving/log/batch.ts";
+import { audited } from "../support/audited.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { insertPredictions } from "../support/predictions.ts";
+import { addEndpoint, addVersion, plan } from "./sample.ts";
+
+const EDGES = [0.3, 0.6];
+const SLOW_ABOVE_MS = 5;
+
+let test: TestDatabase;
+beforeAll(async () => {
+  test = await createTestDatabase();
+});
+afterAll(async () => {
+  await test.close();
+});
+
+interface Served {
+  readonly endpoint: string;
+  readonly champion: string;
+  readonly canary: string;
+}
+
+/** An endpoint with a canary at 5 % in epoch 2 and at 25 % in epoch 3. */
+async function serve(endpoint: string): Promise<Served> {
+  const champion = await addVersion(test.database, endpoint, `${endpoint} one`);
+  const canary = await addVersion(test.database, endpoint, `${endpoint} two`);
+  await addEndpoint(test.database, endpoint, endpoint, "staging");
+  const advance = (expectedEpoch: number, canaryShare: number) =>
+    audited(test.database).transaction((tx) =>
+      advanceEpoch(tx, {
+        endpoint,
+        expectedEpoch,
+        championVersion: champion.id,
+        canaryVersion: canaryShare > 0 ? canary.id : null,
+        canaryShare,
+        salt: "s",
+        rollout: canaryShare > 0 ? endpoint : null,
+        reason: "",
+        createdBy: "ada",
+        leaseMs: 1000,
+      }),
+    );
+  await advance(0, 0);
+  const shift = { name: "prediction-shift", maximumRatio: 2, edges: EDGES } as const;
+  await audited(test.database).transaction((tx) =>
+    startRollout(tx, {
+      id: endpoint,
+      endpoint,
+      lifecycle: null,
+      plan: { ...plan, guardrails: [...plan.guardrails, shift] },
+      championVersion: champion.id,
+      canaryVersion: canary.id,
+      latencyThresholdMs: SLOW_ABOVE_MS,
+      startedBy: "ada",
+    }),
+  );
+  await advance(1, 500);
+  await advance(2, 2500);
+  return { endpoint, champion: champion.id, canary: canary.id };
+}
+
+const countsOf = ({ endpoint }: Served) =>
+  countEpochs(test.database, { endpoint, rollout: endpoint, latencyThresholdMs: SLOW_ABOVE_MS, edges: EDGES });
+
+type Kind = Pick<
+  RequestRecord,
+  "epoch" | "arm" | "assigned" | "routingKeyHash" | "latencyMs" | "outcome" | "rowCount"
+> & {
+  readonly scores: readonly number[];
+};
+
+function recordOf({ endpoint, champion, canary }: Served, kind: Kind, atMs: number, sampled: boolean): RequestRecord {
+  const scores =
+    kind.outcome === "ok" ? Array.from({ length: kind.rowCount }, (_, row) => kind.scores[row] ?? 0.5) : [];
+  const first = scores[0];
+  return {
+    ...kind,
+    id: createId(),
+    endpoint,
+    versionId: kind.arm === "champion" ? champion : canary,
+    atMs,
+    scores,
+    decisions: scores.map((score) => (score >= 0.5 ? 1 : 0)),
+    judged: {
+      slow: kind.latencyMs > SLOW_ABOVE_MS,
+      range: first === undefined ? null : EDGES.filter((edge) => first >= edge).length,
+      ranges: EDGES.length + 1,
+    },
+    sampled,
+  };
+}
+
+async function ship(
+  records: readonly RequestRecord[],
+  spool: string,
+  fromByte: number,
+  toByte: number,
+): Promise<number> {
+  const batch = { spool, gateway: "g", fromByte, toByte, droppedRows: 0, acceptedRows: null };
+  return await shipGatewayLog(test.database, { ...batch, ...tallyRequests(records) });
+}
+
+const kinds = fc.array(
+  fc.record({
+    epoch: fc.constantFrom(2, 3),
+    arm: fc.constantFrom("champion" as const, "canary" as const),
+    assigned: fc.boolean(),
+    routingKeyHash: fc.constantFrom(null, null, "ada", "grace", "alan"),
+    latencyMs: fc.constantFrom(1, 5, 5.5, 900),
+    outcome: fc.constantFrom("ok" as const, "ok" as const, "error" as const, "shed" as const),
+    rowCount: fc.constantFrom(1, 1, 3),
+    scores: fc.array(fc.constantFrom(0.1, 0.3, 0.5, 0.6, 0.9), { minLength: 3, maxLength: 3 }),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+describe("counts of a rollout", () => {
+  it("are the same from gateways that count as from a whole log, in any order, twice, and with most rows sampled out", async () => {
+    let run = 0;
+    const property = fc.asyncProperty(kinds, async (given) => {
+      run++;
+      const [counting, logging] = [await serve(`counting-${run}`), await serve(`logging-${run}`)];
+      const now = Date.now();
+      const counted = given.map((kind, index) => recordOf(counting, kind, now + index, index % 4 === 0));
+      const logged = given.map((kind, index) => recordOf(logging, kind, now + index, true));
+      await insertPredictions(
+        test.database,
+        logged.flatMap(rowsOf).map(({ versionId, ...row }) => ({ ...row, modelVersion: versionId, features: null })),
+      );
+      const [late, early] = [randomUUID(), randomUUID()];
+      const half = Math.ceil(counted.length / 2);
+      await ship(counted.slice(half), late, 0, 10);
+      await ship(counted.slice(0, half), early, 0, 10);
+      expect(await ship(counted.slice(0, half), early, 0, 10)).toBe(10);
+      expect(await countsOf(counting)).toEqual(await countsOf(logging));
+    });
+    await fc.assert(property, { numRuns: 12 });
+  });
+
+  it("take labels of keys from what was counted, and of other requests from what was sampled", async () => {
+    const served = await serve("labelled");
+    const kind = {
+      epoch: 2,
+      arm: "canary",
+      assigned: true,
+      latencyMs: 1,
+      outcome: "ok",
+      rowCount: 1,
+      scores: [0.9],
+    } as const;
+    const now = Date.now();
+    const keyed = recordOf(served, { ...kind, routingKeyHash: "ada" }, now, false);
+    const kept = recordOf(served, { ...kind, routingKeyHash: null }, now, true);
+    const left = recordOf(served, { ...kind, routingKeyHash: null }, now, false);
+    await ship([keyed, kept, left], randomUUID(), 0, 1);
+    const labels = [keyed, kept, left].map(({ id }) => ({ inferenceId: id, label: 0 as const, at: null }));
+    await audited(test.database).transaction((tx) => recordFeedback(tx, labels));
+    const [counts] = await countsOf(served);
+    expect([counts?.requests.canary, counts?.labelled.canary, counts?.wrong.canary]).toEqual([3, 2, 2]);
+  });
+
+  it("are what the route tells gateways to count by", async () => {
+    const { endpoint } = await serve("routed");
+    const [routing] = await loadRouting(test.database, { endpoint });
+    expect(routing?.counting).toEqual({ slowAboveMs: SLOW_ABOVE_MS, edges: EDGES });
+  });
+});
+
+describe("a gateway's journal", () => {
+  it("is taken once, in order, and its rows balance", async () => {
+    const served = await serve("balanced");
+    const kind = {
+      epoch: 2,
+      arm: "canary",
+      assigned: true,
+      latencyMs: 1,
+      outcome: "ok",
+      rowCount: 1,
+      scores: [0.9],
+    } as const;
+    const record = () => recordOf(served, { ...kind, routingKeyHash: null }, Date.now(), true);
+    const spool = randomUUID();
+    const batch = { spool, gateway: "g", fromByte: 0, toByte: 100, droppedRows: 2, acceptedRows: 10 };
+    await shipGatewayLog(test.database, { ...batch, ...tallyRequests([record(), record()]) });
+    const balance = async () => {
+      const { rows } = await test.admin.query(
+        "SELECT accepted::int, written::int, spilled::int, dropped::int FROM gateway_log WHERE spool = $1",
+        [spool],
+      );
+      return rows[0] as unknown;
+    };
+    expect(await balance()).toEqual({ accepted: 10, written: 2, spilled: 6, dropped: 2 });
+    // A part that is known, then what a successor brings that does not know how many there ever were.
+    expect(await ship([record()], spool, 50, 150)).toBe(100);
+    expect(await ship([record(), record(), record()], spool, 100, 150)).toBe(150);
+    expect(await balance()).toEqual({ accepted: 10, written: 5, spilled: 3, dropped: 2 });
+  });
+
+  it("tells a plan its traffic exactly though most rows are sampled out", async () => {
+    const served = await serve("planned");
+    const kind = {
+      epoch: 2,
+      arm: "champion",
+      assigned: true,
+      rowCount: 1,
+      scores: [0.9],
+      routingKeyHash: null,
+    } as const;
+    const records = Array.from({ length: 40 }, (_, index) => {
+      const outcome = index % 10 === 9 ? ("error" as const) : ("ok" as const);
+      return recordOf(served, { ...kind, outcome, latencyMs: index % 2 === 0 ? 1 : 9 }, Date.now(), index < 8);
+    });
+    await ship(records, randomUUID(), 0, 1);
+    const asked = { endpoint: served.endpoint, champion: served.champion, windowMs: 3_600_000, latencyFloorMs: 5 };
+    expect(await observeTraffic(test.database, asked)).toMatchObject({
+      requests: 40,
+      championRequests: 40,
+      errors: 4,
+      aboveFloor: 20,
+    });
+  });
+});

@@ -1,0 +1,165 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { LogBatch, RequestRecord } from "../../../../contracts/inference.ts";
+import { startPredictionLog, type PredictionLogOptions } from "../../../../serving/log/prediction-log.ts";
+import { eventually } from "../running-gateway.ts";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "modelwright-log-"));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const request = (id: string, fields: Partial<RequestRecord> = {}): RequestRecord => ({
+  id,
+  endpoint: "delay",
+  epoch: 1,
+  assigned: true,
+  arm: "champion",
+  versionId: "v",
+  routingKeyHash: null,
+  atMs: 0,
+  latencyMs: 1,
+  outcome: "ok",
+  rowCount: 1,
+  scores: [0.5],
+  decisions: [1],
+  judged: null,
+  sampled: true,
+  ...fields,
+});
+
+/** A database of one table that takes each byte of a spool once. */
+function memoryDatabase() {
+  const places = new Map<string, number>();
+  const batches: LogBatch[] = [];
+  const state: { away: boolean; loseAnswers: number; refused: string | null } = {
+    away: false,
+    loseAnswers: 0,
+    refused: null,
+  };
+  return {
+    state,
+    batches,
+    ids: () => batches.flatMap(({ rows }) => rows.map(({ inferenceId }) => inferenceId)),
+    requests: () => batches.flatMap(({ counts }) => counts).reduce((sum, count) => sum + count.requests, 0),
+    ship: async (batch: LogBatch): Promise<number> => {
+      await Promise.resolve();
+      if (state.away) throw new Error("away");
+      if (batch.rows.some(({ inferenceId }) => inferenceId === state.refused)) throw new RangeError("refused");
+      const place = places.get(batch.spool) ?? 0;
+      if (batch.fromByte < place) return place;
+      places.set(batch.spool, batch.toByte);
+      batches.push(batch);
+      if (state.loseAnswers-- > 0) throw new Error("the answer was lost");
+      return batch.toByte;
+    },
+  };
+}
+
+const start = (database: ReturnType<typeof memoryDatabase>, options: Partial<PredictionLogOptions> = {}) =>
+  startPredictionLog({
+    directory,
+    ship: database.ship,
+    isRefusal: (problem) => problem instanceof RangeError,
+    onProblem: () => undefined,
+    flushMs: 5,
+    ...options,
+  });
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index));
+
+describe("the prediction log", () => {
+  test("ships requests in order, counted and as rows, and leaves nothing on disk", async () => {
+    const database = memoryDatabase();
+    const log = await start(database);
+    for (const id of numbers(2_500)) log.append(request(id));
+    expect(log.counts()).toEqual({ accepted: 2_500, written: 0, spilled: 2_500, dropped: 0 });
+    await eventually("all rows", () => log.counts().written === 2_500);
+    expect([database.ids(), database.requests()]).toEqual([numbers(2_500), 2_500]);
+    await log.close();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("keeps requests on disk while nobody takes them, and their counts always balance", async () => {
+    const database = memoryDatabase();
+    database.state.away = true;
+    const log = await start(database);
+    for (const id of numbers(50)) log.append(request(id));
+    await eventually("a try", () => readdirSync(directory).length === 1);
+    expect(log.counts()).toEqual({ accepted: 50, written: 0, spilled: 50, dropped: 0 });
+    database.state.away = false;
+    await eventually("all that was kept", () => log.counts().written === 50);
+    expect(database.ids()).toEqual(numbers(50));
+    await log.close();
+  });
+
+  test("without room drops rows and goes on counting", async () => {
+    const database = memoryDatabase();
+    database.state.away = true;
+    const log = await start(database, { limitBytes: 2_000 });
+    for (const id of numbers(200)) {
+      log.append(request(id));
+      await Promise.resolve();
+    }
+    const { accepted, written, spilled, dropped } = log.counts();
+    expect([accepted, written + spilled + dropped]).toEqual([200, 200]);
+    expect([spilled > 0, dropped > 0]).toEqual([true, true]);
+    database.state.away = false;
+    await eventually("every count", () => database.requests() === 200);
+    expect(log.counts()).toEqual({ accepted: 200, written: spilled, spilled: 0, dropped });
+    expect(database.batches.reduce((sum, { droppedRows }) => sum + droppedRows, 0)).toBe(dropped);
+    await log.close();
+  });
+
+  test("counts a stretch once though the answer to it was lost", async () => {
+    const database = memoryDatabase();
+    database.state.loseAnswers = 3;
+    const log = await start(database);
+    for (const id of numbers(10)) log.append(request(id));
+    await eventually("the first stretch", () => database.batches.length > 0);
+    for (const id of numbers(10)) log.append(request(`later ${id}`));
+    await eventually("all rows", () => log.counts().written === 20);
+    expect([database.ids().length, database.requests(), log.counts().spilled]).toEqual([20, 20, 0]);
+    await log.close();
+  });
+
+  test("drops the one row that is refused for ever, counts it all the same, and goes on with the others", async () => {
+    const database = memoryDatabase();
+    database.state.refused = "bad";
+    const log = await start(database);
+    for (const id of ["a", "b", "bad", "c", "d"]) log.append(request(id));
+    await eventually("the end", () => log.counts().spilled === 0);
+    expect(log.counts()).toEqual({ accepted: 5, written: 4, spilled: 0, dropped: 1 });
+    expect([database.ids(), database.requests()]).toEqual([["a", "b", "c", "d"], 5]);
+    await log.close();
+  });
+
+  test("counts requests that are not sampled, and keeps no row of them", async () => {
+    const database = memoryDatabase();
+    const log = await start(database);
+    log.append(request("kept"));
+    log.append(request("counted", { sampled: false }));
+    await eventually("both", () => database.requests() === 2);
+    expect([database.ids(), log.counts().accepted]).toEqual([["kept"], 1]);
+    await log.close();
+  });
+
+  test("leaves what it could not ship in time to the next gateway, which ships it", async () => {
+    const database = memoryDatabase();
+    database.state.away = true;
+    const first = await start(database);
+    for (const id of numbers(3)) first.append(request(id));
+    await first.close(20);
+    expect(first.counts()).toEqual({ accepted: 3, written: 0, spilled: 3, dropped: 0 });
+    database.state.away = false;
+    const second = await start(database);
+    await eventually("what was left", () => database.requests() === 3);
+    expect(database.ids()).toEqual(numbers(3));
+    await second.close();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
