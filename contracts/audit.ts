@@ -195,6 +195,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     teams: z.array(z.string()),
     reason: textRefSchema,
   }),
+  z.strictObject({ kind: z.literal("login-removed"), role: z.enum(LOGIN_ROLES), reason: textRefSchema }),
   /** Null: the model is everybody's. */
   z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: textRefSchema }),
   z.strictObject({

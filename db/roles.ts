@@ -39,13 +39,28 @@ export async function ensureLoginRole(client: Client, password: string): Promise
   const login = loginRoleOf(database);
   const role = escapeIdentifier(login);
   await createRole(client, `CREATE ROLE ${role} LOGIN`);
-  await client.query(
-    `ALTER ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD ${escapeLiteral(scramVerifier(password))}`,
-  );
+  await setPassword((statement) => client.query(statement), login, password);
   await client.query(`GRANT ${GROUPS.application} TO ${role}`);
   await client.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(database)} FROM PUBLIC`);
   await client.query(`GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${role}`);
   return login;
+}
+
+/** Lets a role log in by this password, with no power of its own. */
+export async function setPassword(
+  run: (statement: string) => Promise<{ readonly rows: { readonly taken?: unknown }[] }>,
+  role: string,
+  password: string,
+): Promise<void> {
+  // Only what it has: who is no superuser may not even say NOSUPERUSER of a role that is none.
+  const { rows } = await run(
+    `SELECT concat_ws(' ', CASE WHEN rolsuper THEN 'NOSUPERUSER' END, CASE WHEN rolcreatedb THEN 'NOCREATEDB' END,
+       CASE WHEN rolcreaterole THEN 'NOCREATEROLE' END, CASE WHEN rolreplication THEN 'NOREPLICATION' END,
+       CASE WHEN rolbypassrls THEN 'NOBYPASSRLS' END) AS taken FROM pg_roles WHERE rolname = ${escapeLiteral(role)}`,
+  );
+  const verifier = escapeLiteral(scramVerifier(password));
+  const taken = typeof rows[0]?.taken === "string" ? rows[0].taken : "";
+  await run(`ALTER ROLE ${escapeIdentifier(role)} LOGIN ${taken} PASSWORD ${verifier}`);
 }
 
 /** Postgres has no CREATE ROLE IF NOT EXISTS, and a look before would race with another migration. */

@@ -1,7 +1,7 @@
 import type { AuditBody } from "../contracts/audit.ts";
 import { Failure } from "../contracts/failures.ts";
 import { openDatabase, type Transaction } from "../db/client.ts";
-import { createLogin, listLogins, type Login, type LoginRequest } from "../db/logins.ts";
+import { createLogin, listLogins, removeLogin, type Login, type LoginRequest } from "../db/logins.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { attribute, findActorRef } from "../db/queries/person.ts";
 import { requireModel } from "../db/queries/model.ts";
@@ -12,6 +12,10 @@ import { model } from "../db/schema/model.ts";
 export interface DatabaseAccess {
   /** Makes a login; its address holds the password and is told this once. */
   createLogin(request: LoginRequest & Attributed): Promise<{ login: string; address: string }>;
+  /** Takes a login away, and ends its sessions. Fails with INPUT_INVALID when there is none. */
+  removeLogin(
+    request: Pick<LoginRequest, "name" | "role"> & Attributed,
+  ): Promise<{ login: string; sessionsEnded: number }>;
   /** Gives a model to a team, or with null to everybody. */
   setTeam(change: { readonly model: string; readonly team: string | null } & Attributed): Promise<void>;
   show(): Promise<AccessOverview>;
@@ -42,12 +46,8 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
     createLogin: async ({ by, reason, ...request }) => {
       const { login, password } = await database.transaction(async (tx) => {
         const made = await createLogin(tx, request);
-        const said = await attribute(tx, { by, reason });
         const { role, teams } = request;
-        // The name of a login is often a person's.
-        const subject = `login/${await refOf(tx, request.name)}`;
-        const body: AuditBody = { kind: "login-created", role, teams: [...teams], reason: said.reason };
-        await recordAudit(tx, { actor: said.by, subject, body });
+        await recordOfLogin(tx, request.name, { by, reason }, { kind: "login-created", role, teams: [...teams] });
         return made;
       });
       const address = new URL(adminUrl);
@@ -55,6 +55,12 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
       address.password = password;
       return { login, address: address.href };
     },
+    removeLogin: async ({ by, reason, name, role }) =>
+      await database.transaction(async (tx) => {
+        const removed = await removeLogin(tx, { name, role });
+        await recordOfLogin(tx, name, { by, reason }, { kind: "login-removed", role });
+        return removed;
+      }),
     setTeam: async ({ model: name, team, by, reason }) => {
       await database.transaction(async (tx) => {
         await requireModel(tx, name);
@@ -75,6 +81,20 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
     },
     close: async () => await database.close(),
   };
+}
+
+type LoginBody = Extract<AuditBody, { kind: "login-created" | "login-removed" }>;
+type Unreasoned<Body> = Body extends unknown ? Omit<Body, "reason"> : never;
+
+async function recordOfLogin(
+  tx: Transaction,
+  name: string,
+  attributed: Attributed,
+  body: Unreasoned<LoginBody>,
+): Promise<void> {
+  const { by: actor, reason } = await attribute(tx, attributed);
+  // The name of a login is often a person's.
+  await recordAudit(tx, { actor, subject: `login/${await refOf(tx, name)}`, body: { ...body, reason } });
 }
 
 async function refOf(tx: Transaction, name: string): Promise<string> {

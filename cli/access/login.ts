@@ -4,11 +4,14 @@ import { nameSchema } from "../../contracts/primitives.ts";
 import { answering, asOption, checked, defineVerb, resolveActor, resolveReason } from "../verb.ts";
 import { withOwner } from "./with-owner.ts";
 
-interface LoginOptions {
+interface RemovalOptions {
   readonly role: LoginRole;
-  readonly team: readonly string[];
   readonly as?: string;
   readonly reason: string;
+}
+
+interface LoginOptions extends RemovalOptions {
+  readonly team: readonly string[];
 }
 
 const collect = (team: string, teams: readonly string[]): readonly string[] => [...teams, team];
@@ -39,6 +42,30 @@ export function addLogin(access: Command): void {
           const { login, address } = await owner.createLogin({ name, role, teams, ...attributed });
           const note = screen.paint("soft", "Keep it; it is not shown again.");
           return { document: { login, role, teams, address }, lines: [address, note] };
+        });
+      }),
+    );
+}
+
+/** `access remove-login NAME`. */
+export function addRemoveLogin(access: Command): void {
+  defineVerb(access, {
+    usage: "remove-login <name>",
+    summary: "Take a login of the database away, and end its sessions",
+    details: "Needs DATABASE_ADMIN_URL, the address of the database's owner.",
+    examples: ['access remove-login grace --role auditor --reason "the audit is over"'],
+  })
+    .addOption(new Option("--role <role>", "what it reads").choices(LOGIN_ROLES).makeOptionMandatory())
+    .addOption(asOption())
+    .requiredOption("--reason <why>", "why; stays in the audit trail")
+    .action(
+      answering(async (screen, given: string, { role, as, reason }: RemovalOptions) => {
+        const name = checked(nameSchema, given, "name");
+        const attributed = { by: resolveActor(as), reason: resolveReason(reason) };
+        return withOwner(async (owner) => {
+          const removed = await owner.removeLogin({ name, role, ...attributed });
+          const ended = removed.sessionsEnded === 0 ? "" : `; sessions ended: ${removed.sessionsEnded}`;
+          return { document: removed, lines: [`${screen.paint("good", "✔")} ${removed.login} is gone${ended}`] };
         });
       }),
     );

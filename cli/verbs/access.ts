@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { addErase } from "../access/erase.ts";
 import { addIdentity } from "../access/identity.ts";
 import { addList } from "../access/list.ts";
-import { addLogin } from "../access/login.ts";
+import { addLogin, addRemoveLogin } from "../access/login.ts";
 import { addPrincipals } from "../access/principals.ts";
 import { addRoles } from "../access/roles.ts";
 import { addShow } from "../access/show.ts";
@@ -13,6 +13,7 @@ import { addTokens } from "../access/tokens.ts";
 const subcommands: readonly ((access: Command) => void)[] = [
   addShow,
   addLogin,
+  addRemoveLogin,
   addTeam,
   addList,
   addPrincipals,

@@ -3,7 +3,13 @@ import { randomBytes } from "node:crypto";
 import { Client, escapeIdentifier } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 
+import { openDatabase } from "../../db/client.ts";
 import { migrate } from "../../db/migrate.ts";
+import { verifyAudit } from "../../db/queries/audit-log.ts";
+import { refusePowerfulRole } from "../../db/refuse-powerful-role.ts";
+import { openDatabaseAccess } from "../../local/database-access.ts";
+import { GROUPS } from "../../db/roles.ts";
+import { addEndpoint, addEvaluation, addVersion } from "./sample.ts";
 
 const applicationPassword = randomBytes(12).toString("hex");
 const databases: string[] = [];
@@ -57,6 +63,39 @@ describe("migrate", () => {
        FROM pg_roles WHERE rolname = current_user`,
     );
     expect(role).toEqual({ super: false, owned: 0, creates: false, bypasses: false });
+  });
+
+  it("needs no superuser: who owns the database and may create roles is enough, as where Postgres is a service", async () => {
+    const url = new URL(await emptyDatabase());
+    const keeper = `keeper_${randomBytes(5).toString("hex")}`;
+    await server.query(`CREATE ROLE ${keeper} LOGIN CREATEROLE PASSWORD 'keeps'`);
+    await server.query(`ALTER DATABASE ${url.pathname.slice(1)} OWNER TO ${keeper}`);
+    // Other databases of this server made the groups before; on a server of its own the keeper would have made them.
+    for (const group of Object.values(GROUPS))
+      await server.query(`GRANT ${group} TO ${keeper} WITH ADMIN OPTION, INHERIT FALSE`);
+    url.username = keeper;
+    url.password = "keeps";
+    const { applicationUrl, heldBack } = await migrate({ adminUrl: url.href, applicationPassword });
+    expect(heldBack).toEqual([]);
+    await migrate({ adminUrl: url.href, applicationPassword });
+    const database = openDatabase({ url: applicationUrl });
+    try {
+      await refusePowerfulRole(database);
+      const version = await addVersion(database, "flights", "weights");
+      await addEvaluation(database, version);
+      await addEndpoint(database, "live", "flights", "staging");
+      const access = openDatabaseAccess({ DATABASE_ADMIN_URL: url.href });
+      const name = randomBytes(5).toString("hex");
+      const auditor = { name, role: "auditor", by: "ada", reason: "yearly audit" } as const;
+      const { address } = await access.createLogin({ ...auditor, teams: [] });
+      expect(await ask(address, "SELECT name FROM model")).toEqual([{ name: "flights" }]);
+      await access.removeLogin(auditor);
+      await expect(ask(address, "SELECT")).rejects.toMatchObject({ code: "28P01" });
+      await access.close();
+      expect(await verifyAudit(database)).toMatchObject({ ok: true });
+    } finally {
+      await database.close();
+    }
   });
 
   it("does the same when several processes migrate one empty database at once", async () => {

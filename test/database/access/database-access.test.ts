@@ -19,7 +19,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await access.close();
-  await test.admin.query(`DROP OWNED BY "modelwright_member_${name}"; DROP ROLE "modelwright_member_${name}"`);
   await test.close();
 });
 
@@ -62,6 +61,20 @@ describe("the owner's verbs", () => {
       expect(text).not.toContain("phone");
     }
     expect(await verifyAudit(test.database)).toMatchObject({ ok: true });
+  });
+
+  it("take a login away: its sessions end, and it is nobody any more", async () => {
+    const { login, address } = await access.createLogin({ name, role: "member", teams: ["birds"], ...attributed });
+    const session = new Client({ connectionString: address });
+    const ended = new Promise((resolve) => session.on("error", resolve));
+    await session.connect();
+    expect(await access.removeLogin({ name, role: "member", ...attributed })).toEqual({ login, sessionsEnded: 1 });
+    await expect(ended).resolves.toMatchObject({ code: "57P01" });
+    await expect(modelsSeen(address)).rejects.toMatchObject({ code: "28P01" });
+    expect((await access.show()).logins.map((one) => one.login)).not.toContain(login);
+    await expect(access.removeLogin({ name, role: "member", ...attributed })).rejects.toMatchObject({
+      code: "INPUT_INVALID",
+    });
   });
 
   it("refuse an unknown model, and without the owner's address", async () => {
