@@ -7,6 +7,7 @@ import type { ObservedTraffic } from "../contracts/traffic.ts";
 import type { Database } from "../db/client.ts";
 import { listAuditEvents, type StoredAuditEvent } from "../db/queries/audit.ts";
 import { listCheckpoints, type AuditCheckpoint } from "../db/queries/audit-checkpoint.ts";
+import { listArtifacts, type Artifact } from "../db/queries/artifact.ts";
 import { createAuditLog } from "../db/queries/audit-log.ts";
 import type { Derivation } from "../db/queries/derivation.ts";
 import { explainPrediction, type PredictionExplanation } from "../db/queries/explain.ts";
@@ -92,6 +93,8 @@ export interface Reader extends LineageReader, RegistryReader {
   readonly auditLog: AuditLog;
   /** The chain behind one prediction; with `refs` people and their words stay as they are stored, as evidence needs them. @throws REFERENCE_UNKNOWN */
   readonly explain: (inferenceId: string, options?: { readonly refs?: boolean }) => Promise<PredictionExplanation>;
+  /** Every artifact on record, by digest. */
+  readonly artifacts: () => AsyncIterable<Artifact>;
   /** What opens pseudonyms and commitments; those that were erased are absent. */
   readonly openings: (refs: readonly string[]) => Promise<Opening[]>;
   /** The newest checkpoints the stack signed, the largest first, as the database remembers them. */
@@ -175,6 +178,7 @@ export function createReader(database: Database, client: Client): Reader {
       keepNodes: (stream) => translated(log.keepNodes(stream)),
       tiles: (stream, wanted) => translated(log.tiles(stream, wanted)),
     },
+    artifacts: () => listArtifacts(database),
     openings: (refs) => translated(loadOpenings(database, refs)),
     checkpoints: () => translated(listCheckpoints(database)),
     auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),

@@ -18,6 +18,7 @@ import { DEFAULT_CHECKPOINTS } from "../evidence/open-checkpoints.ts";
 import { shownPath } from "../files.ts";
 import type { Screen } from "../screen.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
+import { addArtifacts } from "./audit-artifacts.ts";
 import { addRederive } from "./rederive.ts";
 
 /** `audit verify`, `audit checkpoint`, `audit key`: proof that the audit trail is the one that was written. */
@@ -30,6 +31,7 @@ export function addAudit(program: Command): void {
   addCheckpoint(audit);
   addKey(audit);
   addRederive(audit);
+  addArtifacts(audit);
 }
 
 interface VerifyOptions {

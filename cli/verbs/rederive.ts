@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Command } from "commander";
-import { createFileStore } from "../../adapters/artifacts/file-store.ts";
 import { runJob } from "../../adapters/compute/run-job.ts";
-import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import { optimizationReportSchema } from "../../contracts/optimization.ts";
+import { openOwnStore } from "../own-store.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
 
 /** `audit rederive model/NAME@N`: makes an optimized version again from its parent's bytes and compares digests. */
@@ -20,10 +18,7 @@ export function addRederive(audit: Command): void {
     answering(async (screen, reference: string) =>
       withStack(async ({ derivation, addresses }) => {
         const { version, parent, report: reportDigest, chosen } = await derivation(reference);
-        if (addresses.dataDir === null) {
-          throw new Failure("FILE_MISSING", { path: "MODELWRIGHT_DATA_DIR", what: "the folder of artifacts" });
-        }
-        const store = createFileStore(join(addresses.dataDir, "artifacts"));
+        const store = await openOwnStore(addresses);
         const written = await readFile(await store.localPath(reportDigest), "utf8");
         const report = optimizationReportSchema.parse(JSON.parse(written));
         const input = { parent: { path: await store.localPath(parent), digest: parent }, report, candidate: chosen };

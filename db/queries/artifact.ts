@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { asc, eq, gt } from "drizzle-orm";
 
 import type { Queryable, Transaction } from "../client.ts";
 import { recordRows } from "../record-rows.ts";
@@ -20,4 +20,22 @@ export async function recordSnapshot(tx: Transaction, values: Omit<DatasetSnapsh
 export async function findSnapshot(db: Queryable, digest: string): Promise<DatasetSnapshot | null> {
   const [found] = await db.select().from(datasetSnapshot).where(eq(datasetSnapshot.digest, digest));
   return found ?? null;
+}
+
+const PAGE = 1000;
+
+/** Every artifact on record, by digest. */
+export async function* listArtifacts(db: Queryable): AsyncGenerator<Artifact> {
+  for (let last = ""; ;) {
+    const page = await db
+      .select()
+      .from(artifact)
+      .where(gt(artifact.digest, last))
+      .orderBy(asc(artifact.digest))
+      .limit(PAGE);
+    yield* page;
+    const newest = page.at(-1);
+    if (!newest || page.length < PAGE) return;
+    last = newest.digest;
+  }
 }

@@ -76,6 +76,16 @@ it("a prediction served by the stack is proved to somebody who has the bundle an
   for (const part of ["tiny@1", "approved", "by grace", "source of the training data"]) {
     expect(proved.stdout).toContain(part);
   }
+
+  // The bytes on record are those in the store, until somebody changes one.
+  expect(JSON.parse((await run("audit", "artifacts", "--json")).output)).toMatchObject({ ok: true, problems: [] });
+  const [model] = await query<{ digest: string }>("SELECT digest FROM artifact WHERE kind = 'model' LIMIT 1");
+  const digest = model?.digest ?? "";
+  await writeFile(join(inFolder("data"), "artifacts", digest.slice(0, 2), digest.slice(2)), "other weights");
+  const swept = await run("audit", "artifacts", "--json");
+  expect(swept.exitCode).toBe(2);
+  expect(JSON.parse(swept.output)).toMatchObject({ problems: [{ digest, kind: "model", problem: "modified" }] });
+
   await writeFile(String(bundle), text.replaceAll("grace", "alice"));
   expect(verify()).toMatchObject({ status: 2 });
 
