@@ -1,4 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { runJob } from "../adapters/compute/run-job.ts";
 import { registerDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
@@ -27,9 +29,7 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
     authorize(tx, { ...registerDeed(input), model, environment: null, by, proof }),
   );
   return withHeartbeat(async ({ signal }) => {
-    const signature = await loadSignature(input.signaturePath);
-    const facts = await runJob("admit", { model: { path: input.modelPath }, signature, sample: null }, { signal });
-    const file = await keepFile(dependencies, { path: input.modelPath, kind: "model", mediaType: "application/onnx" });
+    const { signature, facts, file } = await takeIn(dependencies, input, signal);
     const { registrationId, modelPath, signaturePath } = input;
     return runOperation(
       dependencies.database,
@@ -62,6 +62,21 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
       },
     );
   });
+}
+
+/** Admits the file and stores its bytes, as one file where its data is in others. */
+async function takeIn(dependencies: Dependencies, input: RegistrationInput, signal: AbortSignal) {
+  const signature = await loadSignature(input.signaturePath);
+  const directory = await mkdtemp(join(tmpdir(), "modelwright-register-"));
+  try {
+    const outputPath = join(directory, "model.onnx");
+    const path = await runJob("embed", { path: input.modelPath, outputPath }, { signal });
+    const facts = await runJob("admit", { model: { path }, signature, sample: null }, { signal });
+    const file = await keepFile(dependencies, { path, kind: "model", mediaType: "application/onnx" });
+    return { signature, facts, file };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 async function loadSignature(path: string): Promise<ModelSignature> {

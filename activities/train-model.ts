@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { runJob } from "../adapters/compute/run-job.ts";
 import { digestTrainerCode } from "../adapters/training/trainer-code.ts";
 import { trainerOutputPaths } from "../adapters/training/trainer.ts";
 import { trainers } from "../adapters/training/trainers.ts";
@@ -35,8 +37,10 @@ export async function trainModel(dependencies: Dependencies, run: LifecycleRun):
       signal,
       onProgress: progress,
     });
+    const outputPath = join(directory, "whole-model.onnx");
+    const path = await runJob("embed", { path: trained.modelPath, outputPath }, { signal });
     const model = await keepFile(dependencies, {
-      path: trained.modelPath,
+      path,
       kind: "model",
       mediaType: "application/onnx",
     });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { optimize } from "../adapters/compute/optimize.ts";
-import { digestOf } from "../adapters/inference/load-model.ts";
+import { digestOf } from "../adapters/inference/read-model.ts";
 import { openSession } from "../adapters/inference/session.ts";
 import { optimizationSettingsSchema } from "../contracts/optimization.ts";
 import { modelSignatureSchema } from "../contracts/signature.ts";

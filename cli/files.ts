@@ -1,5 +1,6 @@
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
+import { embed } from "../adapters/compute/embed.ts";
 import { digestFile } from "../adapters/artifacts/file-store.ts";
 import { loadDocument } from "../client/document.ts";
 import { Failure } from "../contracts/failures.ts";
@@ -29,15 +30,36 @@ export async function pinFile(path: string, what: string): Promise<PinnedFile> {
 }
 
 /**
+ * A model by path and digest, as one file: one whose data is in other files is written to the output directory with them.
+ *
+ * @throws what `pinFile` throws; MODEL_REFUSED for data outside the model's folder
+ */
+export async function pinModel(path: string, role: "model" | "champion", directory: string): Promise<PinnedFile> {
+  const what = `the ${role}`;
+  const { path: own } = await pinFile(path, what);
+  await mkdir(directory, { recursive: true });
+  return pinFile(await embed({ path: own, outputPath: join(directory, `${role}-in-one-file.onnx`) }), what);
+}
+
+/**
  * The signature of a model: the file named, else signature.json beside the model. None is ever guessed: a wrong one would score
  * without complaint.
+ *
+ * @param pinned the model as one file, where it is known
  * @throws FILE_MISSING, INPUT_INVALID, and MODEL_NOT_ONNX or MODEL_REFUSED of the model that has none
  */
-export async function loadSignature(modelPath: string, named: string | undefined): Promise<ModelSignature> {
+export async function loadSignature(
+  modelPath: string,
+  named: string | undefined,
+  pinned: PinnedFile | null = null,
+): Promise<ModelSignature> {
   const path = named ?? join(dirname(modelPath), "signature.json");
   const there = named !== undefined || (await stat(path).catch(() => null)) !== null;
   if (there) return loadDocument(path, { what: "model signature", schema: modelSignatureSchema });
-  throw new Failure("INPUT_INVALID", { where: modelPath, problems: await howToWriteSignature(modelPath, path) });
+  throw new Failure("INPUT_INVALID", {
+    where: modelPath,
+    problems: await howToWriteSignature(pinned?.path ?? modelPath, path),
+  });
 }
 
 async function howToWriteSignature(modelPath: string, path: string): Promise<string> {

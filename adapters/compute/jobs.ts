@@ -1,5 +1,6 @@
 import { admit } from "./admit.ts";
 import { drift } from "./drift.ts";
+import { embed } from "./embed.ts";
 import { evaluate } from "./evaluate.ts";
 import { optimize } from "./optimize.ts";
 import { profile } from "./profile.ts";
@@ -12,6 +13,7 @@ import { validate } from "./validate.ts";
 export const jobs = {
   admit,
   drift,
+  embed,
   evaluate,
   optimize,
   profile,

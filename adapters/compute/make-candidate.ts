@@ -11,7 +11,8 @@ import type { ActivationRange, NodeAction } from "../../core/quantization/pass.t
 import { quantizeModel, valuesToCalibrate } from "../../core/quantization/quantize.ts";
 import { quantizationPass } from "../../core/quantization/registry.ts";
 import { digestFile } from "../artifacts/file-store.ts";
-import { digestOf, type LoadedModel } from "../inference/load-model.ts";
+import type { LoadedModel } from "../inference/load-model.ts";
+import { digestOf } from "../inference/read-model.ts";
 import { measureRanges } from "../inference/measure-ranges.ts";
 import { drawRows } from "../inference/measure-sample.ts";
 import { openSession, RUNTIME_VERSION } from "../inference/session.ts";

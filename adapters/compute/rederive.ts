@@ -5,7 +5,7 @@ import type { Digest } from "../../contracts/primitives.ts";
 import { quantizeModel } from "../../core/quantization/quantize.ts";
 import { quantizationPass } from "../../core/quantization/registry.ts";
 import { foldModel } from "../inference/fold-model.ts";
-import { digestOf, readModel } from "../inference/load-model.ts";
+import { digestOf, readModel } from "../inference/read-model.ts";
 import { RUNTIME_VERSION } from "../inference/session.ts";
 import type { JobContext } from "./job.ts";
 

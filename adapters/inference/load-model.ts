@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { Failure } from "../../contracts/failures.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { ModelFacts, ModelSignature } from "../../contracts/signature.ts";
-import { inspectModel, refuseSize } from "../../core/onnx/inspect.ts";
+import { inspectModel } from "../../core/onnx/inspect.ts";
 import { matchSignature } from "./match-signature.ts";
+import { digestOf, readModel } from "./read-model.ts";
 import { openSession, type Session } from "./session.ts";
 
 /** A model file to load: the digest it must have and how its columns become tensors. */
@@ -21,18 +20,6 @@ export interface LoadedModel {
   readonly digest: Digest;
   readonly facts: ModelFacts;
   readonly bytes: Uint8Array;
-}
-
-export const digestOf = (bytes: Uint8Array): Digest => createHash("sha256").update(bytes).digest("hex");
-
-/** @throws FILE_MISSING; MODEL_REFUSED before a byte of a file is read that is too large, which Node could not hold beyond 2 GiB */
-export async function readModel(path: string): Promise<Uint8Array> {
-  const missing = (cause: unknown) => {
-    throw new Failure("FILE_MISSING", { path, what: "the model" }, { cause });
-  };
-  const { size } = await stat(path).catch(missing);
-  refuseSize(size, path);
-  return readFile(path).catch(missing);
 }
 
 /**

@@ -5,7 +5,8 @@ import { encodeFeatures } from "../../core/data/encode-features.ts";
 import { createHistogram, type Histogram } from "../../core/quantization/histogram.ts";
 import { observeValues } from "../../core/quantization/observe.ts";
 import type { ActivationRange } from "../../core/quantization/pass.ts";
-import { digestOf, type LoadedModel } from "./load-model.ts";
+import type { LoadedModel } from "./load-model.ts";
+import { digestOf } from "./read-model.ts";
 import { openSession } from "./session.ts";
 import { takeRows } from "./take-rows.ts";
 

@@ -5,7 +5,7 @@ import { formatEstimate, formatNumber, formatShare } from "../../adapters/report
 import { formatCount } from "../../client/text.ts";
 import type { ComparisonResult, EvaluationReport, GateResult, MetricResult } from "../../contracts/evaluation.ts";
 import { exitOfVerdict } from "../answer.ts";
-import { DEFAULT_OUT, loadSignature, pinFile, shownPath, writeReport } from "../files.ts";
+import { DEFAULT_OUT, loadSignature, pinFile, pinModel, shownPath, writeReport } from "../files.ts";
 import { DEFAULT_GATE, evaluationSettings, gateText } from "../parse-gate.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, toneOf, type TableColumn } from "../table.ts";
@@ -47,9 +47,9 @@ export function addEvaluate(program: Command): void {
       answering(async (screen, path: string, options: EvaluateOptions) => {
         const { gates: file, gate: gates = [], slice: slices = [] } = options;
         const settings = await evaluationSettings({ file, gates, slices });
-        const model = await pinFile(path, "the model");
+        const model = await pinModel(path, "model", options.out);
         const data = await pinFile(options.data, "the evaluation data");
-        const signature = await loadSignature(path, options.signature);
+        const signature = await loadSignature(path, options.signature, model);
         const report = await runJob(
           "evaluate",
           { model, signature, champion: await loadChampion(options), data, settings },
@@ -74,10 +74,10 @@ export function addEvaluate(program: Command): void {
     );
 }
 
-async function loadChampion({ champion, championSignature }: EvaluateOptions) {
+async function loadChampion({ champion, championSignature, out }: EvaluateOptions) {
   if (champion === undefined) return null;
-  const model = await pinFile(champion, "the champion");
-  return { ...model, signature: await loadSignature(champion, championSignature) };
+  const model = await pinModel(champion, "champion", out);
+  return { ...model, signature: await loadSignature(champion, championSignature, model) };
 }
 
 function describe(

@@ -11,7 +11,7 @@ import {
   type OptimizationReport,
   type OptimizationSettings,
 } from "../../contracts/optimization.ts";
-import { DEFAULT_OUT, loadSignature, pinFile, shownPath, writeReport } from "../files.ts";
+import { DEFAULT_OUT, loadSignature, pinFile, pinModel, shownPath, writeReport } from "../files.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
 import { answering, checked, defineVerb, parseNumber } from "../verb.ts";
@@ -72,9 +72,9 @@ export function addOptimize(program: Command): void {
     .action(
       answering(async (screen, path: string, options: OptimizeOptions) => {
         const settings = await settingsOf(options);
-        const model = await pinFile(path, "the model");
+        const model = await pinModel(path, "model", options.out);
         const data = await pinFile(options.data, "the data");
-        const signature = await loadSignature(path, options.signature);
+        const signature = await loadSignature(path, options.signature, model);
         const calibration =
           options.calibration === undefined ? data : await pinFile(options.calibration, "the calibration data");
         const outputDirectory = resolve(options.out);

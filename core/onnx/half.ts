@@ -20,6 +20,13 @@ export function halfToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** The numbers rounded to half precision. A loop: `Uint16Array.from` asks an iterator for each of millions of numbers. */
+export function halvesOf(values: Float32Array): Uint16Array {
+  const halves = new Uint16Array(values.length);
+  for (let at = 0; at < values.length; at++) halves[at] = numberToHalf(values[at]!);
+  return halves;
+}
+
 /** bfloat16, given as its 16 bits, to a number: a float32 without its last 16 bits. Exact. */
 export function bfloat16ToNumber(bits: number): number {
   floatBits[0] = bits << 16;
@@ -43,11 +50,12 @@ export function numberToHalf(value: number): number {
   float[0] = value;
   const bits = floatBits[0]!;
   const sign = (bits >>> 16) & 0x8000;
-  const magnitude = Math.abs(Math.fround(value));
-  if (Number.isNaN(magnitude)) return 0x7e00;
-  if (magnitude >= 65_520) return sign | 0x7c00;
-  // A carry out of the fraction is the next exponent, also from the subnormal numbers to the first normal one.
-  if (magnitude < 2 ** -14) return sign | roundHalfToEven(magnitude * 2 ** 24);
-  const exponent = ((bits >>> 23) & 0xff) - 127;
-  return sign | (((exponent + 15) << 10) + roundHalfToEven(magnitude * 2 ** (10 - exponent)) - 1024);
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return 0x7e00;
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // Below 2^-14 numbers are subnormal, in one fixed step.
+  if (magnitude < 0x38800000) return sign | roundHalfToEven(Math.abs(float[0]!) * 2 ** 24);
+  // Of the 23 bits of fraction 13 go: just under half a step is added, and a whole half where the last bit kept is odd. A carry out of the
+  // fraction is the next exponent.
+  return sign | ((magnitude - 0x38000000 + 0x0fff + ((magnitude >>> 13) & 1)) >>> 13);
 }

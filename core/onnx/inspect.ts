@@ -1,10 +1,11 @@
 import { Failure } from "../../contracts/failures.ts";
 import type { ModelFacts, TensorOutput } from "../../contracts/signature.ts";
 import { datatypeOf } from "./datatypes.ts";
-import { parseModel, type Dimension, type Graph, type OnnxModel, type Tensor, type ValueInfo } from "./model.ts";
+import { parseModel, type Dimension, type OnnxModel, type ValueInfo } from "./model.ts";
+import { isExternal } from "./external-data.ts";
 import { countNodes, RecursiveFunction } from "./node-count.ts";
-import { elementCount, EXTERNAL } from "./tensor-storage.ts";
-import { allNodes, allSubgraphs, attributeTensors, initializers } from "./walk.ts";
+import { elementCount } from "./tensor-storage.ts";
+import { allNodes, allTensors } from "./walk.ts";
 
 export interface ModelLimits {
   readonly maximumBytes: number;
@@ -12,7 +13,8 @@ export interface ModelLimits {
   readonly maximumNodes: number;
 }
 
-const DEFAULT_MODEL_LIMITS: ModelLimits = { maximumBytes: 512 * 1024 * 1024, maximumNodes: 10_000 };
+/** What one Protocol Buffers message can be, and one read of Node's. */
+const DEFAULT_MODEL_LIMITS: ModelLimits = { maximumBytes: 2 ** 31 - 1, maximumNodes: 10_000 };
 
 /** What ONNX Runtime has built in; any other domain would need a library loaded into the process. */
 const ALLOWED_DOMAINS: readonly string[] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
@@ -38,12 +40,12 @@ export function inspectModel(bytes: Uint8Array, where: string, limits: Partial<M
   const model = parseModel(bytes, where);
   const graph = model.graph!;
   const nodes = [...allNodes(graph.nodes), ...model.functions.flatMap((own) => [...allNodes(own.nodes)])];
-  const tensors = allTensors(model, graph);
+  const tensors = allTensors(model);
 
   const nodeCount = boundedNodeCount(model, refuse);
   if (nodeCount > maximumNodes) throw refuse(`${nodeCount} nodes`, `at most ${maximumNodes} nodes`);
   if (model.trainingInfos.length > 0) throw refuse("training graphs inside", "an inference model");
-  const external = tensors.find((tensor) => tensor.dataLocation === EXTERNAL || tensor.externalData.length > 0);
+  const external = tensors.find(isExternal);
   if (external) throw refuse(`tensor "${external.name}" has its data in another file`, "a model in one file");
 
   const operators = [...new Set(nodes.map(({ domain, opType }) => operatorName(domain, opType)))].toSorted();
@@ -79,7 +81,8 @@ export function inspectModel(bytes: Uint8Array, where: string, limits: Partial<M
 /** @throws MODEL_REFUSED for a file that is larger than allowed; so that it need not be read to know */
 export function refuseSize(sizeBytes: number, where: string, maximumBytes = DEFAULT_MODEL_LIMITS.maximumBytes): void {
   if (sizeBytes <= maximumBytes) return;
-  const [found, allowed] = [`${sizeBytes} bytes`, `at most ${maximumBytes} bytes`];
+  const why = maximumBytes === DEFAULT_MODEL_LIMITS.maximumBytes ? ", the most that fits one ONNX file" : "";
+  const [found, allowed] = [`${sizeBytes} bytes`, `at most ${maximumBytes} bytes${why}`];
   throw new Failure("MODEL_REFUSED", { where, found, allowed });
 }
 
@@ -92,12 +95,6 @@ function boundedNodeCount(model: OnnxModel, refuse: Refuse): number {
     if (cause instanceof RecursiveFunction) throw refuse(cause.message, "functions that end");
     throw cause;
   }
-}
-
-function allTensors(model: OnnxModel, graph: Graph): Tensor[] {
-  const lists = [graph.nodes, ...model.functions.map((own) => own.nodes)];
-  const graphs = [graph, ...lists.flatMap((nodes) => [...allSubgraphs(nodes)])];
-  return [...graphs.flatMap(initializers), ...lists.flatMap((nodes) => [...allNodes(nodes)].flatMap(attributeTensors))];
 }
 
 function operatorName(domain: string, opType: string): string {

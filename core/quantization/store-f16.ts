@@ -1,6 +1,6 @@
 import { createNode, createTensor } from "../onnx/create.ts";
 import { datatypeCode } from "../onnx/datatypes.ts";
-import { numberToHalf } from "../onnx/half.ts";
+import { halvesOf } from "../onnx/half.ts";
 import type { QuantizationPass } from "./pass.ts";
 import { reasonTooFew } from "./plan.ts";
 import { storeConstants, type Store } from "./store-constants.ts";
@@ -21,7 +21,7 @@ const storeHalf: Store = ({ graph, name, dims, values }) => {
   }
   const tooFew = reasonTooFew(values.length, 2 * values.length - NODE_BYTES);
   if (tooFew !== undefined) return { reason: tooFew.replace("int8", "float16") };
-  const halves = graph.addConstant(createTensor(`${name}_half`, "FP16", dims, Uint16Array.from(values, numberToHalf)));
+  const halves = graph.addConstant(createTensor(`${name}_half`, "FP16", dims, halvesOf(values)));
   const cast = graph.uniqueName(`${name}_Cast`);
   return {
     nodes: [createNode("Cast", [halves], [name], { to: datatypeCode("FP32") }, { name: cast })],

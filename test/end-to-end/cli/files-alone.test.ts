@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { driftReportSchema } from "../../../contracts/drift.ts";
 import { evaluationReportSchema } from "../../../contracts/evaluation.ts";
 import { optimizationReportSchema } from "../../../contracts/optimization.ts";
 import { validationReportSchema } from "../../../contracts/data.ts";
+import { parseModel, serializeModel } from "../../../core/onnx/model.ts";
 import { writeCustomers } from "./customers.ts";
 import { runCli } from "./run-cli.ts";
 
@@ -97,6 +98,41 @@ describe("the core alone on plain files, without any stack", () => {
     expect(report.candidates.map(({ name }) => name)).toEqual(["fp32", "dynamic-int8"]);
     expect((await sizeOf("smaller", "dynamic-int8.onnx")) / (await sizeOf("smaller", "fp32.onnx"))).toBeLessThan(0.35);
     expect(await sizeOf("smaller", "optimization.html")).toBeGreaterThan(1000);
+  });
+
+  it("takes a model whose weights are in another file, measures it as one file, and refuses one that points elsewhere", async () => {
+    const model = parseModel(new Uint8Array(await readFile(at("model.onnx"))), "model");
+    const deep = model.graph!.initializers.find(({ name }) => name === "deep")!;
+    const bytes = deep.rawData!;
+    const save = async (location: string) => {
+      const outside = { ...deep, externalData: [{ key: "location", value: location }], dataLocation: 1 };
+      delete outside.rawData;
+      const initializers = model.graph!.initializers.map((tensor) => (tensor === deep ? outside : tensor));
+      await writeFile(
+        at("parts", "model.onnx"),
+        serializeModel({ ...model, graph: { ...model.graph!, initializers } }),
+      );
+    };
+    await mkdir(at("parts"));
+    await writeFile(at("parts", "deep.bin"), bytes);
+    await save("deep.bin");
+    const words = [
+      "optimize",
+      "parts/model.onnx",
+      "--signature",
+      "signature.json",
+      "--data",
+      "test.csv",
+      "--budget",
+      "1",
+    ];
+    const ended = await run(...words, "--out", "joined", "--json");
+    expect(ended).toMatchObject({ exitCode: 0, errors: "" });
+    expect(Buffer.compare(await readFile(at("joined", "fp32.onnx")), await readFile(at("model.onnx")))).toBe(0);
+    await save("../deep.bin");
+    const refused = await run(...words, "--out", "refused");
+    expect(refused.exitCode).toBe(1);
+    expect(refused.errors).toContain('tensor "deep" has its data in "../deep.bin"');
   });
 
   it("finds the column that moved and the score with it (exit 2), and nothing in a second sample (exit 0)", async () => {

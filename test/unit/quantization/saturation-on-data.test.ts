@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { digestOf } from "../../../adapters/inference/load-model.ts";
+import { digestOf } from "../../../adapters/inference/read-model.ts";
 import { openSession } from "../../../adapters/inference/session.ts";
 import type { Tensor } from "../../../contracts/data.ts";
 import { createModel, createNode, createTensor, createValueInfo } from "../../../core/onnx/create.ts";
