@@ -54,7 +54,7 @@ export function numberToHalf(value: number): number {
   if (magnitude > 0x7f800000) return 0x7e00;
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   // Below 2^-14 numbers are subnormal, in one fixed step.
-  if (magnitude < 0x38800000) return sign | roundHalfToEven(Math.abs(float[0]!) * 2 ** 24);
+  if (magnitude < 0x38800000) return sign | roundHalfToEven(Math.abs(float[0]) * 2 ** 24);
   // Of the 23 bits of fraction 13 go: just under half a step is added, and a whole half where the last bit kept is odd. A carry out of the
   // fraction is the next exponent.
   return sign | ((magnitude - 0x38000000 + 0x0fff + ((magnitude >>> 13) & 1)) >>> 13);
