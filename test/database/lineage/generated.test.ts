@@ -44,6 +44,6 @@ describe("generated lineage", () => {
     const { rows } = await test.admin.query(
       "SELECT count(*)::integer AS indexes FROM pg_indexes WHERE tablename IN ('used', 'generated', 'execution')",
     );
-    expect(rows).toEqual([{ indexes: 7 }]);
+    expect(rows).toEqual([{ indexes: 8 }]);
   });
 });

@@ -77,6 +77,25 @@ describe("the lineage graph", () => {
     expect(await load("deep/30", "upstream", 30)).toMatchObject({ complete: true, nodeCount: 31 });
   });
 
+  it("cut among the things of one execution shows no use of those that are cut off", async () => {
+    await record(
+      made(["cut/start"], "cut/1", "cut/2", "cut/3"),
+      made(["cut/1"], "cut/4"),
+      made(["cut/3", "cut/start"], "cut/5"),
+    );
+    for (const [limit, shown, uses] of [
+      [2, ["cut/1", "cut/2", "cut/start"], 1],
+      [3, ["cut/1", "cut/2", "cut/3", "cut/start"], 1],
+      [4, ["cut/1", "cut/2", "cut/3", "cut/4", "cut/start"], 2],
+      [5, ["cut/1", "cut/2", "cut/3", "cut/4", "cut/5", "cut/start"], 4],
+    ] as const) {
+      const graph = await load("cut/start", "downstream", limit);
+      expect(refsOf(graph)).toEqual(shown);
+      expect(graph.used).toHaveLength(uses);
+      expect(graph.complete).toBe(limit === 5);
+    }
+  });
+
   it("is read at a position of the audit log", async () => {
     const { rows } = await test.admin.query<{ seq: string; hash: Buffer }>(
       "SELECT seq, hash FROM audit_head WHERE stream = 'modelwright'",

@@ -43,11 +43,13 @@ beforeAll(async () => {
     });
   }
   await say(database, { model: "card-fraud", number: 3 }, alias("best", 3));
-  // The next ones are of another slice, as if thousands had come between.
-  await test.admin.query("SELECT setval('version_place', 70000)");
-  for (let index = 0; index < 5; index += 1) {
-    const { number } = await addVersion(database, "later", `later ${index}`);
-    known.push({ model: "later", number, words: new Set(["later"]), stage: "none", tags: [], owner: "" });
+  // The next ones are of other slices, as if thousands had come between: of an empty large one, and of one after it.
+  for (const [times, place] of [70_000, 140_000].entries()) {
+    await test.admin.query("SELECT setval('version_place', $1)", [place]);
+    for (let index = 0; index < 5; index += 1) {
+      const { number } = await addVersion(database, "later", `later ${times} ${index}`);
+      known.push({ model: "later", number, words: new Set(["later"]), stage: "none", tags: [], owner: "" });
+    }
   }
 });
 afterAll(async () => {
@@ -110,7 +112,7 @@ describe("a search for versions", () => {
     const [best] = await everything({ alias: "best" }, 5);
     expect(best).toMatchObject({ model: "card-fraud", number: 3, aliases: ["best"], stage: "production" });
     expect((await everything({ digest: best?.artifact ?? "" }, 5)).map(nameOf)).toEqual(["card-fraud@3"]);
-    expect(await everything({ origin: "registered", model: "later" }, 2)).toHaveLength(5);
+    expect(await everything({ origin: "registered", model: "later" }, 2)).toHaveLength(10);
     expect(await everything({ origin: "trained" }, 2)).toEqual([]);
     const at = best?.createdAt.getTime() ?? 0;
     const around = { createdAfter: new Date(at).toISOString(), createdBefore: new Date(at + 1).toISOString() };
