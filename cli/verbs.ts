@@ -10,6 +10,7 @@ import { addDrift } from "./verbs/drift.ts";
 import { addEvaluate } from "./verbs/evaluate.ts";
 import { addExplain } from "./verbs/explain.ts";
 import { addLineage } from "./verbs/lineage.ts";
+import { addLog } from "./verbs/log.ts";
 import { addModel } from "./verbs/model.ts";
 import { addModels } from "./verbs/models.ts";
 import { addOptimize } from "./verbs/optimize.ts";
@@ -44,6 +45,7 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addDeploy,
   addPolicy,
   addAlarms,
+  addLog,
   addModels,
   addModel,
   addSet,

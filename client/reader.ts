@@ -26,6 +26,7 @@ import {
 } from "../db/queries/rollout.ts";
 import { listOverrides, type RolloutOverride } from "../db/queries/rollout-override.ts";
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
+import { listGatewayLogs, type GatewayLog } from "../db/queries/gateway-log.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
 import { listStuck, type StuckWork } from "../db/queries/stuck.ts";
 import { loadDerivation } from "./derivation.ts";
@@ -100,6 +101,8 @@ export interface Reader extends LineageReader, RegistryReader {
   /** The newest checkpoints the stack signed, the largest first, as the database remembers them. */
   readonly checkpoints: () => Promise<AuditCheckpoint[]>;
   /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
+  /** What became of the rows that gateways logged; the newest gateway first. */
+  readonly gatewayLogs: () => Promise<GatewayLog[]>;
   readonly auditEvents: (subjects: readonly string[]) => Promise<StoredAuditEvent[]>;
 }
 
@@ -160,6 +163,7 @@ export function createReader(database: Database, client: Client): Reader {
           observeTraffic(database, { endpoint, champion: champion?.id ?? null, ...options }),
         ),
       ),
+    gatewayLogs: () => translated(listGatewayLogs(database)),
     derivation: (version) => loadDerivation(database, version),
     ...createRegistryReader(database, told),
     endpoints: (options = {}) => told(loadRouting(database, options)),

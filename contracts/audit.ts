@@ -196,6 +196,13 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     reason: textRefSchema,
   }),
   z.strictObject({ kind: z.literal("login-removed"), role: z.enum(LOGIN_ROLES), reason: textRefSchema }),
+  /** Days of the prediction log before this one (UTC) and how many rows they had. */
+  z.strictObject({
+    kind: z.literal("predictions-dropped"),
+    before: z.string(),
+    rowCount: z.int(),
+    reason: textRefSchema,
+  }),
   /** Null: the model is everybody's. */
   z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: textRefSchema }),
   z.strictObject({

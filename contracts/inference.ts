@@ -1,5 +1,6 @@
 import { identityModeSchema, type IdentityMode } from "./identity.ts";
 import { z } from "zod";
+import { logSettingsSchema } from "./log-settings.ts";
 import { BASIS_POINTS, type Arm } from "./names.ts";
 import { digestSchema, instantSchema } from "./primitives.ts";
 import { datatypeSchema, modelSignatureSchema } from "./signature.ts";
@@ -51,6 +52,8 @@ export const endpointRouteSchema = z.strictObject({
   place: z.strictObject({ model: z.string(), environment: z.string() }).optional(),
   /** Absent outside rollouts. */
   counting: countingSchema.optional(),
+  /** Absent where nothing was said: every row, without its columns. */
+  log: logSettingsSchema.optional(),
 });
 export type EndpointRoute = z.output<typeof endpointRouteSchema>;
 
@@ -107,6 +110,8 @@ export interface RequestRecord {
   readonly decisions: readonly (0 | 1)[];
   /** What a look asks of it; null outside rollouts. Range is that of the first row, 0 the lowest; null unless ranges are asked for. */
   readonly judged: { readonly slow: boolean; readonly range: number | null; readonly ranges: number } | null;
+  /** What the endpoint's settings let through of its columns, one a row; null where they keep none. */
+  readonly fields: readonly LoggedFields[] | null;
   /** Whether its rows go to the prediction log; it is counted in any case. */
   readonly sampled: boolean;
 }
@@ -123,7 +128,11 @@ export interface PredictionRecord extends Pick<
   readonly outcome: "ok" | "error";
   readonly score: number | null;
   readonly decision: 0 | 1 | null;
+  readonly fields: LoggedFields | null;
 }
+
+/** Columns of one row, as far as they are kept; a hash is text, a bucket the number of its range. */
+export type LoggedFields = Readonly<Record<string, number | string | null>>;
 
 /** Upper bounds of latency histograms, milliseconds: from the smallest tabular model to the request timeout. */
 export const LATENCY_BOUNDS_MS = [0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000] as const;

@@ -36,6 +36,9 @@ export const actorSchema = z.string().trim().min(1).max(200);
 /** What rows that nobody names are called. */
 export const idSchema = z.uuid();
 
+/** A day (UTC), as `2026-10-01`. */
+export const daySchema = z.iso.date();
+
 /** An instant on the border: ISO 8601 with offset, as Postgres takes it too: no year 0, no offset of 16 hours or more. */
 export const instantSchema = z.iso
   .datetime({ offset: true })

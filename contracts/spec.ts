@@ -2,6 +2,7 @@ import { z } from "zod";
 import { dataChecksSchema, dataSourceSchema } from "./data.ts";
 import { driftSettingsSchema } from "./drift.ts";
 import { evaluationSettingsSchema } from "./evaluation.ts";
+import { logSettingsSchema } from "./log-settings.ts";
 import { RISK_TIERS } from "./names.ts";
 import { optimizationSettingsSchema } from "./optimization.ts";
 import { milliseconds, nameSchema, windowSchema } from "./primitives.ts";
@@ -34,6 +35,11 @@ export const deploymentSpecSchema = z.strictObject({
   endpoint: nameSchema,
   environment: nameSchema.default("production"),
   rollout: rolloutPlanSchema.prefault({}),
+  /**
+   * What gateways keep of the endpoint's requests while this deployment is its newest; all rows without their columns, unless it says so.
+   * Without a default: a spec that does not say it keeps its digest.
+   */
+  log: logSettingsSchema.optional(),
 });
 export type DeploymentSpec = z.output<typeof deploymentSpecSchema>;
 

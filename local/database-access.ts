@@ -1,14 +1,16 @@
+import { DatabaseError } from "pg";
 import type { AuditBody } from "../contracts/audit.ts";
 import { Failure } from "../contracts/failures.ts";
 import { openDatabase, type Transaction } from "../db/client.ts";
 import { createLogin, listLogins, removeLogin, type Login, type LoginRequest } from "../db/logins.ts";
 import { recordAudit } from "../db/queries/audit.ts";
+import { dropPredictionDays, type DroppedDays } from "../db/queries/gateway-log.ts";
 import { attribute, findActorRef } from "../db/queries/person.ts";
 import { requireModel } from "../db/queries/model.ts";
 import { recordEntries } from "../db/queries/registry/entries.ts";
 import { model } from "../db/schema/model.ts";
 
-/** What only the database's owner does: logins of people who read with tools of their own, and whose a model is. */
+/** What only the database's owner does: logins of people who read with tools of their own, whose a model is, and what is dropped. */
 export interface DatabaseAccess {
   /** Makes a login; its address holds the password and is told this once. */
   createLogin(request: LoginRequest & Attributed): Promise<{ login: string; address: string }>;
@@ -18,6 +20,8 @@ export interface DatabaseAccess {
   ): Promise<{ login: string; sessionsEnded: number }>;
   /** Gives a model to a team, or with null to everybody. */
   setTeam(change: { readonly model: string; readonly team: string | null } & Attributed): Promise<void>;
+  /** Drops the days of the prediction log before an ISO date (UTC). */
+  dropPredictions(order: { readonly before: string } & Attributed): Promise<DroppedDays>;
   show(): Promise<AccessOverview>;
   close(): Promise<void>;
 }
@@ -38,7 +42,7 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
   const adminUrl = env["DATABASE_ADMIN_URL"];
   if (!adminUrl) {
     const problems =
-      "it is not set, and only the owner of the database makes logins; set it to the address `migrate` was given";
+      "it is not set, and only the owner of the database does this; set it to the address `migrate` was given";
     throw new Failure("INPUT_INVALID", { where: "DATABASE_ADMIN_URL", problems });
   }
   const database = openDatabase({ url: adminUrl, maximumConnections: 1 });
@@ -72,6 +76,21 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
         await recordAudit(tx, { actor: said.by, subject: `model/${name}`, body });
       });
     },
+    dropPredictions: async ({ before, by, reason }) =>
+      await database.transaction(async (tx) => {
+        const dropped = await dropPredictionDays(tx, before).catch((cause: unknown) => {
+          throw inUse(before, cause) ?? cause;
+        });
+        const said = await attribute(tx, { by, reason });
+        const body: AuditBody = {
+          kind: "predictions-dropped",
+          before,
+          rowCount: dropped.rowCount,
+          reason: said.reason,
+        };
+        await recordAudit(tx, { actor: said.by, subject: "prediction-log/all", body });
+        return dropped;
+      }),
     show: async () => {
       const teams = await database.select({ model: model.name, team: model.team }).from(model).orderBy(model.name);
       return {
@@ -95,6 +114,13 @@ async function recordOfLogin(
   const { by: actor, reason } = await attribute(tx, attributed);
   // The name of a login is often a person's.
   await recordAudit(tx, { actor, subject: `login/${await refOf(tx, name)}`, body: { ...body, reason } });
+}
+
+function inUse(before: string, thrown: unknown): Failure | null {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  if (!(cause instanceof DatabaseError) || cause.constraint !== "prediction_days_in_use") return null;
+  const problems = `${cause.message}; end it first, or drop fewer days`;
+  return new Failure("INPUT_INVALID", { where: `the prediction log before ${before}`, problems }, { cause: thrown });
 }
 
 async function refOf(tx: Transaction, name: string): Promise<string> {

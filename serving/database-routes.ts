@@ -38,6 +38,7 @@ function toRoute(routing: Routing): EndpointRoute {
     salt,
     leaseUntilMs: leaseUntil ? leaseUntil.getTime() : null,
     place: { model, environment },
+    ...(routing.log && { log: routing.log }),
     ...(routing.counting && { counting: routing.counting }),
   };
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { FeedbackRequest, LogBatch } from "../contracts/inference.ts";
 import { createDatabaseClock } from "./database-clock.ts";
 import { createGatekeeper, type GatekeeperOptions } from "./gatekeeper.ts";
@@ -6,6 +7,8 @@ import { startGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGrpcService } from "./grpc/service.ts";
 import { startHttpServer, type HttpServer } from "./http/server.ts";
 import { createMetrics } from "./metrics.ts";
+import { createFieldKeeper } from "./log/logged-fields.ts";
+import { loadLogSalt } from "./log/log-salt.ts";
 import { startPredictionLog, type PredictionLogOptions } from "./log/prediction-log.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
@@ -88,11 +91,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onProblem,
   });
 
+  const keepFields = createFieldKeeper(await loadLogSalt(join(options.logDirectory, "salt")));
+
   await routes.start();
   const parts: HandlerParts = {
     routes,
     clock,
     log,
+    keepFields,
     metrics,
     statistics,
     recordFeedback: options.recordFeedback,

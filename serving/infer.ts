@@ -11,6 +11,8 @@ import { isClientFault } from "./failure-status.ts";
 import { createInferenceId } from "./inference-id.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { readModelInput, type ModelInput } from "./model-input.ts";
+import type { FieldKeeper } from "./log/logged-fields.ts";
+import { isSampled } from "./log/sample.ts";
 import type { PredictionLog } from "./log/prediction-log.ts";
 import type { InferRequest } from "./protocol/infer-request.ts";
 import type { InferResponse } from "./protocol/infer-response.ts";
@@ -22,6 +24,7 @@ import type { LiveVersion } from "./version-pool.ts";
 export interface InferenceParts {
   readonly clock: DatabaseClock;
   readonly log: Pick<PredictionLog, "append">;
+  readonly keepFields: FieldKeeper;
   readonly metrics: Pick<GatewayMetrics, "countRequest" | "countTakeover">;
   readonly statistics: Pick<InferenceStatistics, "countRequest">;
 }
@@ -53,7 +56,9 @@ export type InferOutcome<Written> =
 interface Passage {
   readonly applied: AppliedRoute;
   readonly choice: Choice;
+  /** What the log knows the passage by: the request's id, or that and what tells the canary's error apart. */
   readonly id: string;
+  readonly requestId: string;
   readonly routingKey: string | null;
   readonly startedAt: number;
 }
@@ -72,7 +77,7 @@ export async function infer<Written>(parts: InferenceParts, call: InferCall<Writ
   const id = request.id ?? createInferenceId(parts.clock.nowMs());
   const routingKey = request.routingKey ?? call.routingKey;
   const choice = named ?? chooseArm(applied, routingKey ?? id, startedAt);
-  const passage: Passage = { applied, choice, id, routingKey, startedAt };
+  const passage: Passage = { applied, choice, id, requestId: id, routingKey, startedAt };
 
   const input = readInput(applied, choice.live, request);
   const outcome = isFailure(input) ? failed(passage, input) : await run(parts, passage, request, input, call.write);
@@ -87,12 +92,13 @@ export async function infer<Written>(parts: InferenceParts, call: InferCall<Writ
   }
   // What the champion would have taken, the canary refuses: that is the canary's harm and not the client's fault.
   const rowCount = isFailure(input) ? (taken?.rowCount ?? 1) : input.rowCount;
+  const own = isFailure(input) ? null : input;
   if (named || !champion || !taken) {
-    record(parts, passage, { outcome: endOf(outcome.failure), rowCount });
+    record(parts, passage, { outcome: endOf(outcome.failure), rowCount, input: own });
     return outcome;
   }
   // The id names the prediction that the client got; the canary's error stands beside it.
-  record(parts, { ...passage, id: `${id}/canary` }, { outcome: endOf(outcome.failure), rowCount });
+  record(parts, { ...passage, id: `${id}/canary` }, { outcome: endOf(outcome.failure), rowCount, input: own });
   parts.metrics.countTakeover(applied.route.endpoint);
   return await takeOver(parts, passage, request, call.write, champion, taken);
 }
@@ -110,7 +116,8 @@ async function takeOver<Written>(
   // Its own time only: the champion's latencies are what canaries are measured by.
   const passage = { ...before, choice, startedAt: performance.now() };
   const outcome = await run(parts, passage, request, input, write);
-  if (outcome.kind === "failed") record(parts, passage, { outcome: endOf(outcome.failure), rowCount: input.rowCount });
+  if (outcome.kind === "failed")
+    record(parts, passage, { outcome: endOf(outcome.failure), rowCount: input.rowCount, input });
   return outcome;
 }
 
@@ -156,18 +163,22 @@ async function run<Written>(
     }
     const response = { modelName: applied.route.endpoint, modelVersion: String(version.number), id, outputs };
     const written = write(response, request, identity);
-    record(parts, passage, { outcome: "ok", scores });
+    record(parts, passage, { outcome: "ok", scores, input });
     return { kind: "answered", identity, written };
   } catch (thrown) {
     if (isFailure(thrown)) return failed(passage, thrown);
-    record(parts, passage, { outcome: "error", rowCount: input.rowCount });
+    record(parts, passage, { outcome: "error", rowCount: input.rowCount, input });
     throw thrown;
   }
 }
 
-type Result =
+type Result = (
   | { readonly outcome: "ok"; readonly scores: Float32Array | Float64Array }
-  | { readonly outcome: "error" | "shed"; readonly rowCount: number };
+  | { readonly outcome: "error" | "shed"; readonly rowCount: number }
+) & {
+  /** Null where the version did not take the request. */
+  readonly input: ModelInput | null;
+};
 
 const endOf = ({ code }: Failure): "error" | "shed" => (code === "GATEWAY_OVERLOADED" ? "shed" : "error");
 
@@ -183,6 +194,8 @@ function record(parts: InferenceParts, passage: Passage, result: Result): void {
   const nowMs = parts.clock.nowMs();
   parts.statistics.countRequest({ endpoint, version, outcome, rowCount, latencyMs, nowMs });
   const { threshold } = version.signature.prediction;
+  const { log } = applied.route;
+  const sampled = isSampled(passage.requestId, log?.sampleShare ?? 1);
   parts.log.append({
     id,
     endpoint,
@@ -198,7 +211,8 @@ function record(parts: InferenceParts, passage: Passage, result: Result): void {
     scores,
     decisions: scores.map((score) => (score >= threshold ? 1 : 0)),
     judged: counting ? judge(counting, latencyMs, scores[0]) : null,
-    sampled: true,
+    fields: sampled && result.input ? parts.keepFields(log, version.signature, result.input) : null,
+    sampled,
   });
 }
 

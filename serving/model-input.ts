@@ -10,6 +10,8 @@ export interface ModelInput {
   /** In the order of the signature's inputs. */
   readonly tensors: readonly Tensor[];
   readonly rowCount: number;
+  /** Raw columns by name, where the request carried them. */
+  readonly columns: ReadonlyMap<string, Column> | null;
 }
 
 /**
@@ -53,7 +55,7 @@ function readTensors(request: InferRequest, signature: ModelSignature, where: st
     checkCategories(tensor, input, where);
     return tensor;
   });
-  return { tensors, rowCount: rowCount ?? 1 };
+  return { tensors, rowCount: rowCount ?? 1, columns: null };
 }
 
 function checkTensor(found: RequestInput, input: TensorInput, where: string): void {
@@ -119,7 +121,7 @@ function readColumns(request: InferRequest, signature: ModelSignature, where: st
     columns.set(input.name, tensorColumns.has(input.name) ? readTensorColumn(input, where) : readColumn(input, where));
   }
   const batch: ColumnBatch = { rowCount, columns };
-  return { tensors: encodeFeatures({ signature, batch, where }), rowCount };
+  return { tensors: encodeFeatures({ signature, batch, where }), rowCount, columns };
 }
 
 function readTensorColumn(input: RequestInput, where: string): Column {

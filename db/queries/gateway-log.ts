@@ -1,7 +1,8 @@
-import { sql, type SQL } from "drizzle-orm";
+import { desc, sql, type SQL } from "drizzle-orm";
 
 import type { LogBatch } from "../../contracts/inference.ts";
-import type { Queryable } from "../client.ts";
+import type { Queryable, Transaction } from "../client.ts";
+import { gatewayLog } from "../schema/decision-count.ts";
 
 /**
  * Takes a stretch of a gateway's journal: counts, units and rows together or not at all. A stretch that begins before the place the
@@ -20,7 +21,8 @@ export async function shipGatewayLog(db: Queryable, batch: LogBatch & { readonly
       ${column(rows.map((row) => row.versionId))}::uuid[], ${column(rows.map((row) => row.routingKeyHash))}::text[],
       ${column(rows.map((row) => row.at.toISOString()))}::timestamptz[], ${column(rows.map((row) => row.latencyMs))}::float8[],
       ${column(rows.map((row) => row.outcome))}::text[], ${column(rows.map((row) => row.score))}::float8[],
-      ${column(rows.map((row) => row.decision))}::smallint[]) AS place`);
+      ${column(rows.map((row) => row.decision))}::smallint[],
+      ${column(rows.map((row) => (row.fields === null ? null : JSON.stringify(row.fields))))}::jsonb[]) AS place`);
   return Number(shipped.rows[0]?.place ?? batch.toByte);
 }
 
@@ -54,3 +56,23 @@ const unitRow = (unit: LogBatch["units"][number]) => ({
   range: unit.range,
   decision: unit.decision,
 });
+
+export type GatewayLog = typeof gatewayLog.$inferSelect;
+
+/** What became of the rows of each gateway, as it last told; the newest first. */
+export const listGatewayLogs = (db: Queryable): Promise<GatewayLog[]> =>
+  db.select().from(gatewayLog).orderBy(desc(gatewayLog.at));
+
+export interface DroppedDays {
+  /** ISO dates. */
+  readonly days: readonly string[];
+  readonly rowCount: number;
+}
+
+/** Drops the days of the log before one (UTC); only the database's owner may. Refuses days that a running rollout is judged by. */
+export async function dropPredictionDays(tx: Transaction, before: string): Promise<DroppedDays> {
+  const { rows } = await tx.execute<{ days: string[]; dropped: string }>(
+    sql`SELECT days::text[] AS days, row_count AS dropped FROM drop_prediction_days(${before}::date)`,
+  );
+  return { days: rows[0]?.days ?? [], rowCount: Number(rows[0]?.dropped ?? 0) };
+}

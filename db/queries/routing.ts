@@ -3,6 +3,7 @@ import { aliasedTable, and, asc, desc, eq, inArray, isNotNull, ne, sql } from "d
 import type { PgColumn } from "drizzle-orm/pg-core";
 
 import type { Counting } from "../../contracts/inference.ts";
+import { logSettingsSchema, type LogSettings } from "../../contracts/log-settings.ts";
 import type { RolloutPlan } from "../../contracts/rollout.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import type { Queryable } from "../client.ts";
@@ -44,6 +45,8 @@ export interface Routing {
   readonly leaseUntil: Date | null;
   /** What looks of the epoch's rollout count by; null outside rollouts. */
   readonly counting: Counting | null;
+  /** What is kept of requests; null where nothing was said. */
+  readonly log: LogSettings | null;
   /** When the database answered: what `leaseUntil` is compared with, so that no other clock matters. */
   readonly databaseTime: Date;
 }
@@ -75,6 +78,7 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
       canary,
       championOptimization: optimizationOf(champion),
       canaryOptimization: optimizationOf(canary),
+      log: logSettingsOf(endpoint.name),
       plan: rollout.plan,
       slowAboveMs: rollout.latencyThresholdMs,
       databaseTime: sql`clock_timestamp()`.mapWith(routingEpoch.createdAt),
@@ -107,6 +111,7 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
     leaseUntil: asOf === undefined && row.canary ? row.leaseUntil : null,
     counting:
       row.plan && row.epoch.canaryShare > 0 ? { slowAboveMs: row.slowAboveMs, edges: rangeEdges(row.plan) } : null,
+    log: row.log,
     databaseTime: row.databaseTime,
   }));
 }
@@ -118,6 +123,13 @@ function optimizationOf(version: { readonly id: PgColumn; readonly lifecycle: Pg
       AND run.result->'version'->>'versionId' = ${version.id}::text
     ORDER BY run.round DESC LIMIT 1)`;
 }
+
+/** What the newest lifecycle that serves or tries to serve on the endpoint said; null where it said nothing, or there is none. */
+const logSettingsOf = (name: PgColumn) =>
+  sql`(SELECT lifecycle.spec #> '{deployment,log}' FROM rollout AS newest JOIN lifecycle ON lifecycle.id = newest.lifecycle
+    WHERE newest.endpoint = ${name} AND newest.status IN ('running', 'promoted') ORDER BY newest.started_at DESC LIMIT 1)`.mapWith(
+    (settings: unknown) => logSettingsSchema.parse(settings),
+  );
 
 const rangeEdges = ({ guardrails }: RolloutPlan): number[] | null =>
   guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;

@@ -11,7 +11,10 @@ import { readInferRequest } from "./read-request.ts";
 import { describeFailure } from "./status.ts";
 import { writeInferMessage } from "./write-response.ts";
 
-export type GrpcParts = Pick<HandlerParts, "routes" | "clock" | "log" | "metrics" | "statistics" | "isReady" | "admit">;
+export type GrpcParts = Pick<
+  HandlerParts,
+  "routes" | "clock" | "log" | "keepFields" | "metrics" | "statistics" | "isReady" | "admit"
+>;
 
 /** Every call of `inference.GRPCInferenceService`: what HTTP asks, over the same routes, log and counters. */
 export function createGrpcService(parts: GrpcParts, onBug: (thrown: unknown) => void): UntypedServiceImplementation {

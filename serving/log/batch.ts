@@ -115,6 +115,7 @@ export function rowsOf(record: RequestRecord): PredictionRecord[] {
     outcome,
     score: record.scores[row] ?? null,
     decision: record.decisions[row] ?? null,
+    fields: record.fields?.[row] ?? null,
   }));
 }
 

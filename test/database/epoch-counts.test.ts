@@ -4,22 +4,28 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { RequestRecord } from "../../contracts/inference.ts";
+import { lifecycleSpecSchema } from "../../contracts/spec.ts";
 import { createId } from "../../db/identifiers.ts";
 import { advanceEpoch } from "../../db/queries/advance-epoch.ts";
 import { countEpochs } from "../../db/queries/epoch-counts.ts";
 import { recordFeedback } from "../../db/queries/feedback.ts";
+import { createLifecycle } from "../../db/queries/lifecycle.ts";
+import { ensureModel } from "../../db/queries/model.ts";
 import { shipGatewayLog } from "../../db/queries/gateway-log.ts";
-import { startRollout } from "../../db/queries/rollout.ts";
+import { endRollout, startRollout } from "../../db/queries/rollout.ts";
+import { findPrediction } from "../../db/queries/prediction.ts";
 import { loadRouting } from "../../db/queries/routing.ts";
 import { observeTraffic } from "../../db/queries/traffic.ts";
+import { openDatabaseAccess } from "../../local/database-access.ts";
 import { rowsOf, tallyRequests } from "../../serving/log/batch.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { insertPredictions } from "../support/predictions.ts";
-import { addEndpoint, addVersion, plan } from "./sample.ts";
+import { addEndpoint, addVersion, plan, specFor } from "./sample.ts";
 
 const EDGES = [0.3, 0.6];
 const SLOW_ABOVE_MS = 5;
+const DAY_MS = 86_400_000;
 
 let test: TestDatabase;
 beforeAll(async () => {
@@ -36,7 +42,7 @@ interface Served {
 }
 
 /** An endpoint with a canary at 5 % in epoch 2 and at 25 % in epoch 3. */
-async function serve(endpoint: string): Promise<Served> {
+async function serve(endpoint: string, lifecycle: string | null = null): Promise<Served> {
   const champion = await addVersion(test.database, endpoint, `${endpoint} one`);
   const canary = await addVersion(test.database, endpoint, `${endpoint} two`);
   await addEndpoint(test.database, endpoint, endpoint, "staging");
@@ -61,7 +67,7 @@ async function serve(endpoint: string): Promise<Served> {
     startRollout(tx, {
       id: endpoint,
       endpoint,
-      lifecycle: null,
+      lifecycle,
       plan: { ...plan, guardrails: [...plan.guardrails, shift] },
       championVersion: champion.id,
       canaryVersion: canary.id,
@@ -101,6 +107,7 @@ function recordOf({ endpoint, champion, canary }: Served, kind: Kind, atMs: numb
       range: first === undefined ? null : EDGES.filter((edge) => first >= edge).length,
       ranges: EDGES.length + 1,
     },
+    fields: null,
     sampled,
   };
 }
@@ -140,7 +147,9 @@ describe("counts of a rollout", () => {
       const logged = given.map((kind, index) => recordOf(logging, kind, now + index, true));
       await insertPredictions(
         test.database,
-        logged.flatMap(rowsOf).map(({ versionId, ...row }) => ({ ...row, modelVersion: versionId, features: null })),
+        logged
+          .flatMap(rowsOf)
+          .map(({ versionId, fields, ...row }) => ({ ...row, modelVersion: versionId, features: fields })),
       );
       const [late, early] = [randomUUID(), randomUUID()];
       const half = Math.ceil(counted.length / 2);
@@ -178,6 +187,23 @@ describe("counts of a rollout", () => {
     const { endpoint } = await serve("routed");
     const [routing] = await loadRouting(test.database, { endpoint });
     expect(routing?.counting).toEqual({ slowAboveMs: SLOW_ABOVE_MS, edges: EDGES });
+    expect(routing?.log).toBeNull();
+  });
+
+  it("leave to the spec of the endpoint's newest lifecycle what is kept besides", async () => {
+    const log = { sampleShare: 0.5, fields: { distance: { keep: "hash" as const } } };
+    const spec = lifecycleSpecSchema.parse({ ...specFor("kept"), deployment: { endpoint: "kept", log } });
+    await audited(test.database).transaction(async (tx) => {
+      await ensureModel(tx, "kept");
+      await createLifecycle(tx, { id: "kept-1", spec, startedBy: "ada", reason: "", causedBy: null });
+    });
+    await serve("kept", "kept-1");
+    const settings = async () => (await loadRouting(test.database, { endpoint: "kept" }))[0]?.log;
+    expect(await settings()).toEqual(log);
+    await audited(test.database).transaction((tx) =>
+      endRollout(tx, { id: "kept", status: "rolled-back", outcome: "harm" }),
+    );
+    expect(await settings()).toBeNull();
   });
 });
 
@@ -233,5 +259,54 @@ describe("a gateway's journal", () => {
       errors: 4,
       aboveFloor: 20,
     });
+  });
+});
+
+describe("old days of the prediction log", () => {
+  it("are dropped by the owner, on record, with their keys; labels and counts stay", async () => {
+    const served = await serve("dropped");
+    const kind = {
+      epoch: 2,
+      arm: "canary",
+      assigned: true,
+      latencyMs: 1,
+      outcome: "ok",
+      rowCount: 1,
+      scores: [0.9],
+    } as const;
+    const old = recordOf(served, { ...kind, routingKeyHash: "ada" }, Date.now() - 30 * DAY_MS, true);
+    const yesterday = recordOf(served, { ...kind, routingKeyHash: "ada" }, Date.now() - DAY_MS, true);
+    const now = recordOf(served, { ...kind, routingKeyHash: "grace" }, Date.now(), true);
+    await ship(
+      [old, yesterday, now].map((record) => ({ ...record, fields: [{ distance: 7 }] })),
+      randomUUID(),
+      0,
+      1,
+    );
+    expect((await findPrediction(test.database, now.id))?.features).toEqual({ distance: 7 });
+
+    const owner = openDatabaseAccess({ DATABASE_ADMIN_URL: test.adminUrl });
+    const today = new Date().toISOString().slice(0, 10);
+    const drop = (before: string) => owner.dropPredictions({ before, by: "ada", reason: "ninety days are over" });
+    const tomorrow = new Date(Date.now() + DAY_MS).toISOString().slice(0, 10);
+    await expect(drop(tomorrow)).rejects.toMatchObject({ code: "INPUT_INVALID", message: /is judged by that log/ });
+    const dropped = await drop(today);
+    await owner.close();
+
+    expect(dropped.days).toContain(new Date(Date.now() - DAY_MS).toISOString().slice(0, 10));
+    expect(await Promise.all([old, yesterday, now].map(({ id }) => findPrediction(test.database, id)))).toEqual([
+      null,
+      null,
+      expect.objectContaining({ inferenceId: now.id }),
+    ]);
+    const { rows: left } = await test.admin.query<{ units: number; requests: number }>(
+      `SELECT (SELECT count(*)::int FROM decision_unit WHERE endpoint = 'dropped') AS units,
+        (SELECT sum(requests)::int FROM decision_count WHERE endpoint = 'dropped') AS requests`,
+    );
+    expect(left).toEqual([{ units: 1, requests: 3 }]);
+    const { rows: said } = await test.admin.query<{ body: { before: string; rowCount: number } }>(
+      "SELECT convert_from(body, 'UTF8')::jsonb -> 'body' AS body FROM audit_event WHERE kind = 'predictions-dropped'",
+    );
+    expect(said[0]?.body).toMatchObject({ before: today, rowCount: dropped.rowCount });
   });
 });

@@ -66,7 +66,7 @@ describe("a model's input", () => {
         ],
       ],
     };
-    expect(read({ inputs: [image] }, signature)).toEqual({
+    expect(read({ inputs: [image] }, signature)).toMatchObject({
       rowCount: 1,
       tensors: [{ name: "x", datatype: "FP32", shape: [1, 2, 2], data: new Float32Array([1, 2, 3, 4]) }],
     });

@@ -17,6 +17,7 @@ const request = (fields: Partial<RequestRecord> = {}): RequestRecord => ({
   scores: [0.5],
   decisions: [1],
   judged: { slow: false, range: 1, ranges: 2 },
+  fields: null,
   sampled: true,
   ...fields,
 });

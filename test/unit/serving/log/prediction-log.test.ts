@@ -29,6 +29,7 @@ const request = (id: string, fields: Partial<RequestRecord> = {}): RequestRecord
   scores: [0.5],
   decisions: [1],
   judged: null,
+  fields: null,
   sampled: true,
   ...fields,
 });
