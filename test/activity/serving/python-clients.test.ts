@@ -8,11 +8,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { runGateway, type RunningGateway } from "../../unit/serving/running-gateway.ts";
 import { expected, MemoryRoutes, Models, route } from "../../unit/serving/served-model.ts";
 
-/** Without `all`, which adds CUDA for shared memory on GPUs. */
-const PACKAGE = "tritonclient[http,grpc]==2.73.0";
+/** tritonclient without `all`, which adds CUDA for shared memory on GPUs. */
+const PACKAGES = ["tritonclient[http,grpc]==2.73.0", "kserve==0.21.0"];
 const run = promisify(execFile);
 
-interface Answers {
+interface TritonAnswers {
   readonly live: boolean;
   readonly ready: boolean;
   readonly models_ready: readonly boolean[];
@@ -33,28 +33,45 @@ interface Answers {
   readonly unknown: { readonly status: string };
 }
 
+interface KserveAnswers {
+  readonly live: boolean;
+  readonly ready: boolean;
+  readonly models_ready: readonly boolean[];
+  readonly answers: readonly {
+    readonly id: string;
+    readonly version: string | null;
+    readonly probabilities: readonly (readonly number[])[];
+  }[];
+  readonly epoch: string;
+  readonly refused: { readonly status: string; readonly message: string };
+  readonly unknown: { readonly status: string };
+}
+
+const COMPUTED = [expected(0.1, 0, 1, 0.5), expected(0.1, 2, -1, 2)];
+
 const models = new Models();
 let directory: string;
 let running: RunningGateway;
-let answers: Readonly<Record<"http" | "grpc", Answers>>;
-/** Why tritonclient could not be had. */
+let triton: Readonly<Record<"http" | "grpc", TritonAnswers>>;
+let kserve: Readonly<Record<"rest" | "grpc", KserveAnswers>>;
+/** Why the clients could not be had. */
 let missing: string | null = null;
 
 /** The interpreter of an environment of its own, outside the tree. */
-async function installClient(): Promise<string> {
+async function installClients(): Promise<string> {
   await run("python3", ["-m", "venv", join(directory, "venv")]);
   const python = join(directory, "venv", "bin", "python");
   const options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary", ":all:"];
-  await run(python, ["-m", "pip", "install", ...options, PACKAGE], { timeout: 240_000 });
+  await run(python, ["-m", "pip", "install", ...options, ...PACKAGES], { timeout: 240_000 });
   return python;
 }
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "modelwright-tritonclient-"));
-  const python = await installClient().catch((problem: unknown) => {
+  directory = await mkdtemp(join(tmpdir(), "modelwright-clients-"));
+  const python = await installClients().catch((problem: unknown) => {
     if (process.env["CI"] === "true") throw problem;
     const { message, stderr } = problem as { message: string; stderr?: string };
-    missing = `NOT TESTED against tritonclient: ${(stderr?.trim() || message).split("\n").at(-1)}`;
+    missing = `NOT TESTED against tritonclient and kserve: ${(stderr?.trim() || message).split("\n").at(-1)}`;
     return null;
   });
   if (python === null) {
@@ -62,9 +79,13 @@ beforeAll(async () => {
     return;
   }
   running = await runGateway(models, new MemoryRoutes(route(models.add(3, 0.1))));
-  const program = fileURLToPath(new URL("./ask-with-tritonclient.py", import.meta.url));
-  const { stdout } = await run(python, [program, new URL(running.url).host, running.gateway.grpcAddress]);
-  answers = JSON.parse(stdout) as typeof answers;
+  const ask = async (program: string, address: string): Promise<unknown> => {
+    const path = fileURLToPath(new URL(program, import.meta.url));
+    const { stdout } = await run(python, [path, address, running.gateway.grpcAddress]);
+    return JSON.parse(stdout);
+  };
+  triton = (await ask("./ask-with-tritonclient.py", new URL(running.url).host)) as typeof triton;
+  kserve = (await ask("./ask-with-kserve.py", running.url)) as typeof kserve;
 }, 300_000);
 afterAll(async () => {
   await running?.gateway.stop();
@@ -77,7 +98,7 @@ beforeEach(({ skip }) => {
 
 describe.each(["http", "grpc"] as const)("tritonclient over %s", (protocol) => {
   test("finds the server and its model", () => {
-    const { live, ready, models_ready, server, model, index } = answers[protocol];
+    const { live, ready, models_ready, server, model, index } = triton[protocol];
     expect({ live, ready, models_ready }).toEqual({
       live: true,
       ready: true,
@@ -94,9 +115,8 @@ describe.each(["http", "grpc"] as const)("tritonclient over %s", (protocol) => {
   });
 
   test("gets what the model computes, however it asks", () => {
-    const { probabilities, all_outputs, compressed, columns, id } = answers[protocol];
-    const computed = [expected(0.1, 0, 1, 0.5), expected(0.1, 2, -1, 2)];
-    for (const [i, [value]] of probabilities.entries()) expect(value).toBeCloseTo(computed[i]!, 6);
+    const { probabilities, all_outputs, compressed, columns, id } = triton[protocol];
+    for (const [i, [value]] of probabilities.entries()) expect(value).toBeCloseTo(COMPUTED[i]!, 6);
     expect(probabilities.length).toBe(2);
     expect([all_outputs, ...compressed]).toEqual([probabilities, probabilities, probabilities]);
     // Encoded as in training: 18 is a deviation above the mean hour, 800 the mean distance.
@@ -106,10 +126,36 @@ describe.each(["http", "grpc"] as const)("tritonclient over %s", (protocol) => {
   });
 
   test("reads its counts and its errors", () => {
-    const { statistics, refused, unknown } = answers[protocol];
+    const { statistics, refused, unknown } = triton[protocol];
     expect(Number(statistics.model_stats[0]!.inference_stats.success.count)).toBe(protocol === "http" ? 5 : 10);
     expect(refused.message).toContain('input "numbers" is missing');
     const statuses = { http: ["400", "404"], grpc: ["StatusCode.INVALID_ARGUMENT", "StatusCode.NOT_FOUND"] };
+    expect([refused.status, unknown.status]).toEqual(statuses[protocol]);
+  });
+});
+
+describe.each(["rest", "grpc"] as const)("KServe's client over %s", (protocol) => {
+  test("finds the server and its model", () => {
+    const { live, ready, models_ready } = kserve[protocol];
+    expect({ live, ready, models_ready }).toEqual({ live: true, ready: true, models_ready: [true, false] });
+  });
+
+  test("gets what the model computes, in typed and in binary data", () => {
+    const { answers, epoch } = kserve[protocol];
+    expect(answers.length).toBe(protocol === "rest" ? 3 : 2);
+    for (const { id, version, probabilities } of answers) {
+      // Its REST client reads the version over.
+      expect([id, version, probabilities.length]).toEqual(["kserve", protocol === "rest" ? null : "3", 2]);
+      for (const [i, [value]] of probabilities.entries()) expect(value).toBeCloseTo(COMPUTED[i]!, 6);
+    }
+    expect(epoch).toBe("1");
+  });
+
+  test("reads its errors", () => {
+    const { refused, unknown } = kserve[protocol];
+    const text = { rest: "inputs is", grpc: 'input "numbers" is missing' };
+    expect(refused.message).toContain(text[protocol]);
+    const statuses = { rest: ["400", "404"], grpc: ["StatusCode.INVALID_ARGUMENT", "StatusCode.NOT_FOUND"] };
     expect([refused.status, unknown.status]).toEqual(statuses[protocol]);
   });
 });
