@@ -38,6 +38,8 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly pollMs?: number;
   /** Of an HTTP body and of a gRPC message; 32 MiB by default. */
   readonly bodyLimitBytes?: number;
+  /** How long a request may take to arrive; 30 s by default, in which 32 MiB are a slow line. */
+  readonly arriveWithinMs?: number;
   /** How long clients are told to close before the gateway does; 300 ms by default. */
   readonly drainMs?: number;
   /** A line for the operator. */
@@ -139,6 +141,7 @@ async function startServers(
 ): Promise<Servers> {
   const shared = {
     host: options.host ?? "127.0.0.1",
+    arriveWithinMs: options.arriveWithinMs ?? 30_000,
     onBug: (thrown: unknown) => say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
   };
   const limitBytes = options.bodyLimitBytes ?? 32 * 2 ** 20;
@@ -153,6 +156,7 @@ async function startServers(
     const grpc = await startGrpcServer({
       service,
       host: shared.host,
+      arriveWithinMs: shared.arriveWithinMs,
       port: options.grpcPort ?? 0,
       messageLimitBytes: limitBytes,
     });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { boundMessages } from "./bound-messages.ts";
 
 export interface GrpcServerOptions {
   readonly service: UntypedServiceImplementation;
@@ -10,6 +11,8 @@ export interface GrpcServerOptions {
   readonly port: number;
   /** Of one request, decompressed; answers have no limit. */
   readonly messageLimitBytes: number;
+  /** How long a request may take to arrive. */
+  readonly arriveWithinMs: number;
 }
 
 export interface GrpcServer {
@@ -20,7 +23,7 @@ export interface GrpcServer {
 }
 
 const CALLS_TIMEOUT_MS = 30_000;
-/** A connection's calls hold a message each: more of them wait at the client. */
+/** More of them wait at the client. */
 const CALLS_A_CONNECTION = 100;
 
 const PROTOCOL = fileURLToPath(new URL("../protocol/grpc-inference.proto", import.meta.url));
@@ -36,6 +39,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     "grpc.max_receive_message_length": options.messageLimitBytes,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": CALLS_A_CONNECTION,
+    interceptors: [boundMessages(options)],
   });
   server.addService(loadServiceDefinition(), options.service);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;

@@ -4,8 +4,12 @@ import { gunzip, inflate } from "node:zlib";
 import { isFailure } from "../../contracts/failures.ts";
 import { invalid } from "../protocol/json-data.ts";
 import { refuse } from "./answer.ts";
+import { createQueue } from "./queue.ts";
 
 const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
+
+/** Node unpacks on four threads; more at once would only hold more memory. */
+const unpacking = createQueue(4);
 
 /**
  * The request's body, decompressed. The limit counts for the bytes that travel and for what they unpack to.
@@ -25,8 +29,13 @@ export async function readBody(
   const body = await readBytes(request, limitBytes, hold);
   if (encoding === "identity") return body;
   try {
-    const unpacked = await DECODERS[encoding as keyof typeof DECODERS](body, { maxOutputLength: limitBytes });
-    hold(unpacked.length);
+    // One after the other in a few lines: what many small bodies unpack to is known only when the memory is taken.
+    const unpacked = await unpacking(() =>
+      DECODERS[encoding as keyof typeof DECODERS](body, { maxOutputLength: limitBytes }).then((whole) => {
+        hold(whole.length);
+        return whole;
+      }),
+    );
     return unpacked;
   } catch (cause) {
     if (isFailure(cause)) throw cause;

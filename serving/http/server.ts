@@ -20,6 +20,8 @@ export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly bodyLimitBytes: number;
+  /** How long a request may take to arrive; its headers a third of it. A client that dribbles is cut off. */
+  readonly arriveWithinMs: number;
   /** Told of bugs, not of refused requests. */
   readonly onBug: (thrown: unknown) => void;
 }
@@ -30,10 +32,11 @@ export interface HttpServer {
   readonly stop: (drainMs: number) => Promise<void>;
 }
 
-/** A client that dribbles its headers or body is cut off; 32 MiB in 30 s is a slow line. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** What is under way at the end is given this long. */
+const LAST_ANSWERS_MS = 30_000;
 const KEEP_ALIVE_MS = 60_000;
+/** Beyond it connections are closed as they come: an idle one costs some 10 KiB. */
+const MAXIMUM_CONNECTIONS = 20_000;
 /** All bodies together may hold as much memory as this many of the largest; beyond it requests are told to come again. */
 const BODIES_AT_ONCE = 16;
 /** How long a refused body is still read and thrown away, so that the client gets to see the refusal. */
@@ -44,16 +47,17 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const memory = { heldBytes: 0 };
   const server = createServer(
     {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: Math.ceil(options.arriveWithinMs / 3),
+      requestTimeout: options.arriveWithinMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 1_000,
+      connectionsCheckingInterval: Math.min(1_000, options.arriveWithinMs),
       noDelay: true,
     },
     (request, response) => {
       void serve(options, request, response, memory, () => draining);
     },
   );
+  server.maxConnections = MAXIMUM_CONNECTIONS;
   server.on("clientError", answerClientError);
   await listen(server, options);
   const { address, port } = server.address() as AddressInfo;
@@ -65,7 +69,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       // From now on each answer closes its connection. Closing idle ones at once would cut off requests that are on their way.
       await sleep(drainMs);
       const closed = new Promise((resolve) => server.close(resolve));
-      const timer = setTimeout(() => server.closeAllConnections(), REQUEST_TIMEOUT_MS);
+      const timer = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
       await closed;
       clearTimeout(timer);
     },
