@@ -13,13 +13,14 @@ import { endLifecycle } from "./end-lifecycle.ts";
 import { evaluateModel } from "./evaluate-model.ts";
 import { translateFailures } from "./failures.ts";
 import { startMonitor } from "./monitor.ts";
-import { setShare, shiftTraffic, withdrawCanary } from "./move-traffic.ts";
+import { beginShadow, promoteCanary, setShare, shiftTraffic, withdrawCanary } from "./move-traffic.ts";
 import { openRollout } from "./open-rollout.ts";
 import { optimizeModel } from "./optimize-model.ts";
 import { recordRequest } from "./record-request.ts";
 import { registerModel } from "./register-model.ts";
 import { decideRetrain } from "./retrain.ts";
-import { closeRollout, lookAtRollout, renewRolloutLease } from "./roll-out.ts";
+import { closeRollout } from "./close-rollout.ts";
+import { lookAtPromotion, lookAtRollout, lookAtShadow, renewRolloutLease } from "./look-at-rollout.ts";
 import { signCheckpoint } from "./sign-checkpoint.ts";
 import { snapshotData } from "./snapshot-data.ts";
 import { trainModel } from "./train-model.ts";
@@ -42,11 +43,15 @@ const all = {
   planRollout,
   recordDeployment,
   openRollout,
+  beginShadow,
   shiftTraffic,
+  promoteCanary,
   setShare,
   withdrawCanary,
   confirmTraffic,
   lookAtRollout,
+  lookAtShadow,
+  lookAtPromotion,
   renewRolloutLease,
   closeRollout,
   restoreFormerChampion,

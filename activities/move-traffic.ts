@@ -1,6 +1,6 @@
 import { Failure } from "../contracts/failures.ts";
 import type { ShareChange } from "../contracts/messages.ts";
-import type { Transaction } from "../db/client.ts";
+import type { Database, Transaction } from "../db/client.ts";
 import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { runOperation } from "../db/queries/operation.ts";
@@ -10,43 +10,66 @@ import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
 
+/** Mirrors requests to the candidate, which has no share yet; once. */
+export async function beginShadow({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+  await moveOnce(database, rolloutId, "shadow", ({ championVersion, canaryVersion, plan }) => ({
+    champion: championVersion,
+    canary: canaryVersion,
+    share: 0,
+    shadow: plan.shadow?.share ?? 0,
+    reason: "shadow",
+  }));
+}
+
 /** Gives the canary the step's share by compare-and-set, once: a repeated call, at once or after a continued run, changes nothing. */
 export async function shiftTraffic(
   { database }: Dependencies,
   { rolloutId, step }: { rolloutId: string; step: number },
 ): Promise<void> {
-  const rollout = await requireRunning(database, rolloutId);
-  const share = rollout.plan.steps[step];
-  if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
-  const reason = `step ${step + 1} of ${rollout.plan.steps.length}`;
-  const operation = { key: `rollout/${rolloutId}/step/${step}`, request: { share }, context: operationContext() };
-  await runOperation(database, operation, async (tx) => {
-    const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
-    await moveTraffic(tx, rollout, routing, {
-      champion: rollout.championVersion,
-      canary: rollout.canaryVersion,
-      share,
-      reason,
-    });
-    return null;
+  await moveOnce(database, rolloutId, `step/${step}`, ({ championVersion, canaryVersion, plan }) => {
+    const share = plan.steps[step];
+    if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
+    const reason = `step ${step + 1} of ${plan.steps.length}`;
+    return { champion: championVersion, canary: canaryVersion, share, reason };
   });
+}
+
+/** Everything to the new version, with the former champion beside it, warm and without a share: going back is one epoch and no load. */
+export async function promoteCanary({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+  await moveOnce(database, rolloutId, "promote", ({ championVersion, canaryVersion }) => ({
+    champion: canaryVersion,
+    canary: championVersion,
+    share: 0,
+    reason: "promoted and observed, the former champion kept warm",
+  }));
 }
 
 /** Gives the canary the share that somebody set, or the plan's own again, once for each number. */
 export async function setShare({ database }: Dependencies, change: ShareChange): Promise<void> {
   const { rolloutId, number, basisPoints, by, reason } = change;
+  await moveOnce(database, rolloutId, `share/${number}`, ({ championVersion, canaryVersion }) => ({
+    champion: championVersion,
+    canary: canaryVersion,
+    share: basisPoints,
+    reason: by === null ? reason : `share set by ${by}: ${reason}`,
+    by,
+  }));
+}
+
+/** One move of a running rollout under a key of its own. */
+async function moveOnce(
+  database: Database,
+  rolloutId: string,
+  key: string,
+  to: (rollout: Rollout) => Move,
+): Promise<void> {
   const rollout = await requireRunning(database, rolloutId);
-  const request = { share: basisPoints };
-  const operation = { key: `rollout/${rolloutId}/share/${number}`, request, context: operationContext() };
+  const move = to(rollout);
+  const request = { share: move.share };
+  const operation = { key: `rollout/${rolloutId}/${key}`, request, context: operationContext() };
   await runOperation(database, operation, async (tx) => {
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
-    await moveTraffic(tx, rollout, routing, {
-      champion: rollout.championVersion,
-      canary: rollout.canaryVersion,
-      share: basisPoints,
-      reason: by === null ? reason : `share set by ${by}: ${reason}`,
-      by,
-    });
+    await moveTraffic(tx, rollout, routing, move);
     return null;
   });
 }
@@ -73,6 +96,8 @@ interface Move {
   readonly champion: string | null;
   readonly canary: string | null;
   readonly share: number;
+  /** Basis points of the champion's requests that are mirrored; none by default. */
+  readonly shadow?: number;
   readonly reason: string;
   /** Who wants it, when it is somebody else than who started the rollout. */
   readonly by?: string | null;
@@ -92,6 +117,7 @@ export async function moveTraffic(
     championVersion: to.champion,
     canaryVersion: to.canary,
     canaryShare: to.share,
+    shadowShare: to.shadow ?? 0,
     salt: rollout.id,
     rollout: rollout.id,
     reason: to.reason,
@@ -117,7 +143,7 @@ export async function moveTraffic(
 }
 
 /** @throws REFERENCE_UNKNOWN, INPUT_INVALID when it has ended */
-export async function requireRunning(database: Dependencies["database"], rolloutId: string): Promise<Rollout> {
+export async function requireRunning(database: Database, rolloutId: string): Promise<Rollout> {
   const rollout = await findRollout(database, rolloutId);
   if (!rollout) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
   if (rollout.status !== "running") {

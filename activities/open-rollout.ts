@@ -19,7 +19,7 @@ import { authorize } from "./authorize.ts";
 import { breakGlassFor } from "./decide.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { requireWinnable } from "./require-winnable.ts";
-import { closeRollout } from "./roll-out.ts";
+import { closeRollout } from "./close-rollout.ts";
 import { loadStageResult } from "./stage.ts";
 import { versionName } from "./version-reference.ts";
 
@@ -139,6 +139,9 @@ const opened = ({ championVersion, plan }: Rollout): OpenedRollout => ({
   lookIntervalMs: plan.lookIntervalMs,
   deadlineMs: plan.deadlineMs,
   onDeadline: plan.onDeadline,
+  ...(plan.shadow && { shadowed: true }),
+  ...(plan.bakeMs !== undefined && { bakeMs: plan.bakeMs }),
+  ...(plan.observeMs !== undefined && { observeMs: plan.observeMs }),
 });
 
 /** The champion's own quantile, frozen before the canary gets traffic, never below the plan's floor. */

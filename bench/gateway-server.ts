@@ -20,6 +20,7 @@ const gateway = await startGateway({
   source: {
     load: () => Promise.resolve({ databaseNowMs: Date.now(), routes: [route] }),
     confirm: () => Promise.resolve(),
+    report: () => Promise.resolve(),
     watch: () => () => Promise.resolve(),
   },
   localPath: () => Promise.resolve(path),

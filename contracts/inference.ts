@@ -3,6 +3,7 @@ import { z } from "zod";
 import { logSettingsSchema } from "./log-settings.ts";
 import { BASIS_POINTS, type Arm } from "./names.ts";
 import { digestSchema, instantSchema } from "./primitives.ts";
+import type { ShadowCounts } from "./rollout.ts";
 import { datatypeSchema, modelSignatureSchema } from "./signature.ts";
 
 /** Headers of the gateway's own; lower case as node:http gives them. */
@@ -45,6 +46,8 @@ export const endpointRouteSchema = z.strictObject({
   champion: servedVersionSchema.nullable(),
   canary: servedVersionSchema.nullable(),
   canaryBasisPoints: z.int().min(0).max(BASIS_POINTS),
+  /** Share of the champion's requests that the canary answers too, for nobody; absent when none. */
+  shadowBasisPoints: z.int().min(1).max(BASIS_POINTS).optional(),
   salt: z.string(),
   /** Database time, milliseconds since 1970, until which the canary's share is valid; null: it is not. */
   leaseUntilMs: z.number().nullable(),
@@ -180,6 +183,21 @@ export interface LogBatch {
   readonly droppedRows: number;
   /** Rows the gateway ever accepted; null where a successor cannot know. */
   readonly acceptedRows: number | null;
+}
+
+/** What a gateway saw of a version it serves in an epoch with two versions. */
+export interface VersionReport {
+  readonly endpoint: string;
+  readonly epoch: number;
+  readonly versionId: string;
+  /** Times its process ended by itself in the last ten minutes. */
+  readonly exits: number;
+  /** How long it has not been ready after it once was; 0 while it is. */
+  readonly unreadyMs: number;
+  /** Answers whose tensors were not those of its signature. */
+  readonly schemaMismatches: number;
+  /** Of a candidate in its shadow phase. */
+  readonly shadow: ShadowCounts | null;
 }
 
 /** Labels that arrive after the prediction, joined by inference id. */

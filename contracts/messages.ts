@@ -135,6 +135,12 @@ export interface RolloutPosition {
   readonly lookCount: number;
   /** Milliseconds since 1970, workflow time. */
   readonly deadlineAt: number;
+  /** The shadow phase is still on. */
+  readonly shadowing?: boolean;
+  /** Before then the last step does not promote. */
+  readonly bakedAt?: number;
+  /** It is promoted, and the former champion warm until then. */
+  readonly observing?: { readonly until: number; readonly reason: string };
 }
 
 /** What a lifecycle deploys: a rollout, nothing (an earlier round did), or not without approvals that are missing by now. */
@@ -149,6 +155,10 @@ export interface OpenedRollout {
   readonly lookIntervalMs: number;
   readonly deadlineMs: number;
   readonly onDeadline: "rollback" | "hold";
+  /** Whether the ramp waits for a shadow phase. */
+  readonly shadowed?: boolean;
+  readonly bakeMs?: number;
+  readonly observeMs?: number;
 }
 
 /** A share that somebody set, or the step's own again. */

@@ -189,6 +189,8 @@ export const UPDATES = {
   rollback: "rollback",
   promote: "promote",
   share: "share",
+  /** Nobody's wish, and without authority: a look is due now, because something happened. */
+  look: "look",
 } as const;
 
 /** What people ask of a run that goes on; each is an audit event with who and why. */

@@ -75,6 +75,24 @@ export const rolloutPlanSchema = z
      * Without a default: a plan that does not say it keeps its digest.
      */
     onUnwinnable: z.enum(["refuse", "start"]).optional(),
+    /**
+     * Before the ramp: a share of the requests is answered by the candidate too, after the champion's answer was given, and nobody gets that
+     * answer. The ramp begins when the answers are shown to agree.
+     */
+    shadow: z
+      .strictObject({
+        /** Basis points of the requests that are mirrored. */
+        share: z.int().min(1).max(BASIS_POINTS).default(BASIS_POINTS),
+        /** Mirrored requests the ramp waits for. */
+        minimumRequests: z.int().min(1).default(200),
+        /** The ramp needs evidence that fewer requests than this are decided otherwise by the candidate; more is harm. */
+        maximumDisagreement: shareSchema.default(0.1),
+      })
+      .optional(),
+    /** The last step takes at least this long, however soon safety is shown: harm that comes slowly has time to show. */
+    bakeMs: milliseconds.optional(),
+    /** After the promotion the former champion is kept warm this long: going back is one epoch and loads nothing. */
+    observeMs: milliseconds.optional(),
     /** A canary's share is valid only this long without renewal; then gateways return to the champion by themselves. */
     leaseMs: milliseconds.default(180_000),
   })
@@ -82,11 +100,51 @@ export const rolloutPlanSchema = z
     (plan) => plan.steps.every((share, index) => index === 0 || share > (plan.steps[index - 1] ?? 0)),
     "steps must rise",
   )
+  .refine((plan) => (plan.bakeMs ?? 0) < plan.deadlineMs, {
+    path: ["bakeMs"],
+    message: "the last step cannot last as long as the whole rollout may",
+  })
   .refine((plan) => plan.leaseMs >= 2 * plan.lookIntervalMs, {
     path: ["leaseMs"],
     message: "the lease must last at least two looks, or the canary loses its share between them",
   });
 export type RolloutPlan = z.output<typeof rolloutPlanSchema>;
+
+/** What became of mirrored requests, cumulative. */
+export const shadowCountsSchema = z.strictObject({
+  /** Sent to the candidate; those it has not answered yet are in none of the others. */
+  mirrored: z.int().min(0),
+  /** Not sent, because too many were under way: mirroring is the first thing load takes away. */
+  shed: z.int().min(0),
+  /** The candidate answered with an error where the champion had not. */
+  errors: z.int().min(0),
+  /** Both answered; counted by the first row of the request. */
+  compared: z.int().min(0),
+  /** Of those, decided otherwise. */
+  disagreed: z.int().min(0),
+  /** Of those, sum and largest of the absolute differences of the scores. */
+  scoreDifferenceSum: z.number().min(0),
+  scoreDifferenceMaximum: z.number().min(0),
+});
+export type ShadowCounts = z.output<typeof shadowCountsSchema>;
+
+/** What a look at mirrored requests found; each rate against a level of its own. */
+const shadowLookSchema = z.strictObject({
+  counts: shadowCountsSchema,
+  judged: z.array(
+    z.strictObject({
+      name: z.enum(["disagreement", "errors"]),
+      events: z.int(),
+      trials: z.int(),
+      atMost: z.number(),
+      harmEvidence: z.number(),
+      harmBound: z.number(),
+      safetyEvidence: z.number(),
+      safetyBound: z.number(),
+    }),
+  ),
+});
+export type ShadowLook = z.output<typeof shadowLookSchema>;
 
 export const armCountsSchema = z.strictObject({ champion: z.int().min(0), canary: z.int().min(0) });
 export type ArmCounts = z.output<typeof armCountsSchema>;
@@ -163,6 +221,10 @@ const lookBasisSchema = z.strictObject({
 export const rolloutLookSchema = z.strictObject({
   verdict: z.enum(ROLLOUT_VERDICTS),
   reason: z.string(),
+  /** Before the ramp and after the promotion; absent in the ramp. */
+  phase: z.enum(["shadow", "observe"]).optional(),
+  /** Of a look at the shadow phase. */
+  shadow: shadowLookSchema.optional(),
   /** Index into `plan.steps`. */
   step: z.int(),
   /** True when this step has what the next one needs. */

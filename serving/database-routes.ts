@@ -2,6 +2,7 @@ import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import type { Database } from "../db/client.ts";
 import { listenTo } from "../db/listen.ts";
 import { confirmRoute, recordGatewaySeen } from "../db/queries/gateway.ts";
+import { reportVersion } from "../db/queries/gateway-report.ts";
 import { loadIdentityMode } from "../db/queries/identity.ts";
 import { loadRouting, ROUTING_CHANNEL, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
 import type { RouteSource } from "./route-source.ts";
@@ -20,6 +21,7 @@ export function createDatabaseRoutes(database: Database, url: string, gateway: s
       };
     },
     confirm: (endpoint, epoch) => confirmRoute(database, { gateway, endpoint, epoch }),
+    report: (report) => reportVersion(database, { gateway, ...report }),
     watch: (onChange) => {
       const listener = listenTo({ url, channel: ROUTING_CHANNEL, onTold: () => onChange() });
       return () => listener.close();
@@ -28,13 +30,14 @@ export function createDatabaseRoutes(database: Database, url: string, gateway: s
 }
 
 function toRoute(routing: Routing): EndpointRoute {
-  const { endpoint, epoch, champion, canary, canaryShare, salt, leaseUntil, model, environment } = routing;
+  const { endpoint, epoch, champion, canary, canaryShare, shadowShare, salt, leaseUntil, model, environment } = routing;
   return {
     endpoint,
     epoch,
     champion: champion && toVersion(champion),
     canary: canary && toVersion(canary),
     canaryBasisPoints: canaryShare,
+    ...(shadowShare > 0 && { shadowBasisPoints: shadowShare }),
     salt,
     leaseUntilMs: leaseUntil ? leaseUntil.getTime() : null,
     place: { model, environment },

@@ -10,9 +10,11 @@ import { createMetrics } from "./metrics.ts";
 import { createFieldKeeper } from "./log/logged-fields.ts";
 import { loadLogSalt } from "./log/log-salt.ts";
 import { startPredictionLog, type PredictionLogOptions } from "./log/prediction-log.ts";
+import { createMirror, type Mirror } from "./mirror.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
 import { createStatistics } from "./statistics.ts";
+import { createVersionWatch, type VersionWatch } from "./version-watch.ts";
 import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
 
 export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "graceMs" | "retryMs" | "process"> {
@@ -69,8 +71,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics.countBatch(label, rowCount);
       statistics.countExecution(versionId);
     },
-    onExit: (label, exit) => {
+    onExit: (label, exit, { versionId }) => {
       metrics.countExit(label);
+      watch.exited(versionId);
       say(`model ${label}: its process ended (${exit}) and is started again`);
     },
   });
@@ -94,8 +97,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
 
   const keepFields = createFieldKeeper(await loadLogSalt(join(options.logDirectory, "salt")));
+  const { mirror, watch } = watchVersions(options, routes, onProblem);
 
   await routes.start();
+  watch.start();
   const parts: HandlerParts = {
     routes,
     clock,
@@ -103,12 +108,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     keepFields,
     metrics,
     statistics,
+    mirror,
+    watch,
     recordFeedback: options.recordFeedback,
     admit: createGatekeeper({ identity: () => routes.identity, findToken: options.findToken }),
     isReady: () => routes.ready() && !draining,
     openAlarms: options.openAlarms ?? (() => new Map()),
   };
   const servers = await startServers(options, parts, say).catch(async (thrown: unknown) => {
+    await watch.stop();
     await routes.stop();
     await pool.close();
     throw thrown;
@@ -121,11 +129,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       draining = true;
       const drainMs = options.drainMs ?? 300;
       await Promise.all([servers.http.stop(drainMs), servers.grpc.stop(drainMs)]);
+      await watch.stop();
       await routes.stop();
       await log.close();
       await pool.close();
     },
   };
+}
+
+/** What rollouts are told of their versions. */
+function watchVersions(
+  { source, pollMs }: GatewayOptions,
+  routes: ServingRoutes,
+  onProblem: (what: string, problem: unknown) => void,
+): { readonly mirror: Mirror; readonly watch: VersionWatch } {
+  const mirror = createMirror({ onMismatch: (versionId) => watch.mismatched(versionId) });
+  const watch = createVersionWatch({
+    routes,
+    mirror,
+    report: (report) => source.report(report),
+    onProblem,
+    ...(pollMs === undefined ? {} : { everyMs: pollMs }),
+  });
+  return { mirror, watch };
 }
 
 interface Servers {

@@ -14,11 +14,13 @@ import { readModelInput, type ModelInput } from "./model-input.ts";
 import type { FieldKeeper } from "./log/logged-fields.ts";
 import { isSampled } from "./log/sample.ts";
 import type { PredictionLog } from "./log/prediction-log.ts";
+import type { Mirror } from "./mirror.ts";
 import type { InferRequest } from "./protocol/infer-request.ts";
 import type { InferResponse } from "./protocol/infer-response.ts";
 import { invalid } from "./protocol/json-data.ts";
 import type { AppliedRoute } from "./routing-table.ts";
 import type { InferenceStatistics } from "./statistics.ts";
+import type { VersionWatch } from "./version-watch.ts";
 import type { LiveVersion } from "./version-pool.ts";
 
 export interface InferenceParts {
@@ -27,6 +29,8 @@ export interface InferenceParts {
   readonly keepFields: FieldKeeper;
   readonly metrics: Pick<GatewayMetrics, "countRequest" | "countTakeover">;
   readonly statistics: Pick<InferenceStatistics, "countRequest">;
+  readonly mirror: Pick<Mirror, "offer">;
+  readonly watch: Pick<VersionWatch, "mismatched">;
 }
 
 /** One request, whichever protocol it came by. */
@@ -164,9 +168,13 @@ async function run<Written>(
     const response = { modelName: applied.route.endpoint, modelVersion: String(version.number), id, outputs };
     const written = write(response, request, identity);
     record(parts, passage, { outcome: "ok", scores, input });
+    parts.mirror.offer({ applied, choice, id, request, scores });
     return { kind: "answered", identity, written };
   } catch (thrown) {
-    if (isFailure(thrown)) return failed(passage, thrown);
+    if (isFailure(thrown)) {
+      if (thrown.code === "MODEL_SIGNATURE") parts.watch.mismatched(version.versionId);
+      return failed(passage, thrown);
+    }
     record(parts, passage, { outcome: "error", rowCount: input.rowCount, input });
     throw thrown;
   }

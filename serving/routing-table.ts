@@ -182,7 +182,9 @@ export class ServingRoutes {
     const latest = this.desired.get(route.endpoint);
     // A newer epoch came while the processes started: that one is converged on its own.
     if (this.stopped || !latest || latest.epoch !== route.epoch) return;
-    const complete = champion !== undefined && canary !== undefined;
+    // A former champion kept warm without a share: a promotion must not wait for it.
+    const isSpare = route.canaryBasisPoints === 0 && route.shadowBasisPoints === undefined;
+    const complete = champion !== undefined && (canary !== undefined || isSpare);
     const before = this.applied.get(route.endpoint);
     if (!complete && (before || !champion)) return;
     // Incomplete only without anything served yet: then the champion alone is better than nothing, and stays unconfirmed.

@@ -22,7 +22,7 @@ export interface VersionPoolOptions {
     version: ServedVersion,
     batch: Parameters<NonNullable<ModelProcessOptions["onBatch"]>>[0],
   ) => void;
-  readonly onExit?: (label: string, exit: string) => void;
+  readonly onExit?: (label: string, exit: string, version: ServedVersion) => void;
   /** What goes before the version's own record. */
   readonly process?: Pick<
     ModelProcessOptions,
@@ -62,7 +62,7 @@ export function createVersionPool(options: VersionPoolOptions): VersionPool {
       digest: version.digest,
       signature: version.signature,
       onBatch: (batch) => options.onBatch?.(label, version, batch),
-      onExit: (exit) => options.onExit?.(label, exit),
+      onExit: (exit) => options.onExit?.(label, exit, version),
     });
     return { version, process };
   };

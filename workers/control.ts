@@ -3,6 +3,7 @@ import { ensureNoteKey } from "../adapters/checkpoints/note-key.ts";
 import { QUEUES } from "../contracts/names.ts";
 import { logAlarms } from "./alarm-log.ts";
 import { becomeCurrentBuild, DEPLOYMENT_NAME } from "./deployment.ts";
+import { lookEarly } from "./early-look.ts";
 import { loadWorkflowBundle } from "./workflow-bundle.ts";
 import { runWorkerProcess } from "./worker-process.ts";
 
@@ -26,6 +27,7 @@ await runWorkerProcess({
         defaultVersioningBehavior: "AUTO_UPGRADE",
       },
     });
+    const trouble = lookEarly(client, environment.databaseUrl);
     const alarms = logAlarms(database, environment.databaseUrl, Runtime.instance().logger);
     return {
       worker,
@@ -35,7 +37,9 @@ await runWorkerProcess({
         await ensureNoteKey(environment.checkpoints.keyPath);
         await schedules.ensureCheckpoints();
       },
-      close: () => alarms.close(),
+      close: async () => {
+        await Promise.all([alarms.close(), trouble.close()]);
+      },
     };
   },
 });

@@ -8,6 +8,7 @@ const pauseUpdate = defineUpdate<void, [Request]>(UPDATES.pause);
 const resumeUpdate = defineUpdate<void, [Request]>(UPDATES.resume);
 const rollbackUpdate = defineUpdate<void, [Request]>(UPDATES.rollback);
 const promoteUpdate = defineUpdate<void, [Request]>(UPDATES.promote);
+const lookUpdate = defineUpdate<void>(UPDATES.look);
 const shareUpdate = defineUpdate<void, [ShareRequest]>(UPDATES.share);
 
 /** What people asked for and is not done yet, or holds until they ask for something else. A continued run takes it along. */
@@ -29,6 +30,8 @@ export type Continued = RolloutInput & Partial<Asked>;
 /** What people want, and what they may want at this moment. */
 export interface Wishes extends Asked {
   rollback: Request | null;
+  /** Something happened that the next look should not wait for. */
+  lookSoon: boolean;
   /** Rollbacks whose asker is being checked: meanwhile nobody renews the canary's lease. */
   rollbacksChecked: number;
   /** Shares of the steps and the step in force; null while nothing is open. */
@@ -42,6 +45,9 @@ export const nothingAsked: Asked = { paused: false, pinned: false, change: null,
 /** Listens to what people ask of a running rollout. `stop` ends its ramp. */
 export function listen(rolloutId: string, wishes: Wishes, stop: () => void): void {
   const subject = `rollout/${rolloutId}`;
+  setHandler(lookUpdate, () => {
+    wishes.lookSoon = true;
+  });
   setHandler(
     pauseUpdate,
     remembered(subject, "pause", () => {
@@ -70,7 +76,7 @@ export function listen(rolloutId: string, wishes: Wishes, stop: () => void): voi
       wishes.rollbacksChecked += 1;
       await rollBack(request).finally(() => (wishes.rollbacksChecked -= 1));
     },
-    { validator: (request) => requireGoingOn(rolloutId, wishes, request) },
+    { validator: ({ by }) => requireReversible(rolloutId, wishes, by) },
   );
   setHandler(
     promoteUpdate,
@@ -109,13 +115,25 @@ function changeShare(wishes: Wishes, change: Omit<ShareChange, "rolloutId" | "nu
 }
 
 function requireGoingOn(rolloutId: string, { rollback, promote, ending }: Wishes, { by }: Request): void {
-  if (rollback) throw busy(`${rollback.by} is rolling back already; ${by} need not`);
-  if (ending) throw justEnded(rolloutId, ending);
+  requireReversible(rolloutId, { rollback, ending }, by);
   if (promote) throw busy(`${promote.by} is promoting rollout ${rolloutId} already; wait for its end`);
 }
 
+/** Going back is possible to the last moment, past a promotion too that is on its way. */
+function requireReversible(
+  rolloutId: string,
+  { rollback, ending }: Pick<Wishes, "rollback" | "ending">,
+  by: string,
+): void {
+  if (rollback) throw busy(`${rollback.by} is rolling back already; ${by} need not`);
+  if (ending) throw justEnded(rolloutId, ending);
+}
+
 function requireRamp(rolloutId: string, { ramp }: Wishes): NonNullable<Wishes["ramp"]> {
-  if (!ramp) throw busy(`rollout ${rolloutId} gives its canary no share yet; ask again when it does`);
+  if (!ramp)
+    throw busy(
+      `rollout ${rolloutId} is not in its ramp; only there its canary has a share, and evidence that can be gone past`,
+    );
   return ramp;
 }
 

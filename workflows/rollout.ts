@@ -7,7 +7,7 @@ import {
 } from "@temporalio/workflow";
 import type { EndpointRollbackInput, EndpointRollbackResult, RolloutResult } from "../contracts/messages.ts";
 import { control } from "./activity-options.ts";
-import { climb, withdrawAndClose } from "./ramp.ts";
+import { climb, withdrawAndClose } from "./rollout-phases.ts";
 import { listen, nothingAsked, type Asked, type Continued, type Wishes } from "./rollout-requests.ts";
 
 /**
@@ -17,7 +17,7 @@ import { listen, nothingAsked, type Asked, type Continued, type Wishes } from ".
 export async function canaryRollout(input: Continued): Promise<RolloutResult> {
   const { paused, pinned, change, shareChanges, promote } = { ...nothingAsked, ...input };
   const asked: Asked = { paused, pinned, change, shareChanges, promote };
-  const wishes: Wishes = { ...asked, rollback: null, rollbacksChecked: 0, ramp: null, ending: null };
+  const wishes: Wishes = { ...asked, rollback: null, lookSoon: false, rollbacksChecked: 0, ramp: null, ending: null };
   const ramp = new CancellationScope();
   const { rolloutId } = input;
   listen(rolloutId, wishes, () => ramp.cancel());

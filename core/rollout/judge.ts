@@ -8,6 +8,7 @@ import {
   type RolloutLook,
   type RolloutPlan,
 } from "../../contracts/rollout.ts";
+import { SHADOW_TESTS } from "./judge-shadow.ts";
 import { assignedShare } from "./assigned-share.ts";
 import { guardrailRule } from "./guardrails.ts";
 import { rateRatio } from "./rate-ratio.ts";
@@ -37,7 +38,7 @@ export interface RolloutState {
 
 /**
  * One look at a rollout; look as often as you like. In this order: rollback when any of K guardrails has harm evidence of
- * K / falseRollbackRate, or when a tripwire is met (judgeTripwires); hold while requests, or
+ * K / falseRollbackRate (two more tests where the plan has a shadow phase), or when a tripwire is met (judgeTripwires); hold while requests, or
  * labels where a guardrail uses them, are not split as intended (the evidence assumes the split; that is an alarm somebody is paged about), while data is missing, or while safety is not shown; promote when at the
  * last step every guardrail has safety evidence of 1 / falsePromotionRate. Harm wins over safety and over a wrong split: going
  * back is the safe side. No data holds, it neither promotes nor rolls back.
@@ -123,7 +124,9 @@ function lookAtGuardrails(
 ): GuardrailLook[] {
   let settings = plan.guardrails.filter(({ name }) => !(firstDeployment && guardrailRule(name).needsChampion));
   if (settings.length === 0) settings = [guardrailSchema.parse({ name: "error-rate" })];
-  const harmBound = settings.length / plan.falseRollbackRate;
+  // The shadow phase spends from the same budget.
+  const tests = settings.length + (plan.shadow ? SHADOW_TESTS.length : 0);
+  const harmBound = tests / plan.falseRollbackRate;
   const safetyBound = 1 / plan.falsePromotionRate;
   return settings.map((one) => lookAt(one, counts, { harmBound, safetyBound, hasChampion: !firstDeployment }));
 }

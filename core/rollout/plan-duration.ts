@@ -1,4 +1,4 @@
-import type { Guardrail, RolloutVerdict } from "../../contracts/names.ts";
+import { BASIS_POINTS, type Guardrail, type RolloutVerdict } from "../../contracts/names.ts";
 import type { RolloutPlan } from "../../contracts/rollout.ts";
 import type { Traffic } from "../../contracts/traffic.ts";
 import { normalQuantile } from "../stats/normal-quantile.ts";
@@ -56,6 +56,7 @@ function scenariosOf(plan: RolloutPlan): Scenario[] {
 function expect(plan: RolloutPlan, traffic: Traffic, scenario: Scenario): Expectation {
   const champion: EventRates = { ...traffic, firstRangeRatio: 1 };
   const rates: ArmRates = { champion, canary: canaryRates(champion, scenario) };
+  const shadowMs = shadowDuration(plan, traffic);
   const typical = firstVerdict(plan, (looks) => expectedCounts(plan, { traffic, rates }, looks));
   // A harmful canary that is lucky is found later; a healthy one waits for the guardrail in which it is least lucky.
   const luck =
@@ -66,9 +67,16 @@ function expect(plan: RolloutPlan, traffic: Traffic, scenario: Scenario): Expect
   return {
     scenario,
     verdict: typical?.verdict ?? "hold",
-    typicalMs: typical?.ms ?? null,
-    lateMs: late && late.verdict === typical?.verdict ? late.ms : null,
+    typicalMs: typical && Number.isFinite(shadowMs) ? typical.ms + shadowMs : null,
+    lateMs: late && late.verdict === typical?.verdict && Number.isFinite(shadowMs) ? late.ms + shadowMs : null,
   };
+}
+
+/** Until enough is mirrored, in whole looks. What its answers come to is the candidate's own affair, and not foreseen. */
+function shadowDuration({ shadow, lookIntervalMs }: RolloutPlan, { requestsPerSecond }: Traffic): number {
+  if (!shadow) return 0;
+  const seconds = shadow.minimumRequests / (requestsPerSecond * (shadow.share / BASIS_POINTS));
+  return Math.ceil((seconds * 1000) / lookIntervalMs) * lookIntervalMs;
 }
 
 function canaryRates(champion: EventRates, scenario: Scenario): EventRates {
@@ -100,7 +108,9 @@ function firstVerdict(
     if (looks === null) return null;
     before.push(looks);
     const { verdict } = lookAfter(looks);
-    if (verdict !== "hold") return { verdict, ms: sum(before) * plan.lookIntervalMs };
+    if (verdict === "hold") continue;
+    const baking = verdict === "promote" ? Math.max(0, (plan.bakeMs ?? 0) - looks * plan.lookIntervalMs) : 0;
+    return { verdict, ms: sum(before) * plan.lookIntervalMs + baking };
   }
   return null;
 }

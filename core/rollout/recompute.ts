@@ -1,5 +1,7 @@
 import type { RolloutStatus, RolloutVerdict } from "../../contracts/names.ts";
 import type { RolloutLook, RolloutPlan } from "../../contracts/rollout.ts";
+import { judgeObservation } from "./judge-observation.ts";
+import { judgeShadow } from "./judge-shadow.ts";
 import { judgeRollout } from "./judge.ts";
 
 /** A rollout as it is on record, with everything its looks were judged by. */
@@ -62,7 +64,9 @@ export function recomputeRollout(recorded: RecordedRollout): Recomputation {
     }),
   });
   const looks = recorded.looks.map((one, index) => recomputeLook(recorded, one, index + 1));
-  const decision = recomputeEnd(recorded, looks.at(-1));
+  // What comes after the promotion is no reason for it.
+  const lastOfRamp = looks.findLast((_, index) => recorded.looks[index]?.look.phase === undefined);
+  const decision = recomputeEnd(recorded, lastOfRamp);
   return {
     matches: planDifferences.length === 0 && decision.matches && looks.every(({ matches }) => matches),
     planDifferences,
@@ -79,9 +83,7 @@ function recomputeLook(
   const { plan, planDigest, latencyThresholdMs, firstDeployment } = recorded;
   // A step the plan does not have cannot be judged; nothing promotes by it.
   const known = look.step >= 0 && look.step < plan.steps.length;
-  const again = known
-    ? judgeRollout({ plan, step: look.step, counts: look.counts, firstDeployment, health: look.health })
-    : null;
+  const again = known ? judgeAgain(plan, look, firstDeployment) : null;
   const found = [
     ...differences({
       // A look that is missing shows as a gap.
@@ -90,7 +92,11 @@ function recomputeLook(
       step: [look.step, known ? look.step : null],
       ...(look.basis && { basis: [look.basis, { planDigest, latencyThresholdMs, firstDeployment }] }),
     }),
-    ...(again ? compare("look", judged(look, look), judged(again, look)) : []),
+    ...(again
+      ? compare("look", judged(look, look), judged(again, look))
+      : known
+        ? differences({ phase: [look.phase, null] })
+        : []),
   ];
   return {
     number,
@@ -101,10 +107,19 @@ function recomputeLook(
   };
 }
 
+/** Null for a look that its own plan or record leaves no judge for. */
+function judgeAgain(plan: RolloutPlan, look: RolloutLook, firstDeployment: boolean): RolloutLook | null {
+  const { step, counts, health, shadow } = look;
+  if (look.phase === undefined) return judgeRollout({ plan, step, counts, firstDeployment, health });
+  if (!health) return null;
+  if (look.phase === "observe") return judgeObservation({ step, health });
+  return plan.shadow && shadow ? judgeShadow({ plan, shadow: plan.shadow, counts: shadow.counts, health }) : null;
+}
+
 /** What the judge found, without its sentence and without what it was given. A look of the first release knows of no label split. */
 function judged(found: RolloutLook, { basis }: RolloutLook) {
-  const { verdict, step, stepDone, guardrails, sampleRatioEvidence, labelRatioEvidence, alarms } = found;
-  const first = { verdict, step, stepDone, guardrails, sampleRatioEvidence };
+  const { verdict, step, stepDone, guardrails, sampleRatioEvidence, labelRatioEvidence, alarms, shadow } = found;
+  const first = { ...(shadow && { shadow }), verdict, step, stepDone, guardrails, sampleRatioEvidence };
   return basis ? { ...first, labelRatioEvidence, alarms } : first;
 }
 

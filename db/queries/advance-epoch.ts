@@ -17,6 +17,8 @@ export interface EpochRequest {
   readonly canaryVersion: string | null;
   /** Basis points, 0 to 10 000; the champion gets the rest, so without a champion it is 10 000. */
   readonly canaryShare: number;
+  /** Basis points of the champion's requests that are mirrored to the canary; 0 by default. */
+  readonly shadowShare?: number;
   readonly salt: string;
   readonly rollout: string | null;
   readonly reason: string;
@@ -61,6 +63,7 @@ export async function advanceEpoch(tx: Transaction, request: EpochRequest): Prom
       canaryVersion: request.canaryVersion,
       championShare: BASIS_POINTS - request.canaryShare,
       canaryShare: request.canaryShare,
+      shadowShare: request.shadowShare ?? 0,
       salt: request.salt,
       rollout: request.rollout,
       reason: request.reason,

@@ -1,28 +1,41 @@
 import { sql } from "drizzle-orm";
 
+import type { Arm } from "../../contracts/names.ts";
 import type { CanaryHealth } from "../../contracts/rollout.ts";
 import type { Queryable } from "../client.ts";
+import { listReports } from "./gateway-report.ts";
+
+/** A gateway that was not seen for this long serves nobody any more, as far as anybody can tell. */
+const LIVE_WITHIN_MS = 15_000;
+
+export interface HealthQuestion {
+  readonly endpoint: string;
+  readonly rollout: string;
+  readonly version: string;
+  /** The version's arm now: after its promotion it is the champion's. */
+  readonly arm: Arm;
+  readonly requests: number;
+}
 
 /**
- * The canary's newest requests in the rollout's present epoch, at most so many. Rows as they were logged and not units: that a canary answers
- * nothing any more is seen at whoever asks.
+ * How a rollout's version fares now: its newest requests in the rollout's present epoch, at most so many, and what gateways report of it. Rows as
+ * they were logged and not units: that it answers nothing any more is seen at whoever asks.
  */
-export async function observeCanary(
-  db: Queryable,
-  wanted: { readonly endpoint: string; readonly rollout: string; readonly requests: number },
-): Promise<CanaryHealth> {
+export async function observeVersion(db: Queryable, wanted: HealthQuestion): Promise<CanaryHealth> {
+  const gateways = await listReports(db, { ...wanted, maximumAgeMs: LIVE_WITHIN_MS });
   const { rows } = await db.execute<{ requests: string; errors: string }>(sql`
     WITH present AS (
       SELECT epoch, created_at FROM routing_epoch
-      WHERE endpoint = ${wanted.endpoint} AND rollout = ${wanted.rollout} AND canary_share > 0 ORDER BY epoch DESC LIMIT 1
+      WHERE endpoint = ${wanted.endpoint} AND rollout = ${wanted.rollout} ORDER BY epoch DESC LIMIT 1
     ), newest AS (
       SELECT outcome FROM prediction JOIN present USING (epoch)
-      WHERE endpoint = ${wanted.endpoint} AND arm = 'canary' AND assigned
+      WHERE endpoint = ${wanted.endpoint} AND arm = ${wanted.arm} AND model_version = ${wanted.version} AND assigned
         -- A minute covers a gateway's idea of database time.
         AND at >= (SELECT created_at - interval '1 minute' FROM present)
       ORDER BY at DESC, inference_id DESC LIMIT ${wanted.requests}
     )
     SELECT count(*) AS requests, count(*) FILTER (WHERE outcome = 'error') AS errors FROM newest`);
   const [found] = rows;
-  return { newest: { requests: Number(found?.requests ?? 0), errors: Number(found?.errors ?? 0) } };
+  const newest = { requests: Number(found?.requests ?? 0), errors: Number(found?.errors ?? 0) };
+  return { newest, ...(gateways.length > 0 && { gateways }) };
 }

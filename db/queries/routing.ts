@@ -36,6 +36,8 @@ export interface Routing {
   readonly canary: RoutedVersion | null;
   /** Basis points; the champion has the rest. */
   readonly canaryShare: number;
+  /** Basis points of the champion's requests that are mirrored to the canary. */
+  readonly shadowShare: number;
   readonly salt: string;
   readonly rollout: string | null;
   readonly reason: string;
@@ -103,6 +105,7 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
     champion: routedVersion(row.champion, row.championOptimization),
     canary: routedVersion(row.canary, row.canaryOptimization),
     canaryShare: row.epoch.canaryShare,
+    shadowShare: row.epoch.shadowShare,
     salt: row.epoch.salt,
     rollout: row.epoch.rollout,
     reason: row.epoch.reason,

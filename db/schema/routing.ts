@@ -1,6 +1,8 @@
 import { boolean, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 
 import { VERDICTS } from "../../contracts/names.ts";
+import { shadowCountsSchema } from "../../contracts/rollout.ts";
+import { jsonColumn } from "../json.ts";
 import { instant } from "./columns.ts";
 
 export const environment = pgTable("environment", {
@@ -28,6 +30,8 @@ export const routingEpoch = pgTable("routing_epoch", {
   /** Basis points. */
   championShare: integer("champion_share").notNull(),
   canaryShare: integer("canary_share").notNull(),
+  /** Basis points of the champion's requests that are mirrored. */
+  shadowShare: integer("shadow_share").notNull().default(0),
   salt: text("salt").notNull(),
   rollout: text("rollout"),
   reason: text("reason").notNull(),
@@ -48,6 +52,18 @@ export const gateway = pgTable("gateway", {
   id: text("id").primaryKey(),
   startedAt: instant("started_at").notNull().defaultNow(),
   seenAt: instant("seen_at").notNull().defaultNow(),
+});
+
+export const gatewayReport = pgTable("gateway_report", {
+  gateway: text("gateway").notNull(),
+  endpoint: text("endpoint").notNull(),
+  epoch: integer("epoch").notNull(),
+  version: uuid("version").notNull(),
+  exits: integer("exits").notNull(),
+  unreadySince: instant("unready_since"),
+  schemaMismatches: integer("schema_mismatches").notNull(),
+  shadow: jsonColumn("shadow", shadowCountsSchema),
+  reportedAt: instant("reported_at").notNull().defaultNow(),
 });
 
 export const gatewayRoute = pgTable("gateway_route", {

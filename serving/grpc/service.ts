@@ -13,7 +13,7 @@ import { writeInferMessage } from "./write-response.ts";
 
 export type GrpcParts = Pick<
   HandlerParts,
-  "routes" | "clock" | "log" | "keepFields" | "metrics" | "statistics" | "isReady" | "admit"
+  "routes" | "clock" | "log" | "keepFields" | "metrics" | "statistics" | "mirror" | "watch" | "isReady" | "admit"
 >;
 
 /** Every call of `inference.GRPCInferenceService`: what HTTP asks, over the same routes, log and counters. */

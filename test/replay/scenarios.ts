@@ -234,6 +234,21 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return [handle.workflowId];
   },
   "rollout-withdrawn": rolledBack,
+  "rollout-phases": rollout((stubs) =>
+    stubs.set({
+      openRollout: async () => ({
+        hasChampion: true,
+        stepCount: 3,
+        steps: [500, 2500, 5000],
+        lookIntervalMs: 5,
+        deadlineMs: 600_000,
+        onDeadline: "rollback",
+        shadowed: true,
+        bakeMs: 50,
+        observeMs: 50,
+      }),
+    }),
+  ),
   "rollout-continued": rollout(undefined, { resume: { step: 1, lookCount: 4000, deadlineAt: 4e12 }, paused: false }),
   "endpoint-rollback": async ({ client }, name) => {
     const input = { endpoint: name, requestId: "request-1", ...request };

@@ -214,6 +214,114 @@ describe("a canary rollout", () => {
   });
 });
 
+describe("a rollout that is told of trouble", () => {
+  it("looks at once, and not again for it", async () => {
+    stage.stubs.set({ openRollout: opened({ lookIntervalMs: 600_000 }), lookAtRollout: held });
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("confirmTraffic").length > 0);
+    const trouble = { updateId: `${endpoint}/2/1-0-0` };
+    await Promise.all([handle.executeUpdate(UPDATES.look, trouble), handle.executeUpdate(UPDATES.look, trouble)]);
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length === 1);
+    await handle.executeUpdate(UPDATES.look, { updateId: `${endpoint}/2/2-0-0` });
+    await until(() => stage.stubs.inputsOf("lookAtRollout").length === 2);
+    await handle.executeUpdate(UPDATES.rollback, { args: [request] });
+    await handle.result();
+    expect(stage.stubs.inputsOf("lookAtRollout")).toHaveLength(2);
+  });
+});
+
+describe("the phases of a rollout", () => {
+  it("mirror first: no share before the answers are shown to agree, and none at all when they differ", async () => {
+    let looks = 0;
+    stage.stubs.set({
+      openRollout: opened({ shadowed: true }),
+      lookAtShadow: async () => ({ verdict: "hold", stepDone: (looks += 1) > 1, reason: "" }),
+      lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }),
+    });
+    await (await start()).result();
+    expect(steps()).toEqual([
+      "beginShadow",
+      "confirmTraffic",
+      "lookAtShadow",
+      "lookAtShadow",
+      "shiftTraffic 0",
+      "confirmTraffic",
+      "lookAtRollout 0",
+      "closeRollout",
+    ]);
+    expect(stage.stubs.inputsOf("lookAtRollout").map(({ number }) => number)).toEqual([3]);
+    stage.stubs.reset();
+    stage.stubs.set({
+      openRollout: opened({ shadowed: true }),
+      lookAtShadow: async () => ({ verdict: "rollback", stepDone: false, reason: "they differ" }),
+    });
+    expect(await (await start()).result()).toMatchObject({ status: "rolled-back", reason: "they differ" });
+    expect(steps()).toEqual(["beginShadow", "confirmTraffic", "lookAtShadow", "withdrawCanary", "closeRollout"]);
+  });
+
+  it("bake: the last step does not promote before its time, however safe it is, and harm still goes back", async () => {
+    stage.stubs.set({
+      openRollout: opened({ stepCount: 1, steps: [500], bakeMs: 3_600_000 }),
+      lookAtRollout: async ({ number }) => ({
+        verdict: number < 5 ? "promote" : "rollback",
+        stepDone: true,
+        reason: "",
+      }),
+    });
+    expect(await (await start()).result()).toMatchObject({ status: "rolled-back" });
+    const at = { step: 0, lookCount: 9, deadlineAt: Date.now() + 600_000 };
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+    const baked = await start({ resume: { ...at, bakedAt: Date.now() - 1 } });
+    expect(await baked.result()).toMatchObject({ status: "promoted" });
+  });
+
+  it("observe: everything is the new version's while the former stays warm, and then the rollout ends", async () => {
+    stage.stubs.set({ openRollout: opened({ stepCount: 1, steps: [500], observeMs: 50 }) });
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+    expect(await (await start()).result()).toMatchObject({ status: "promoted", reason: "safe" });
+    const seen = steps();
+    expect(seen.slice(3, 6)).toEqual(["promoteCanary", "confirmTraffic", "lookAtPromotion"]);
+    expect(seen.at(-1)).toBe("closeRollout");
+    expect(seen).not.toContain("withdrawCanary");
+  });
+
+  it("observe: what trips goes back at once, and so does what somebody asks for", async () => {
+    const promoting = {
+      openRollout: opened({ stepCount: 1, steps: [500], observeMs: 600_000 }),
+      lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) as const,
+    };
+    stage.stubs.set({
+      ...promoting,
+      lookAtPromotion: async () => ({ verdict: "rollback", stepDone: false, reason: "crash loop" }),
+    });
+    expect(await (await start()).result()).toMatchObject({ status: "rolled-back", reason: "crash loop" });
+    expect(steps().slice(-2)).toEqual(["withdrawCanary", "closeRollout"]);
+    stage.stubs.reset();
+    stage.stubs.set(promoting);
+    const handle = await start();
+    await until(() => stage.stubs.inputsOf("lookAtPromotion").length > 0);
+    // There is no evidence left to go past.
+    expect(await failureOf(handle.executeUpdate(UPDATES.promote, { args: [request] }))).toBe("ENDPOINT_BUSY");
+    await handle.executeUpdate(UPDATES.rollback, { args: [request] });
+    expect(await handle.result()).toMatchObject({ status: "aborted", reason: "grace: looked wrong" });
+    expect(steps().slice(-2)).toEqual(["withdrawCanary", "closeRollout"]);
+  });
+
+  it("go on where a long run left off: mirroring, or observing what it promoted", async () => {
+    const at = { step: 0, lookCount: 9, deadlineAt: Date.now() + 600_000 };
+    stage.stubs.set({ openRollout: opened({ shadowed: true, observeMs: 50 }) });
+    const observing = { until: Date.now() + 50, reason: "safe" };
+    expect(await (await start({ resume: { ...at, observing } })).result()).toMatchObject({ reason: "safe" });
+    expect(steps().slice(0, 3)).toEqual(["promoteCanary", "confirmTraffic", "lookAtPromotion"]);
+    stage.stubs.reset();
+    stage.stubs.set({ openRollout: opened({ shadowed: true }) });
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+    await (await start({ resume: { ...at, shadowing: true } })).result();
+    expect(steps()[0]).toBe("beginShadow");
+    expect(stage.stubs.inputsOf("lookAtShadow").map(({ number }) => number)).toEqual([10]);
+  });
+});
+
 describe("people past a rollout's evidence", () => {
   const share = (basisPoints: number, override = false) => ({ ...request, share: { basisPoints, override } });
 

@@ -8,6 +8,8 @@ import { judgeRollout } from "../../../core/rollout/judge.ts";
 import { createId } from "../../../db/identifiers.ts";
 import { createMonitor, recordDriftCheck } from "../../../db/queries/monitor.ts";
 import type { Prediction } from "../../../db/queries/prediction.ts";
+import { recordGatewaySeen } from "../../../db/queries/gateway.ts";
+import { reportVersion } from "../../../db/queries/gateway-report.ts";
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
 import { listOverrides } from "../../../db/queries/rollout-override.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
@@ -30,7 +32,7 @@ const routingOf = async (endpoint: string) => {
 };
 
 /** An endpoint whose champion is version 1, and an opened rollout of version 2. */
-async function openRollout(model: string): Promise<RolloutInput> {
+async function openRollout(model: string, phases: object = {}): Promise<RolloutInput> {
   const { database } = stage.test;
   const [one, two] = [
     await addVersion(database, model, `${model} one`),
@@ -44,7 +46,12 @@ async function openRollout(model: string): Promise<RolloutInput> {
     versionId,
     startedBy: "ada",
     lifecycle: null,
-    plan: { steps: [2500, 5000], minimumRequestsPerStep: 20, guardrails: [{ name: "error-rate", atMost: 0.2 }] },
+    plan: {
+      steps: [2500, 5000],
+      minimumRequestsPerStep: 20,
+      guardrails: [{ name: "error-rate", atMost: 0.2 }],
+      ...phases,
+    },
   });
   const first = input(`${model}-first`, one.id);
   expect(await stage.run("openRollout", first)).toMatchObject({ hasChampion: false });
@@ -209,6 +216,76 @@ describe("a rollout's activities", () => {
     await stage.withGateway(gone.endpoint, () => stage.run("restoreFormerChampion", request, later));
     expect(await routingOf(gone.endpoint)).toMatchObject({ canary: null, champion: { number: 1 } });
     expect(await findRollout(stage.test.database, gone.rolloutId)).toMatchObject({ status: "aborted" });
+  });
+
+  it("mirror before the ramp and look at what all gateways counted, those that left included", async () => {
+    const { rolloutId, endpoint, versionId } = await openRollout("shadowed", { shadow: { minimumRequests: 100 } });
+    await Promise.all([stage.run("beginShadow", { rolloutId }), stage.run("beginShadow", { rolloutId })]);
+    const { epoch, ...routed } = await routingOf(endpoint);
+    expect(routed).toMatchObject({
+      canaryShare: 0,
+      shadowShare: 10_000,
+      champion: { number: 1 },
+      canary: { number: 2 },
+    });
+    const look = (number: number) => stage.run("lookAtShadow", { rolloutId, number });
+    expect(await look(1)).toMatchObject({ verdict: "hold", stepDone: false });
+    const counts = { mirrored: 300, shed: 5, errors: 0, compared: 300, disagreed: 4 };
+    const shadow = { ...counts, scoreDifferenceSum: 3, scoreDifferenceMaximum: 0.5 };
+    const report = { endpoint, epoch, versionId, exits: 0, unreadyMs: 0, schemaMismatches: 0, shadow };
+    for (const gateway of ["gone", "here", "here"]) await reportVersion(stage.test.database, { ...report, gateway });
+    expect(await look(2)).toMatchObject({ verdict: "hold", stepDone: true });
+    const seen = await findLook(stage.test.database, { rollout: rolloutId, number: 2 });
+    expect(seen?.look).toMatchObject({ phase: "shadow", counts: [], shadow: { counts: { compared: 600, shed: 10 } } });
+    // Nothing of it is evidence of the ramp.
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    expect(await routingOf(endpoint)).toMatchObject({ canaryShare: 2500, shadowShare: 0 });
+    await stage.run("lookAtRollout", { rolloutId, step: 0, number: 3 });
+    const ramp = await findLook(stage.test.database, { rollout: rolloutId, number: 3 });
+    expect(ramp?.look.counts.map(({ requests }) => requests)).toEqual([{ champion: 0, canary: 0 }]);
+  });
+
+  it("act on what one live gateway reports: a crash loop, a lost readiness, answers of another schema", async () => {
+    const { rolloutId, endpoint, versionId } = await openRollout("troubled");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const { epoch } = await routingOf(endpoint);
+    const fine = { exits: 0, unreadyMs: 0, schemaMismatches: 0 };
+    const say = async (gateway: string, trouble: Partial<typeof fine>) =>
+      reportVersion(stage.test.database, { gateway, endpoint, epoch, versionId, shadow: null, ...fine, ...trouble });
+    const look = (number: number) => stage.run("lookAtRollout", { rolloutId, step: 0, number });
+    await recordGatewaySeen(stage.test.database, "troubled-gateway");
+    // One that nobody has seen serves nobody.
+    await say("dead-gateway", { exits: 9 });
+    await say("troubled-gateway", { exits: 2, unreadyMs: 500 });
+    expect(await look(1)).toMatchObject({ verdict: "hold" });
+    await say("troubled-gateway", { exits: 3 });
+    expect((await look(2)).reason).toContain("its process on gateway troubled-gateway ended 3 times");
+    await say("troubled-gateway", { unreadyMs: 30_500 });
+    expect((await look(3)).reason).toContain("it has not been ready on gateway troubled-gateway for 30 s");
+    await say("troubled-gateway", { schemaMismatches: 1 });
+    expect(await look(4)).toMatchObject({ verdict: "rollback" });
+    await say("troubled-gateway", {});
+    expect(await look(5)).toMatchObject({ verdict: "hold" });
+  });
+
+  it("keep the former champion warm after a promotion, and bring it back in one epoch when the new one trips", async () => {
+    const { rolloutId, endpoint } = await openRollout("observed");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    await stage.run("promoteCanary", { rolloutId });
+    const promoted = await routingOf(endpoint);
+    expect(promoted).toMatchObject({ champion: { number: 2 }, canary: { number: 1 }, canaryShare: 0 });
+    await serve(endpoint, "champion", 200, 0);
+    expect(await stage.run("lookAtPromotion", { rolloutId, number: 1 })).toMatchObject({ verdict: "hold" });
+    await serve(endpoint, "champion", 20, 20);
+    const tripped = await stage.run("lookAtPromotion", { rolloutId, number: 2 });
+    expect(tripped).toMatchObject({ verdict: "rollback" });
+    expect(tripped.reason).toContain("after its promotion; all of its newest 20 requests were errors");
+    await stage.withGateway(endpoint, () => stage.run("withdrawCanary", { rolloutId }));
+    expect(await routingOf(endpoint)).toMatchObject({
+      epoch: promoted.epoch + 1,
+      champion: { number: 1 },
+      canary: null,
+    });
   });
 
   it("give the canary a share that somebody set, once for each number, under his name", async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IdentityMode } from "../../../contracts/identity.ts";
-import type { EndpointRoute, RoutingTable, ServedVersion } from "../../../contracts/inference.ts";
+import type { EndpointRoute, RoutingTable, ServedVersion, VersionReport } from "../../../contracts/inference.ts";
 import type { ServingRecord } from "../../../contracts/serving-record.ts";
 import { modelSignatureSchema } from "../../../contracts/signature.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
@@ -126,6 +126,7 @@ export function route(champion: ServedVersion | null, fields: Partial<EndpointRo
 /** A database of one table, with a clock of its own that is an hour behind. */
 export class MemoryRoutes implements RouteSource {
   readonly confirmed: string[] = [];
+  readonly reports: VersionReport[] = [];
   /** True while it does not answer. */
   away = false;
   identity: IdentityMode = "declared";
@@ -154,6 +155,12 @@ export class MemoryRoutes implements RouteSource {
     if (this.away) return Promise.reject(new Error("away"));
     const confirmation = `${endpoint}/${epoch}`;
     if (!this.confirmed.includes(confirmation)) this.confirmed.push(confirmation);
+    return Promise.resolve();
+  }
+
+  report(report: VersionReport): Promise<void> {
+    if (this.away) return Promise.reject(new Error("away"));
+    this.reports.push(report);
     return Promise.resolve();
   }
 
