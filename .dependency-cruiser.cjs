@@ -15,6 +15,8 @@ const folders = {
       "@observablehq/plot",
       "linkedom",
       "@temporalio/client",
+      "esbuild",
+      "tsx",
     ],
   },
   activities: {
@@ -28,7 +30,7 @@ const folders = {
     packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"],
   },
   verifier: { ours: [], packages: [] },
-  cli: { ours: ["contracts", "core", "adapters", "client", "local"], packages: ["commander", "tsx"] },
+  cli: { ours: ["contracts", "core", "adapters", "client", "local"], packages: ["commander"] },
 };
 
 const own = (names) => names.map((name) => `^${name}/`);

@@ -23,7 +23,7 @@ COPY local ./local
 ENV MODELWRIGHT_CACHE_DIR=/app/cache
 RUN node --import tsx workers/build-bundle.ts /app/cache
 # Your own trainers run inside the compute worker: build from this image and add what they need.
-RUN mkdir /data /checkpoints && chown node:node /data /checkpoints
+RUN mkdir -p /data /checkpoints node_modules/.cache && chown node:node /data /checkpoints node_modules/.cache
 USER node
 VOLUME /data
-ENTRYPOINT ["node", "--import", "tsx"]
+ENTRYPOINT ["node", "adapters/compute/bundled.mjs"]

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
-// The sources are TypeScript on every supported Node; tsx is what runs them, here and in the processes that jobs fork.
-import { register } from "tsx/esm/api";
+import { fileURLToPath } from "node:url";
+import { importBundled } from "../adapters/compute/bundled.mjs";
 
-process.execArgv.push("--import", import.meta.resolve("tsx"));
-register();
-await import("./main.ts");
+await importBundled(fileURLToPath(new URL("main.ts", import.meta.url)));

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Failure } from "../contracts/failures.ts";
 import { projectRoot } from "./data-directory.ts";
 import { Keeper, type KeptProcess } from "./keeper.ts";
-import { tsxLoader, type Reaper } from "./reaper.ts";
+import type { Reaper } from "./reaper.ts";
 
 /** What a child prints as one JSON line on its standard output once it can do its work, as in `{"ready":true,"http":"..."}`. */
 type ReadyLine = Readonly<Record<string, unknown>>;
@@ -79,6 +80,7 @@ class Child implements SupervisedChild {
     let becomeReady: (line: ReadyLine) => void = () => undefined;
     this.#firstReady = new Promise((resolve) => (becomeReady = resolve));
     const preload = new URL("exit-with-parent.mjs", import.meta.url).href;
+    const bundled = fileURLToPath(new URL("../adapters/compute/bundled.mjs", import.meta.url));
     this.#keeper = new Keeper({
       name: spec.name,
       logFile: this.#logFile,
@@ -88,7 +90,7 @@ class Child implements SupervisedChild {
       reaper,
       onProgress,
       spawn: (log) =>
-        spawn(process.execPath, ["--import", preload, "--import", tsxLoader(), spec.entry], {
+        spawn(process.execPath, ["--import", preload, bundled, spec.entry], {
           cwd: projectRoot,
           env: spec.env,
           detached: true,

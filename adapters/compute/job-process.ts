@@ -1,6 +1,5 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import type { ChildProcess } from "node:child_process";
+import { forkProgram } from "./fork-program.ts";
 
 /** A process that runs one job at a time. */
 export interface JobProcess {
@@ -11,9 +10,7 @@ export interface JobProcess {
   readonly giveBack: () => void;
 }
 
-const childEntry = fileURLToPath(new URL("./child.ts", import.meta.url));
-/** Named in full: a parent started otherwise (a test runner) or elsewhere has no loader to inherit. */
-const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const childEntry = new URL("./child.ts", import.meta.url);
 
 /** Starting costs most of a second, a short job less: thirty drift checks would mostly start processes. */
 const KEEP_IDLE_MS = 20_000;
@@ -39,11 +36,7 @@ export function borrowProcess(): JobProcess {
 }
 
 function start(): Kept {
-  const child = fork(childEntry, [], {
-    execArgv: ["--import", loader],
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-  });
+  const child = forkProgram(childEntry, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
   let said = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000);

@@ -1,11 +1,7 @@
-import { fork } from "node:child_process";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MemoryRequest } from "./memory-child.ts";
+import { forkProgram } from "../compute/fork-program.ts";
 
-const childEntry = fileURLToPath(new URL("./memory-child.ts", import.meta.url));
-/** Named in full: a parent started otherwise (a test runner) has no loader to inherit. */
-const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const childEntry = new URL("./memory-child.ts", import.meta.url);
 const LIMIT_MS = 120_000;
 
 /**
@@ -13,11 +9,7 @@ const LIMIT_MS = 120_000;
  * they left behind would be taken for this one's. Null when the process ended without a number.
  */
 export async function measureMemory(request: MemoryRequest): Promise<number | null> {
-  const child = fork(childEntry, [], {
-    execArgv: ["--import", loader],
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "ignore", "ipc"],
-  });
+  const child = forkProgram(childEntry, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   try {
     return await new Promise<number | null>((resolve) => {

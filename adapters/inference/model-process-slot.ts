@@ -1,9 +1,8 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import type { ChildProcess } from "node:child_process";
 import type { Tensor } from "../../contracts/data.ts";
 import { Failure, type FailureCode, type FailureFields } from "../../contracts/failures.ts";
 import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
+import { forkProgram } from "../compute/fork-program.ts";
 
 /** One life of one child process: it starts, runs, and ends once. */
 export interface Slot {
@@ -17,9 +16,7 @@ export interface Slot {
   readonly kill: () => void;
 }
 
-const childEntry = fileURLToPath(new URL("./model-process-child.ts", import.meta.url));
-/** Named in full: a parent started otherwise (a test runner) or elsewhere (another working directory) has no loader to inherit. */
-const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const childEntry = new URL("./model-process-child.ts", import.meta.url);
 const STOP_GRACE_MS = 2_000;
 
 interface Waiting {
@@ -35,11 +32,7 @@ interface Waiting {
  *   when it ended or was silent for `startTimeoutMs`
  */
 export async function startSlot(label: string, open: OpenMessage, startTimeoutMs: number): Promise<Slot> {
-  const child = fork(childEntry, [], {
-    execArgv: ["--import", loader],
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-  });
+  const child = forkProgram(childEntry, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
   const lastWords = tail(child);
   const waiting = new Map<number, Waiting>();
   let nextId = 1;
