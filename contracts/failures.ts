@@ -183,9 +183,21 @@ export const FAILURES = {
     (f: { found: string }) =>
       `"${f.found}" is not a reference; allowed: model/NAME@N, artifact/DIGEST, lifecycle/ID, prediction/ID`,
   ),
+  QUOTA_EXCEEDED: later(
+    (f: { client: string; allowedPerSecond: number; waitMs: number }) =>
+      `${f.client}: more than ${f.allowedPerSecond} requests a second, as many are allowed; ask again in ${f.waitMs} ms, or less often`,
+  ),
   REFERENCE_UNKNOWN: never(
     (f: { reference: string }) =>
       `${f.reference} is not recorded here; check the id, \`modelwright models\` and \`modelwright status\` list what is`,
+  ),
+  REQUEST_ABANDONED: never(
+    (f: { model: string }) =>
+      `model ${f.model}: the client went away before its request ran; nothing was computed, ask again if the answer is wanted`,
+  ),
+  REQUEST_EXPIRED: later(
+    (f: { model: string; waitedMs: number; allowedMs: number }) =>
+      `model ${f.model}: the request had no answer after ${f.waitedMs} ms, allowed were ${f.allowedMs}; give it a longer timeout, or ask again a little later`,
   ),
   REQUEST_REFUSED: never(
     (f: { status: number; found: string; allowed: string }) => `${f.found}; allowed: ${f.allowed}`,

@@ -9,6 +9,8 @@ import { datatypeSchema, modelSignatureSchema } from "./signature.ts";
 /** Headers of the gateway's own; lower case as node:http gives them. */
 export const INFERENCE_HEADERS = {
   routingKey: "modelwright-routing-key",
+  /** Milliseconds the client wants to wait at most. */
+  timeoutMs: "modelwright-timeout-ms",
   epoch: "modelwright-epoch",
   arm: "modelwright-arm",
   inferenceId: "modelwright-inference-id",

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { Failure } from "../contracts/failures.ts";
 import type { Deed, IdentityMode, Scope } from "../contracts/identity.ts";
+import type { Quota } from "./quota.ts";
 import { judgeScope, judgeToken, type Place } from "../core/identity/judge-authority.ts";
 
 /** A token as Postgres knows it, and the time it says it is. */
@@ -17,16 +18,20 @@ export interface GatekeeperOptions {
   readonly identity: () => IdentityMode;
   /** By the SHA-256 of the token; null when there is none. */
   readonly findToken: (hash: string) => Promise<KnownToken | null>;
+  /** What each caller may ask for. */
+  readonly quota?: Quota;
 }
 
 /** Somebody asks a gateway for something; `authorization` is the header's value. */
 export interface Caller {
   readonly deed: Extract<Deed, "infer" | "feedback">;
   readonly authorization: string | undefined;
+  /** Where the call comes from: who is meant where callers show no token. */
+  readonly address: string;
   readonly place?: Place | undefined;
 }
 
-/** Lets a caller in. @throws BEARER_REFUSED, DEED_NOT_ALLOWED, STORAGE_UNAVAILABLE */
+/** Lets a caller in. @throws BEARER_REFUSED, DEED_NOT_ALLOWED, QUOTA_EXCEEDED, STORAGE_UNAVAILABLE */
 export type Gatekeeper = (caller: Caller) => Promise<void>;
 
 /** A revoked token is let in no longer than this. */
@@ -43,7 +48,7 @@ interface Look {
  * Where identity is required, every caller shows a token that is good for what he asks. While Postgres is away, what it last said
  * of a token counts; one it was never asked about has to wait.
  */
-export function createGatekeeper({ identity, findToken }: GatekeeperOptions): Gatekeeper {
+export function createGatekeeper({ identity, findToken, quota }: GatekeeperOptions): Gatekeeper {
   const looks = new Map<string, Look>();
   const lookUp = (hash: string): Promise<KnownToken | null> => {
     const before = looks.get(hash);
@@ -63,12 +68,17 @@ export function createGatekeeper({ identity, findToken }: GatekeeperOptions): Ga
     token.catch(() => looks.delete(hash));
     return token;
   };
-  return async ({ deed, authorization, place = { model: null, environment: null } }) => {
-    if (identity() === "declared") return;
+  return async ({ deed, authorization, address, place = { model: null, environment: null } }) => {
+    // Where nobody checks tokens they name nobody: a made-up one must not come with a quota of its own.
+    if (identity() === "declared") {
+      quota?.take(address, `address ${address}`);
+      return;
+    }
     const refused = (found: string, allowed: string) => new Failure("BEARER_REFUSED", { deed, found, allowed });
     const [, bearer] = /^Bearer +(\S{1,200})$/i.exec(authorization?.trim() ?? "") ?? [];
     if (bearer === undefined) throw refused("no token", "one whose scope has it");
-    const token = await lookUp(createHash("sha256").update(bearer).digest("hex"));
+    const hash = createHash("sha256").update(bearer).digest("hex");
+    const token = await lookUp(hash);
     if (!token) throw refused("a token nobody issued here", "one whose scope has it");
     const worn = judgeToken(token, token.now);
     if (worn) throw refused(worn.found, worn.allowed);
@@ -83,5 +93,6 @@ export function createGatekeeper({ identity, findToken }: GatekeeperOptions): Ga
         allowed,
       });
     }
+    quota?.take(hash, "this token");
   };
 }

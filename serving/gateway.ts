@@ -11,6 +11,7 @@ import { createFieldKeeper } from "./log/logged-fields.ts";
 import { loadLogSalt } from "./log/log-salt.ts";
 import { startPredictionLog, type PredictionLogOptions } from "./log/prediction-log.ts";
 import { createMirror, type Mirror } from "./mirror.ts";
+import type { Quota } from "./quota.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
 import { createStatistics } from "./statistics.ts";
@@ -29,6 +30,8 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly openAlarms?: () => ReadonlyMap<string, number>;
   /** Looks a caller's token up, where callers must show one. */
   readonly findToken: GatekeeperOptions["findToken"];
+  /** What each caller may ask for; as much as it likes by default. */
+  readonly quota?: Quota;
   /** File of the last applied routes. */
   readonly snapshotPath: string;
   /** Loopback by default. */
@@ -111,7 +114,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     mirror,
     watch,
     recordFeedback: options.recordFeedback,
-    admit: createGatekeeper({ identity: () => routes.identity, findToken: options.findToken }),
+    admit: createGatekeeper({
+      identity: () => routes.identity,
+      findToken: options.findToken,
+      ...(options.quota && { quota: options.quota }),
+    }),
     isReady: () => routes.ready() && !draining,
     openAlarms: options.openAlarms ?? (() => new Map()),
   };

@@ -81,8 +81,8 @@ function serverRoutes(parts: HandlerParts): Routes {
         request: { body: "FeedbackRequest", required: true },
         answer: "FeedbackOutcome",
       },
-      async ({ headers, body }) => {
-        await parts.admit({ deed: "feedback", authorization: headers.authorization });
+      async ({ headers, body, address }) => {
+        await parts.admit({ deed: "feedback", authorization: headers.authorization, address });
         const { feedback } = parseBody("feedback", feedbackRequestSchema, body);
         return answerJson(200, await parts.recordFeedback(feedback));
       },
@@ -119,7 +119,8 @@ function modelRoutes(parts: HandlerParts, path: string): Routes {
       },
       async (request) => {
         const found = applied(request);
-        await parts.admit({ deed: "infer", authorization: request.headers.authorization, place: found.route.place });
+        const { headers, address } = request;
+        await parts.admit({ deed: "infer", authorization: headers.authorization, address, place: found.route.place });
         return answerInference(parts, found, request);
       },
     ),

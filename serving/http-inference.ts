@@ -12,13 +12,15 @@ import type { AppliedRoute } from "./routing-table.ts";
 export async function answerInference(
   parts: InferenceParts,
   applied: AppliedRoute,
-  { parameters, headers, body }: HttpRequest,
+  { parameters, headers, body, signal }: HttpRequest,
 ): Promise<Answer> {
   const headerLength = readHeaderLength(headers[INFERENCE_HEADERS.headerLength]);
   const outcome = await infer(parts, {
     applied,
     version: parameters["version"] ?? null,
     routingKey: firstValue(headers[INFERENCE_HEADERS.routingKey]),
+    timeoutMs: readTimeoutHeader(firstValue(headers[INFERENCE_HEADERS.timeoutMs])),
+    signal,
     read: () => {
       if (headerLength !== 0) return parseInferRequest(body, headerLength);
       const signature = (applied.champion ?? applied.canary)?.version.signature;
@@ -52,6 +54,12 @@ function readHeaderLength(value: string | string[] | undefined): number | null {
   if (value === undefined) return null;
   if (typeof value === "string" && /^\d{1,15}$/.test(value)) return Number(value);
   throw invalid("infer request", `Inference-Header-Content-Length is ${String(value)}, allowed: a number of bytes`);
+}
+
+function readTimeoutHeader(value: string | null): number | null {
+  if (value === null) return null;
+  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
+  throw invalid("infer request", `${INFERENCE_HEADERS.timeoutMs} is ${value}, allowed: a number of milliseconds`);
 }
 
 const firstValue = (value: string | string[] | undefined): string | null =>

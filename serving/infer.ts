@@ -40,6 +40,10 @@ export interface InferCall<Written> {
   readonly version: string | null;
   /** The routing key's header; the request's parameter goes before it. */
   readonly routingKey: string | null;
+  /** How long the client waits, by what its protocol says; null where it does not. The request's parameter may say less. */
+  readonly timeoutMs: number | null;
+  /** Aborted when the client goes away: what of it still waits is not computed. */
+  readonly signal: AbortSignal;
   readonly read: () => InferRequest;
   /** Its failures are the model's: outputs that the protocol cannot carry. */
   readonly write: (response: InferResponse, request: InferRequest, identity: Identity) => Written;
@@ -65,6 +69,9 @@ interface Passage {
   readonly requestId: string;
   readonly routingKey: string | null;
   readonly startedAt: number;
+  /** Reading of `performance.now()` after which nobody waits for the answer. */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -81,13 +88,19 @@ export async function infer<Written>(parts: InferenceParts, call: InferCall<Writ
   const id = request.id ?? createInferenceId(parts.clock.nowMs());
   const routingKey = request.routingKey ?? call.routingKey;
   const choice = named ?? chooseArm(applied, routingKey ?? id, startedAt);
-  const passage: Passage = { applied, choice, id, requestId: id, routingKey, startedAt };
+  const deadline = startedAt + Math.min(call.timeoutMs ?? Infinity, request.timeoutMs ?? Infinity);
+  const { signal } = call;
+  const passage: Passage = { applied, choice, id, requestId: id, routingKey, startedAt, deadline, signal };
 
   const input = readInput(applied, choice.live, request);
   const outcome = isFailure(input) ? failed(passage, input) : await run(parts, passage, request, input, call.write);
   if (outcome.kind === "answered") return outcome;
+  if (outcome.failure.code === "REQUEST_ABANDONED") {
+    count(parts, passage, "abandoned");
+    return outcome;
+  }
 
-  const champion = choice.arm === "canary" ? applied.champion : null;
+  const champion = choice.arm === "canary" && isMendable(passage, outcome.failure) ? applied.champion : null;
   const again = champion && readInput(applied, champion, request);
   const taken = again !== null && !isFailure(again) ? again : null;
   if (isFailure(input) && !taken) {
@@ -107,6 +120,12 @@ export async function infer<Written>(parts: InferenceParts, call: InferCall<Writ
   return await takeOver(parts, passage, request, call.write, champion, taken);
 }
 
+/** False where the champion could do no more: nobody waits any longer, or it is the one who has no room. */
+const isMendable = ({ applied, deadline }: Passage, { code }: Failure): boolean =>
+  code !== "REQUEST_EXPIRED" &&
+  performance.now() < deadline &&
+  !(code === "GATEWAY_OVERLOADED" && applied.champion?.process.hasRoom(1) === false);
+
 /** Not assigned: the champion's answer to a request of the canary's share says nothing on the champion's share. */
 async function takeOver<Written>(
   parts: InferenceParts,
@@ -120,8 +139,10 @@ async function takeOver<Written>(
   // Its own time only: the champion's latencies are what canaries are measured by.
   const passage = { ...before, choice, startedAt: performance.now() };
   const outcome = await run(parts, passage, request, input, write);
-  if (outcome.kind === "failed")
-    record(parts, passage, { outcome: endOf(outcome.failure), rowCount: input.rowCount, input });
+  if (outcome.kind === "failed") {
+    if (outcome.failure.code === "REQUEST_ABANDONED") count(parts, passage, "abandoned");
+    else record(parts, passage, { outcome: endOf(outcome.failure), rowCount: input.rowCount, input });
+  }
   return outcome;
 }
 
@@ -157,7 +178,10 @@ async function run<Written>(
   const { version, process } = choice.live;
   const identity = identify(passage);
   try {
-    const outputs: readonly Tensor[] = await process.infer(input.tensors);
+    refuseUnlessRoom(passage, input.rowCount);
+    const { deadline, signal } = passage;
+    const timeoutMs = deadline - performance.now();
+    const outputs: readonly Tensor[] = await process.infer(input.tensors, { timeoutMs, signal });
     const scores = decodePrediction(version.signature, outputs);
     if (scores.length !== input.rowCount) {
       throw new Failure("INFERENCE_FAILED", {
@@ -178,6 +202,22 @@ async function run<Written>(
     record(parts, passage, { outcome: "error", rowCount: input.rowCount, input });
     throw thrown;
   }
+}
+
+/**
+ * Sheds what the champion has no room for, whichever arm it was for: were only the champion's own requests shed, the canary would look
+ * the better for it. What only the canary has no room for is the canary's harm.
+ *
+ * @throws GATEWAY_OVERLOADED
+ */
+function refuseUnlessRoom({ applied, choice }: Passage, rowCount: number): void {
+  const champion = applied.champion?.process;
+  if (!choice.assigned || !champion || champion.hasRoom(rowCount)) return;
+  throw new Failure("GATEWAY_OVERLOADED", {
+    endpoint: applied.route.endpoint,
+    waiting: champion.waitingRows(),
+    allowed: champion.maximumWaitingRows,
+  });
 }
 
 type Result = (

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { Failure } from "../contracts/failures.ts";
@@ -11,18 +12,20 @@ import { removeGateway } from "../db/queries/gateway.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./log/database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
 import { watchAlarms } from "./alarms.ts";
+import { createQuota } from "./quota.ts";
 import { startGateway } from "./gateway.ts";
 
 /**
  * Entry of the gateway's process. Environment: DATABASE_URL (application role), MODELWRIGHT_DATA_DIR, GATEWAY_PORT and
- * GRPC_PORT (0: any), GATEWAY_HOST (loopback). Prints one JSON line when it answers. Ends in order on SIGTERM, on SIGINT, and
- * when the parent's channel closes.
+ * GRPC_PORT (0: any), GATEWAY_HOST (loopback), GATEWAY_REQUESTS_PER_SECOND (of one caller; no bound). Prints one JSON line when
+ * it answers. Ends in order on SIGTERM, on SIGINT, and when the parent's channel closes.
  */
 const url = required("DATABASE_URL");
 const dataDir = required("MODELWRIGHT_DATA_DIR");
 const host = process.env["GATEWAY_HOST"] ?? "127.0.0.1";
 const port = Number(process.env["GATEWAY_PORT"] ?? 0);
 const grpcPort = Number(process.env["GRPC_PORT"] ?? 0);
+const requestsPerSecond = Number(process.env["GATEWAY_REQUESTS_PER_SECOND"] ?? 0);
 const id = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
 
 const ANSWER_WITHIN_MS = 2000;
@@ -43,6 +46,7 @@ const gateway = await startGateway({
   isRefusal: isRefusedByPostgres,
   recordFeedback: log.recordFeedback,
   openAlarms: alarms.open,
+  ...(requestsPerSecond > 0 && { quota: createQuota({ requestsPerSecond, nowMs: () => performance.now() }) }),
   findToken: (hash) => findToken(database, { hash }),
   snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,

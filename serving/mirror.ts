@@ -69,7 +69,7 @@ export function createMirror({ maximumUnderWay = 8, onMismatch }: MirrorOptions)
       compare(answered, version, decodePrediction(version.signature, await process.infer(input.tensors)), counts);
     } catch (thrown) {
       // It waited too long behind others: that is load and no fault.
-      if (isFailure(thrown) && thrown.code === "GATEWAY_OVERLOADED") {
+      if (isFailure(thrown) && (thrown.code === "GATEWAY_OVERLOADED" || thrown.code === "REQUEST_EXPIRED")) {
         counts.mirrored -= 1;
         counts.shed += 1;
         return;

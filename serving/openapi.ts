@@ -62,4 +62,5 @@ const OCTETS = { "application/octet-stream": {} };
 const INFER_HEADERS = [
   { name: INFERENCE_HEADERS.headerLength, in: "header", schema: { type: "integer", minimum: 0 } },
   { name: INFERENCE_HEADERS.routingKey, in: "header", schema: { type: "string" } },
+  { name: INFERENCE_HEADERS.timeoutMs, in: "header", schema: { type: "integer", minimum: 1 } },
 ];

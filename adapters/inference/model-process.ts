@@ -42,14 +42,26 @@ export interface ModelProcess {
    * Runs one request. Rows of requests that wait at the same time run together.
    *
    * @param tensors in the order of the signature's inputs
-   * @throws INFERENCE_FAILED; INFERENCE_PROCESS_DIED when the process ended under it; GATEWAY_OVERLOADED when too many wait
+   * @throws INFERENCE_FAILED; INFERENCE_PROCESS_DIED when the process ended under it; GATEWAY_OVERLOADED when too many wait;
+   * REQUEST_EXPIRED, REQUEST_ABANDONED by its bounds: what waited then is not computed
    */
-  readonly infer: (tensors: readonly Tensor[]) => Promise<readonly Tensor[]>;
+  readonly infer: (tensors: readonly Tensor[], bounds?: RequestBounds) => Promise<readonly Tensor[]>;
+  /** Whether a request of so many rows would be taken. */
+  readonly hasRoom: (rowCount: number) => boolean;
   /** Undefined while it is being started again. */
   readonly pid: () => number | undefined;
   readonly waitingRows: () => number;
+  readonly maximumWaitingRows: number;
   /** Answers what it has taken, then ends the process. */
   readonly close: () => Promise<void>;
+}
+
+/** How long the client of a request wants its answer. */
+export interface RequestBounds {
+  /** From now on; the process's own timeout where that is shorter. */
+  readonly timeoutMs?: number;
+  /** Aborted when the client is gone. */
+  readonly signal?: AbortSignal;
 }
 
 interface Entry {
@@ -80,9 +92,11 @@ export async function startModelProcess(options: ModelProcessOptions): Promise<M
   const queue = new ModelQueue(options);
   await queue.start();
   return {
-    infer: (tensors) => queue.infer(tensors),
+    infer: (tensors, bounds) => queue.infer(tensors, bounds),
+    hasRoom: (rowCount) => queue.hasRoom(rowCount),
     pid: () => queue.pid,
     waitingRows: () => queue.waitingRows,
+    maximumWaitingRows: queue.maximumWaitingRows,
     close: () => queue.close(),
   };
 }
@@ -102,7 +116,7 @@ class ModelQueue {
   private readonly batchable: boolean;
   private readonly maximumBatchRows: number;
   private readonly batchWaitMs: number;
-  private readonly maximumWaitingRows: number;
+  readonly maximumWaitingRows: number;
   private readonly requestTimeoutMs: number;
 
   constructor(options: ModelProcessOptions) {
@@ -133,17 +147,24 @@ class ModelQueue {
     this.pump();
   }
 
-  infer(tensors: readonly Tensor[]): Promise<readonly Tensor[]> {
+  hasRoom(rowCount: number): boolean {
+    return this.waiting.length === 0 || this.waitingRows + rowCount <= this.maximumWaitingRows;
+  }
+
+  infer(tensors: readonly Tensor[], { timeoutMs, signal }: RequestBounds = {}): Promise<readonly Tensor[]> {
     const rowCount = countRows(tensors, this.batchable);
     // A process that fell twice in a row will hardly be back in time: say so at once instead of holding the client.
     if (this.closing || (!this.slot && this.crashes > 1))
       return Promise.reject(this.died(this.closing ? "it is closing" : "it keeps ending"));
-    if (this.waiting.length > 0 && this.waitingRows + rowCount > this.maximumWaitingRows) {
-      return Promise.reject(this.overloaded());
-    }
+    if (signal?.aborted) return Promise.reject(this.abandoned());
+    if (!this.hasRoom(rowCount)) return Promise.reject(this.overloaded());
+    const allowedMs = Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, this.requestTimeoutMs);
+    if (allowedMs <= 0) return Promise.reject(this.expired(0, allowedMs));
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.expire(entry), this.requestTimeoutMs);
-      const entry: Entry = { tensors, rowCount, queuedAt: performance.now(), timer, alone: false, resolve, reject };
+      const timer = setTimeout(() => this.expire(entry, allowedMs), allowedMs);
+      const queuedAt = performance.now();
+      const entry: Entry = { tensors, rowCount, queuedAt, timer, alone: false, resolve, reject };
+      signal?.addEventListener("abort", () => this.abandon(entry), { once: true });
       this.waiting.push(entry);
       this.waitingRows += rowCount;
       this.pump();
@@ -256,13 +277,25 @@ class ModelQueue {
     }, delay);
   }
 
-  private expire(entry: Entry): void {
+  private expire(entry: Entry, allowedMs: number): void {
+    // Runs already: the watchdog of the run answers, unless the client wanted its answer sooner.
+    if (!this.remove(entry) && allowedMs >= this.requestTimeoutMs) return;
+    const late = this.expired(performance.now() - entry.queuedAt, allowedMs);
+    this.settle(entry, () => entry.reject(this.slot ? late : this.died("it is being started again")));
+  }
+
+  /** What runs cannot be taken out of its batch; its answer goes nowhere. */
+  private abandon(entry: Entry): void {
+    if (this.remove(entry)) this.settle(entry, () => entry.reject(this.abandoned()));
+  }
+
+  /** False when it does not wait any more. */
+  private remove(entry: Entry): boolean {
     const index = this.waiting.findIndex((waiting) => waiting.timer === entry.timer);
-    // Not waiting any more: it runs, and the run has a watchdog of its own.
-    if (index === -1) return;
+    if (index === -1) return false;
     this.waiting.splice(index, 1);
     this.waitingRows -= entry.rowCount;
-    this.settle(entry, () => entry.reject(this.slot ? this.overloaded() : this.died("it is being started again")));
+    return true;
   }
 
   private settle(entry: Entry, answer: () => void): void {
@@ -272,6 +305,15 @@ class ModelQueue {
 
   private died(exit: string): Failure {
     return new Failure("INFERENCE_PROCESS_DIED", { model: this.options.label, exit });
+  }
+
+  private abandoned(): Failure {
+    return new Failure("REQUEST_ABANDONED", { model: this.options.label });
+  }
+
+  private expired(waitedMs: number, allowedMs: number): Failure {
+    const { label: model } = this.options;
+    return new Failure("REQUEST_EXPIRED", { model, waitedMs: Math.round(waitedMs), allowedMs: Math.round(allowedMs) });
   }
 
   private overloaded(): Failure {

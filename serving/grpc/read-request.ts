@@ -9,6 +9,7 @@ import {
   readName,
   readRoutingKey,
   readShape,
+  readTimeout,
   WHERE,
 } from "../protocol/request-fields.ts";
 import { readContents } from "./contents.ts";
@@ -41,6 +42,7 @@ export function readInferRequest(message: ModelInferRequest): InferRequest {
     binaryByDefault: isRaw,
     contentType: readContentType(parameter("content_type")),
     routingKey: readRoutingKey(parameter("routing_key")),
+    timeoutMs: readTimeout(parameter("timeout")),
   };
 }
 

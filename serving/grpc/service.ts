@@ -88,22 +88,37 @@ function isAnyReady({ routes }: GrpcParts, { name, version }: ModelRequest): boo
   }
 }
 
-async function inferModel(
-  parts: GrpcParts,
-  { request, metadata }: ServerUnaryCall<ModelInferRequest, object>,
-): Promise<Reply> {
+async function inferModel(parts: GrpcParts, call: ServerUnaryCall<ModelInferRequest, object>): Promise<Reply> {
+  const { request, metadata } = call;
   const [routingKey] = metadata.get(INFERENCE_HEADERS.routingKey);
   const [authorization] = metadata.get("authorization");
   const applied = findApplied(parts.routes, request.model_name);
-  await parts.admit({ deed: "infer", authorization: authorization?.toString(), place: applied.route.place });
+  const { place } = applied.route;
+  await parts.admit({ deed: "infer", authorization: authorization?.toString(), address: addressOf(call), place });
   const outcome = await infer<ModelInferResponse>(parts, {
     applied,
     version: request.model_version || null,
     routingKey: routingKey?.toString() || null,
+    timeoutMs: restMs(call.getDeadline()),
+    signal: leaving(call),
     read: () => readInferRequest(request),
     write: (response, asked, identity) => writeInferMessage(response, asked, identityHeaders(identity)),
   });
   const told = identityHeaders(outcome.identity);
   if (outcome.kind === "failed") return { failure: outcome.failure, metadata: told };
   return { message: outcome.written, metadata: told };
+}
+
+/** Host of the peer: the port is another one with every connection. */
+const addressOf = (call: ServerUnaryCall<ModelInferRequest, object>): string => call.getPeer().replace(/:\d+$/, "");
+
+function restMs(deadline: Date | number): number | null {
+  const at = Number(deadline);
+  return Number.isFinite(at) ? at - Date.now() : null;
+}
+
+function leaving(call: ServerUnaryCall<ModelInferRequest, object>): AbortSignal {
+  const controller = new AbortController();
+  call.once("cancelled", () => controller.abort());
+  return controller.signal;
 }

@@ -9,7 +9,10 @@ const CODES: Readonly<Record<number, status>> = {
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
   413: status.RESOURCE_EXHAUSTED,
+  429: status.RESOURCE_EXHAUSTED,
+  499: status.CANCELLED,
   503: status.UNAVAILABLE,
+  504: status.DEADLINE_EXCEEDED,
 };
 
 /** The text travels in a header, and clients cap those at 8 KiB; a character may take nine bytes there. */

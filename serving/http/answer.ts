@@ -24,8 +24,16 @@ const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
 export function answerFailure(thrown: unknown): Answer {
   const status = statusOf(thrown);
   const error = isFailure(thrown) ? thrown.message : BUG_MESSAGE;
-  return answerJson(status, { error }, HEADERS[status]);
+  return answerJson(status, { error }, isQuota(thrown) ? retryAfter(thrown.fields.waitMs) : HEADERS[status]);
 }
+
+const isQuota = (thrown: unknown): thrown is Failure<"QUOTA_EXCEEDED"> =>
+  isFailure(thrown) && thrown.code === "QUOTA_EXCEEDED";
+
+/** Whole seconds, as HTTP has them. */
+const retryAfter = (ms: number): Readonly<Record<string, string>> => ({
+  "retry-after": String(Math.max(1, Math.ceil(ms / 1000))),
+});
 
 /** A request that HTTP itself does not let through, with its status. */
 export function refuse(status: number, found: string, allowed: string): Failure<"REQUEST_REFUSED"> {

@@ -12,6 +12,10 @@ export interface HttpRequest {
   readonly parameters: Readonly<Record<string, string>>;
   readonly headers: IncomingMessage["headers"];
   readonly body: Buffer;
+  /** Where it comes from. */
+  readonly address: string;
+  /** Aborted when the client goes away before its answer. */
+  readonly signal: AbortSignal;
 }
 export type Handler = (request: HttpRequest) => Answer | Promise<Answer>;
 
@@ -102,7 +106,9 @@ async function serve(
       memory.heldBytes += bytes;
       if (memory.heldBytes > BODIES_AT_ONCE * options.bodyLimitBytes) throw crowded();
     });
-    answer = await compress(await handler({ parameters, headers: request.headers, body }), request.headers);
+    const { headers } = request;
+    const address = request.socket.remoteAddress ?? "";
+    answer = await compress(await handler({ parameters, headers, body, address, signal: leaving(response) }), headers);
   } catch (thrown) {
     // A client that went away mid-body is no bug and gets no answer.
     if (request.destroyed && !request.complete) return;
@@ -116,6 +122,14 @@ async function serve(
   response.writeHead(answer.status, { ...answer.headers, ...close, "content-length": answer.body.length });
   response.end(answer.body);
   if (unread) discardRest(request);
+}
+
+function leaving(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) controller.abort();
+  });
+  return controller.signal;
 }
 
 const crowded = () => refuse(503, "the gateway holds as many request bodies as it may", "asking again a little later");

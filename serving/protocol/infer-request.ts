@@ -16,6 +16,7 @@ import {
   readName,
   readRoutingKey,
   readShape,
+  readTimeout,
   WHERE,
   type JsonObject,
 } from "./request-fields.ts";
@@ -49,6 +50,8 @@ export interface InferRequest {
   /** `parameters.content_type` where it names a way to read the inputs. */
   readonly contentType: "columns" | "tensors" | null;
   readonly routingKey: string | null;
+  /** How long the client wants to wait; null where it does not say. */
+  readonly timeoutMs: number | null;
 }
 
 export const MAXIMUM_INPUTS = 10_000;
@@ -80,6 +83,7 @@ export function parseInferRequest(body: Uint8Array, headerLength: number | null)
     binaryByDefault,
     contentType: readContentType(parameters["content_type"]),
     routingKey: readRoutingKey(parameters["routing_key"]),
+    timeoutMs: readTimeout(parameters["timeout"]),
   };
 }
 

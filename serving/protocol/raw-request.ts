@@ -34,6 +34,7 @@ export function createRawRequest(inputs: readonly TensorInput[], body: Uint8Arra
     binaryByDefault: true,
     contentType: "tensors",
     routingKey: null,
+    timeoutMs: null,
   };
 }
 

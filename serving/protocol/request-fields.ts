@@ -40,6 +40,14 @@ export function readContentType(found: Json | undefined): "columns" | "tensors" 
   throw invalid(WHERE, `parameters.content_type is ${describe(found)}, allowed: "columns", "tensors"`);
 }
 
+/** Triton's `timeout`, in microseconds, as milliseconds. */
+export function readTimeout(found: Json | undefined): number | null {
+  if (found === undefined || found === null) return null;
+  const microseconds = typeof found === "bigint" ? Number(found) : found;
+  if (typeof microseconds === "number" && isCount(microseconds)) return microseconds === 0 ? null : microseconds / 1000;
+  throw invalid(WHERE, `parameters.timeout is ${describe(found)}, allowed: a number of microseconds, 0 for none`);
+}
+
 export function readRoutingKey(found: Json | undefined): string | null {
   if (found === undefined || found === null || found === "") return null;
   if (typeof found === "string") return found;

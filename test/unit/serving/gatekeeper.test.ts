@@ -42,11 +42,19 @@ describe("a gatekeeper", () => {
       (thrown: { code: string }) => thrown.code,
     );
   const ask = (name: string | null, fields: Partial<Caller> = {}) =>
-    codeOf(open()({ deed: "infer", authorization: name === null ? undefined : `Bearer ${name}`, place, ...fields }));
+    codeOf(
+      open()({
+        deed: "infer",
+        address: "127.0.0.1",
+        authorization: name === null ? undefined : `Bearer ${name}`,
+        place,
+        ...fields,
+      }),
+    );
 
   test("lets everybody in, and asks nobody, where people are believed", async () => {
     const admit = createGatekeeper({ identity: () => "declared", findToken });
-    expect(await codeOf(admit({ deed: "infer", authorization: undefined }))).toBe("let in");
+    expect(await codeOf(admit({ deed: "infer", authorization: undefined, address: "127.0.0.1" }))).toBe("let in");
     expect(lookUps).toBe(0);
   });
 
@@ -75,7 +83,8 @@ describe("a gatekeeper", () => {
   test("goes by what Postgres last said of a token while it is away, and lets a new one wait", async () => {
     tokens.set("mw_caller", good());
     const admit = open();
-    const asks = (name: string) => codeOf(admit({ deed: "infer", authorization: `Bearer ${name}`, place }));
+    const asks = (name: string) =>
+      codeOf(admit({ deed: "infer", authorization: `Bearer ${name}`, address: "127.0.0.1", place }));
     expect(await asks("mw_caller")).toBe("let in");
     away = true;
     expect(await asks("mw_caller")).toBe("let in");

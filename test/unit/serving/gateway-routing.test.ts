@@ -1,9 +1,15 @@
-import { execFileSync } from "node:child_process";
 import { Agent, request as httpRequest } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ServedVersion } from "../../../contracts/inference.ts";
-import { eventually, runGateway, tensors, type InferAnswer, type RunningGateway } from "./running-gateway.ts";
+import {
+  childProcesses,
+  eventually,
+  runGateway,
+  tensors,
+  type InferAnswer,
+  type RunningGateway,
+} from "./running-gateway.ts";
 import { expected, MemoryRoutes, modelBytes, Models, route } from "./served-model.ts";
 
 const HALF = 5_000;
@@ -25,13 +31,6 @@ const epoch = (answer: InferAnswer) => answer.headers.get("modelwright-epoch");
 const keyed = (key: string) => ({ ...row, parameters: { routing_key: key } });
 
 /** Processes this one has started. */
-const childProcesses = (): number[] =>
-  execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" })
-    .trim()
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .flatMap(([pid, parent, name]) => (Number(parent) === process.pid && name !== "ps" ? [Number(pid)] : []));
-
 async function arms(gateway: RunningGateway, keys: readonly string[]): Promise<(string | null)[]> {
   return await Promise.all(keys.map(async (key) => arm(await gateway.infer(keyed(key)))));
 }

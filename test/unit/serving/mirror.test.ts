@@ -17,7 +17,14 @@ const version = (number: number): ServedVersion => ({
 
 const live = (number: number, infer: () => Promise<readonly Tensor[]>): LiveVersion => ({
   version: version(number),
-  process: { infer, pid: () => 1, waitingRows: () => 0, close: async () => undefined },
+  process: {
+    infer,
+    pid: () => 1,
+    hasRoom: () => true,
+    waitingRows: () => 0,
+    maximumWaitingRows: 4096,
+    close: async () => undefined,
+  },
 });
 const probability = (score: number): Tensor => ({
   name: "probability",

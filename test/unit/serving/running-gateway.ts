@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { DecisionCount, FeedbackRequest, PredictionRecord } from "../../../contracts/inference.ts";
 import { startGateway, type Gateway, type GatewayOptions } from "../../../serving/gateway.ts";
@@ -98,3 +99,11 @@ export async function eventually(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** Processes that this one started, the models' among them. */
+export const childProcesses = (): number[] =>
+  execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .flatMap(([pid, parent, name]) => (Number(parent) === process.pid && name !== "ps" ? [Number(pid)] : []));
