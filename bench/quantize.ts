@@ -1,141 +1,167 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { optimize } from "../adapters/compute/optimize.ts";
+import { measureLatency } from "../adapters/inference/measure-latency.ts";
 import { digestOf } from "../adapters/inference/read-model.ts";
 import { openSession } from "../adapters/inference/session.ts";
 import { optimizationSettingsSchema } from "../contracts/optimization.ts";
-import { modelSignatureSchema } from "../contracts/signature.ts";
-import { quantizeModel } from "../core/quantization/quantize.ts";
+import { columnsOf, readRows, signatureOf } from "./quantize/rows.ts";
 
 /**
- * `npm run bench -- quantize`: seven trained models, each optimized for latency by every pass, beside `onnxruntime.quantization` in the same
- * run; one JSON line a measure. `MODELWRIGHT_PYTHON` names a Python with the packages of `bench/quantize/models.py`, which trains
- * the models; `MODELWRIGHT_BENCH_MODELS` a folder of them already trained.
+ * `npm run bench -- quantize`: seven trained models, each optimized for latency by every pass; dynamic and static int8 beside
+ * `onnxruntime.quantization` on the same files and rows, each in a process of its own, also of 140 MB of weights, for time and memory; and the
+ * whole search on 24 layers and 10,000 rows. One JSON line a measure. `MODELWRIGHT_PYTHON` names a Python with the packages of
+ * `bench/quantize/models.py`, which trains the models; `MODELWRIGHT_BENCH_MODELS` a folder of them already trained.
  */
 const KINDS = ["mlp", "embedding", "cnn", "lstm", "gru", "transformer", "forest"];
 const PEER = "onnxruntime.quantization, per channel";
 const python = process.env["MODELWRIGHT_PYTHON"] ?? "python3";
-const script = (name: string) => fileURLToPath(new URL(`quantize/${name}.py`, import.meta.url));
+const program = (name: string) => fileURLToPath(new URL(`quantize/${name}`, import.meta.url));
 
 const scratch = await mkdtemp(join(tmpdir(), "modelwright-bench-"));
 const folder = process.env["MODELWRIGHT_BENCH_MODELS"] ?? scratch;
-const rows = Array.from({ length: 64 }, (_, at) => `p${at}`);
-const signature = modelSignatureSchema.parse({
-  inputs: [
-    { name: "x", datatype: "FP32", shape: [-1, 64], features: rows.map((column) => ({ kind: "number", column })) },
-  ],
-  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
-  label: "high",
-  prediction: { kind: "binary", output: "probability" },
-});
-const settings = optimizationSettingsSchema.parse({
-  passes: ["fold-fp32", "store-f16", "store-int8", "dynamic-int8", "static-int8"],
-  constraints: { tolerances: [{ metric: "accuracy", maximumDrop: 0.02 }] },
-});
+const passes = ["fold-fp32", "store-f16", "store-int8", "dynamic-int8", "static-int8"];
+const settings = { passes, constraints: { tolerances: [{ metric: "accuracy", maximumDrop: 0.02 }] } };
+/** Tight enough for layers to fall back: the search is the whole one. */
+const tight = {
+  passes,
+  sampleRows: 10_000,
+  minimumSignalToNoiseDb: 40,
+  constraints: { tolerances: [{ metric: "accuracy", maximumDrop: 0.01 }] },
+};
 
 try {
-  if (!existsSync(join(folder, "mlp.onnx"))) run("models");
-  const peers = run("peer")
-    .trim()
-    .split("\n")
-    .map(
-      (line) => JSON.parse(line) as { model: string; pass: string; seconds?: number; bytes?: number; problem?: string },
-    );
+  if (!existsSync(join(folder, "wide.onnx"))) run(python, program("models.py"), folder);
   for (const kind of KINDS) {
-    await searchFor(kind);
-    const bytes = new Uint8Array(await readFile(join(folder, `${kind}.onnx`)));
-    const peer = peers.find(({ model, pass }) => model === kind && pass === "dynamic");
-    if (kind === "forest" || peer?.seconds === undefined || peer.bytes === undefined) continue;
-    const start = performance.now();
-    const sizeBytes = attempt(() => quantizeModel(bytes, "dynamic-int8", kind).sizeBytes) ?? bytes.length;
-    print(`${kind}: dynamic int8, time`, performance.now() - start, "ms", peer.seconds * 1000);
-    print(`${kind}: dynamic int8, size of fp32`, sizeBytes / bytes.length, "ratio", peer.bytes / bytes.length);
-    const theirs = await accuracyOf(join(folder, "peer", `${kind}.dynamic.onnx`)).catch(() => Number.NaN);
-    const own = join(scratch, kind, "dynamic-int8.onnx");
-    if (existsSync(own)) print(`${kind}: dynamic int8, accuracy`, await accuracyOf(own), "share", theirs);
+    await search(kind, "", settings);
+    if (kind !== "forest") for (const how of ["dynamic", "static"] as const) await beside(kind, how);
   }
+  for (const how of ["dynamic", "static"] as const) await beside("wide", how);
+  await search("deep", "deep.", tight);
 } finally {
   await rm(scratch, { recursive: true, force: true });
 }
 
 /** The whole search, and the chosen candidate beside fp32. */
-async function searchFor(kind: string): Promise<void> {
+async function search(kind: string, rows: "" | "deep.", given: object): Promise<void> {
   const path = join(folder, `${kind}.onnx`);
   const model = { path, digest: digestOf(new Uint8Array(await readFile(path))) };
-  const [data, calibrationData] = [{ path: join(folder, "test.csv") }, { path: join(folder, "training.csv") }];
+  const [data, calibrationData] = [`${rows}test.csv`, `${rows}training.csv`].map((name) => ({
+    path: join(folder, name),
+  }));
+  if (data === undefined || calibrationData === undefined) return;
+  const signature = signatureOf(await columnsOf(data.path));
+  const outputDirectory = join(scratch, kind);
   const start = performance.now();
-  const input = { model, signature, data, calibrationData, settings, outputDirectory: join(scratch, kind) };
-  const report = await optimize(input, { progress: () => undefined });
+  const report = await optimize(
+    { model, signature, data, calibrationData, settings: optimizationSettingsSchema.parse(given), outputDirectory },
+    { progress: () => undefined },
+  );
   const seconds = (performance.now() - start) / 1000;
   const original = report.candidates[0];
   const chosen = report.candidates.find(({ name }) => name === report.chosen);
   if (original === undefined || chosen === undefined) return;
-  const line = {
-    bench: "quantize",
-    measure: `${kind}: search`,
-    value: round(seconds),
-    unit: "s",
+  print(`${kind}: search`, seconds, "s", {
     outcome: report.outcome,
     chosen: chosen.name,
     fallbacks: chosen.fallbacks,
+    trialCount: report.trials.length,
+    rowCount: chosen.agreement.rowCount,
     sizeKiB: round(original.sizeBytes / 1024),
     sizeRatio: round(chosen.sizeBytes / original.sizeBytes),
     p50Ms: original.latency.map(({ p50Ms }) => round(p50Ms)),
     p50Ratio: chosen.latency.map(({ p50Ms }, at) => round(p50Ms / (original.latency[at]?.p50Ms ?? Number.NaN))),
-    accuracy: round(await accuracyOf(path)),
-    accuracyChosen: round(await accuracyOf(join(scratch, kind, `${chosen.name}.onnx`))),
+    accuracy: round(await accuracyOf(path, data.path)),
+    accuracyChosen: round(await accuracyOf(join(outputDirectory, `${chosen.name}.onnx`), data.path)),
     outputsDb: chosen.agreement.signalToNoiseDb === null ? null : round(chosen.agreement.signalToNoiseDb),
-  };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-async function accuracyOf(path: string): Promise<number> {
-  const bytes = new Uint8Array(await readFile(path));
-  const session = await openSession({ model: bytes, digest: digestOf(bytes) });
-  const lines = (await readFile(join(folder, "test.csv"), "utf8")).trim().split("\n").slice(1);
-  const cells = lines.map((line) => line.split(",").map(Number));
-  const data = Float32Array.from(cells.flatMap((row) => row.slice(0, 64)));
-  const [scores] = await session.run([{ name: "x", datatype: "FP32", shape: [cells.length, 64], data }]);
-  await session.close();
-  const right = cells.filter((row, at) => Number(scores?.data[at] ?? 0) >= 0.5 === (row[64] === 1));
-  return right.length / cells.length;
-}
-
-function attempt<Result>(work: () => Result): Result | undefined {
-  try {
-    return work();
-  } catch {
-    // A model without a node that pays is left as it is.
-    return undefined;
-  }
-}
-
-function run(name: string): string {
-  return execFileSync(python, [script(name), folder], {
-    encoding: "utf8",
-    maxBuffer: 1 << 26,
-    stdio: ["ignore", "pipe", "ignore"],
   });
+}
+
+interface Quantized {
+  readonly seconds: number;
+  readonly peakBytes: number;
+  /** From the start of the process to the start of the work. */
+  readonly startSeconds: number;
+  readonly path: string;
+}
+
+/** One kind of int8 by us and by the peer: what it took and what came of it. */
+async function beside(kind: string, how: "dynamic" | "static"): Promise<void> {
+  const what = `${kind}: ${how} int8`;
+  const ours = await quantize("ours", kind, how, [process.execPath, "--import", "tsx", program("ours.ts")]);
+  const theirs = await quantize("peer", kind, how, [python, program("peer.py")]);
+  if ("problem" in ours || "problem" in theirs) {
+    const problem = (done: typeof ours) => ("problem" in done ? done.problem : null);
+    print(what, Number.NaN, "", { problem: problem(ours), peer: PEER, peerProblem: problem(theirs) });
+    return;
+  }
+  const compare = (measure: string, unit: string, mine: number, other: number) =>
+    print(`${what}, ${measure}`, mine, unit, { peer: PEER, peerValue: round(other), ratio: round(mine / other) });
+  compare("time", "ms", ours.seconds * 1000, theirs.seconds * 1000);
+  compare("start of the process, not counted", "ms", ours.startSeconds * 1000, theirs.startSeconds * 1000);
+  compare("peak memory of the process", "MiB", ours.peakBytes / 2 ** 20, theirs.peakBytes / 2 ** 20);
+  const source = join(folder, `${kind}.onnx`);
+  const [own, other, all] = await Promise.all(
+    [ours.path, theirs.path, source].map(async (path) => (await stat(path)).size),
+  );
+  if (own === undefined || other === undefined || all === undefined) return;
+  compare("size of fp32", "ratio", own / all, other / all);
+  const [mine = [], peer = []] = await latencies([ours.path, theirs.path]);
+  for (const [at, run] of mine.entries())
+    compare(`p50 at batch ${run.batch}`, "µs", run.p50Ms * 1000, (peer[at]?.p50Ms ?? Number.NaN) * 1000);
+  const test = join(folder, "test.csv");
+  compare("accuracy", "share", await accuracyOf(ours.path, test), await accuracyOf(theirs.path, test));
+}
+
+async function quantize(who: string, kind: string, how: string, [command = "", ...words]: readonly string[]) {
+  await mkdir(join(scratch, who), { recursive: true });
+  const path = join(scratch, who, `${kind}.${how}.onnx`);
+  const start = performance.now();
+  const output = run(command, ...words, how, join(folder, `${kind}.onnx`), join(folder, "training.csv"), path);
+  const answer = JSON.parse(output) as { readonly problem: string } | Pick<Quantized, "seconds" | "peakBytes">;
+  if ("problem" in answer) return answer;
+  return { ...answer, path, startSeconds: (performance.now() - start) / 1000 - answer.seconds } satisfies Quantized;
+}
+
+/** Of files of one signature, in turns. */
+async function latencies(paths: readonly string[]) {
+  const { tensor } = await readRows(join(folder, "test.csv"));
+  const width = tensor.shape[1];
+  const inputs = [1, 32].map((batch) => ({
+    batch,
+    tensors: [{ ...tensor, shape: [batch, width], data: tensor.data.subarray(0, batch * width) }],
+  }));
+  const runs = await Promise.all(paths.map(async (path) => ({ session: await open(path), threads: 1, inputs })));
+  const found = await measureLatency(runs, { totalMs: 1500 * inputs.length, maximumRepeats: 2000 });
+  for (const { session } of runs) await session.close();
+  return found;
+}
+
+async function open(path: string) {
+  const model = new Uint8Array(await readFile(path));
+  return openSession({ model, digest: digestOf(model) });
+}
+
+async function accuracyOf(path: string, rows: string): Promise<number> {
+  const { tensor, labels } = await readRows(rows);
+  const session = await open(path);
+  const [scores] = await session.run([tensor]);
+  await session.close();
+  return labels.filter((label, at) => Number(scores?.data[at] ?? 0) >= 0.5 === label).length / labels.length;
+}
+
+function run(command: string, ...words: readonly string[]): string {
+  return execFileSync(command, words, { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "ignore"] });
 }
 
 function round(value: number): number {
   return Number(value.toPrecision(3));
 }
 
-function print(measure: string, value: number, unit: string, peerValue: number): void {
-  const [mine, theirs] = [round(value), round(peerValue)];
-  const line = {
-    bench: "quantize",
-    measure,
-    value: mine,
-    unit,
-    peer: PEER,
-    peerValue: theirs,
-    ratio: round(value / peerValue),
-  };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+function print(measure: string, value: number, unit: string, more: object): void {
+  process.stdout.write(`${JSON.stringify({ bench: "quantize", measure, value: round(value), unit, ...more })}\n`);
 }

@@ -14,7 +14,7 @@ async function run({ name, input }: JobRequest): Promise<void> {
   try {
     // The parent's types say that this is the job's own input.
     const output = await jobs[name](input as never, {
-      progress: (share, note) => send({ kind: "progress", share, note }),
+      progress: (share, note, search) => send({ kind: "progress", share, note, search }),
     });
     send({ kind: "result", output });
   } catch (thrown) {

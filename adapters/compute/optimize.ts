@@ -22,6 +22,7 @@ import type { JobContext } from "./job.ts";
 import { keepResults } from "./keep-results.ts";
 import { measureSurvivors } from "./measure-survivors.ts";
 import { measureLayers } from "./search-candidate.ts";
+import { trackSearch } from "./search-progress.ts";
 import { searchPasses, type Survivor } from "./search-passes.ts";
 
 export interface OptimizeInput {
@@ -73,11 +74,12 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
     rowsKey: { model: original.digest, data: (await digestFile(data.path)).digest },
     outputDirectory,
     hasTime: () => performance.now() < end,
-    progress: (note: string) => progress(0.1, note),
-    onPass: (at: number, note: string) => progress(0.1 + (0.5 * at) / passes.length, note),
+    tracker: trackSearch(passes, original.bytes.length, (note, known, doneCount) =>
+      progress(0.1 + (0.5 * doneCount) / passes.length, note, known),
+    ),
   };
   const { survivors, report } = await searchPasses(passes, search);
-  progress(0.6, `${survivors.length + 1} candidates made`);
+  progress(0.6, `timing ${survivors.length + 1} candidates beside each other`);
 
   const { cpu, cpuFeatures } = await describeHost();
   const context = { settings, comparer, host: cpu, rows: firstRows, where: data.path, outputDirectory, kept };

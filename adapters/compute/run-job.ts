@@ -1,4 +1,6 @@
 import { Failure, FAILURES, type FailureCode, type FailureFields } from "../../contracts/failures.ts";
+import type { SearchProgress } from "../../contracts/search-progress.ts";
+import type { JobContext } from "./job.ts";
 import { borrowProcess, type JobProcess } from "./job-process.ts";
 import type { JobInput, JobName, JobOutput } from "./jobs.ts";
 
@@ -6,7 +8,7 @@ export interface JobOptions {
   /** Aborting kills the process: native code cannot be interrupted, only ended. */
   readonly signal?: AbortSignal;
   /** `share` runs from 0 to 1. */
-  readonly onProgress?: (share: number, note: string) => void;
+  readonly onProgress?: JobContext["progress"];
 }
 
 /** What a job's process is asked. */
@@ -17,7 +19,12 @@ export interface JobRequest {
 
 /** What it sends back. */
 export type JobMessage =
-  | { readonly kind: "progress"; readonly share: number; readonly note: string }
+  | {
+      readonly kind: "progress";
+      readonly share: number;
+      readonly note: string;
+      readonly search: SearchProgress | undefined;
+    }
   | { readonly kind: "result"; readonly output: unknown }
   | { readonly kind: "failure"; readonly code: FailureCode; readonly fields: object; readonly message: string }
   | { readonly kind: "bug"; readonly message: string; readonly stack: string };
@@ -53,7 +60,7 @@ export async function runJob<Name extends JobName>(
 async function answer({ child, lastWords }: JobProcess, request: JobRequest, options: JobOptions): Promise<unknown> {
   return new Promise((resolve, reject) => {
     child.on("message", (message: JobMessage) => {
-      if (message.kind === "progress") options.onProgress?.(message.share, message.note);
+      if (message.kind === "progress") options.onProgress?.(message.share, message.note, message.search);
       else if (message.kind === "result") resolve(message.output);
       else reject(revive(message));
     });

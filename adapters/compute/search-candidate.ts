@@ -6,6 +6,7 @@ import { rankLayers, searchFallbacks } from "../../core/quantization/fallback.ts
 import type { NodeAction } from "../../core/quantization/pass.ts";
 import type { Comparer, Comparison } from "../inference/compare-outputs.ts";
 import { RUNTIME_VERSION } from "../inference/session.ts";
+import type { SearchTracker } from "./search-progress.ts";
 import { makeCandidate, type MadeCandidate, type Workshop } from "./make-candidate.ts";
 
 /** Operators whose weights decide what a pass does to the outputs; the nodes between them follow. */
@@ -20,7 +21,7 @@ export interface SearchContext {
   readonly comparer: Comparer;
   /** Everything that decides a trial's result beside the candidate: digests of rows, settings. */
   readonly rowsKey: Readonly<Record<string, unknown>>;
-  readonly progress: (note: string) => void;
+  readonly tracker: SearchTracker;
   /** False when the search's time is over. */
   readonly hasTime: () => boolean;
 }
@@ -44,7 +45,7 @@ export interface SearchResult {
  * @throws QUANTIZATION_UNSUPPORTED, INFERENCE_FAILED when the pass has no candidate at all
  */
 export async function searchCandidate(pass: QuantizationPassName, context: SearchContext): Promise<SearchResult> {
-  const { workshop, comparer, progress, hasTime } = context;
+  const { workshop, comparer, tracker, hasTime } = context;
   const { settings } = workshop;
   const trials: Trial[] = [];
   const first = await makeCandidate(workshop, pass);
@@ -52,7 +53,7 @@ export async function searchCandidate(pass: QuantizationPassName, context: Searc
   let ranked: readonly string[] | undefined;
   let target = settings.minimumSignalToNoiseDb;
   let found: Found = { candidate: first, comparison: await comparer.compare(pass, first.model, "full") };
-  trials.push(trialOf(found, "full", settings));
+  keep(trialOf(found, "full", settings));
 
   for (let round = 0; round < ROUNDS; round++) {
     if (isInside(found.comparison, settings) || layers.length < 2 || !hasTime()) break;
@@ -68,9 +69,8 @@ export async function searchCandidate(pass: QuantizationPassName, context: Searc
     const fallbacks = await searchFallbacks(few, async (names) => !hasTime() || (await isNear(names, target)));
     if (fallbacks === undefined || !hasTime()) break;
     const candidate = await makeCandidate(workshop, pass, fallbacks);
-    progress(`${pass}: ${fallbacks.length} of ${layers.length} layers back in float`);
     const next = { candidate, comparison: await comparer.compare(pass, candidate.model, "full") };
-    trials.push(trialOf(next, "full", settings));
+    keep(trialOf(next, "full", settings));
     await found.candidate.model.session.close();
     found = next;
   }
@@ -81,6 +81,11 @@ export async function searchCandidate(pass: QuantizationPassName, context: Searc
     const isEnough = trial.isInside && (trial.signalToNoiseDb ?? Number.POSITIVE_INFINITY) >= atLeastDb;
     trials.push({ ...trial, isInside: isEnough });
     return isEnough;
+  }
+
+  function keep(trial: Trial): void {
+    trials.push(trial);
+    tracker.tried(trial);
   }
 }
 
@@ -104,7 +109,7 @@ async function tryOut(
   pass: QuantizationPassName,
   fallbacks: readonly string[],
   about: Pick<Trial, "stage" | "layer">,
-  { workshop, comparer, rowsKey }: SearchContext,
+  { workshop, comparer, rowsKey, tracker }: SearchContext,
 ): Promise<Trial> {
   const { settings } = workshop;
   const key = {
@@ -116,7 +121,7 @@ async function tryOut(
     settings,
     runtime: RUNTIME_VERSION,
   };
-  return workshop.kept.once(key, trialSchema, async () => {
+  const trial = await workshop.kept.once(key, trialSchema, async () => {
     try {
       const candidate = await makeCandidate(workshop, pass, fallbacks);
       const comparison = await comparer.compare(pass, candidate.model, "proxy");
@@ -132,6 +137,8 @@ async function tryOut(
       return { pass, ...about, fallbacks: [...fallbacks], ...harm, isInside: isLeft };
     }
   });
+  tracker.tried(trial);
+  return trial;
 }
 
 /** The names of the layers a pass took, in the order of the graph. */

@@ -22,7 +22,6 @@ export interface PassesSearched {
 
 interface PassesContext extends SearchContext {
   readonly outputDirectory: string;
-  readonly onPass: (at: number, note: string) => void;
 }
 
 /** Searches with one pass after the other and leaves each candidate in the output directory as soon as there is one. */
@@ -32,19 +31,25 @@ export async function searchPasses(
 ): Promise<PassesSearched> {
   const survivors: PassesSearched["survivors"][number][] = [];
   const report: PassesSearched["report"] = { nodes: {}, calibrations: {}, unmade: [], trials: [] };
-  for (const [at, pass] of passes.entries()) {
+  for (const pass of passes) {
     report.nodes[pass] = [];
+    const leaveOut = (reason: string) => {
+      report.unmade.push({ name: pass, reason });
+      context.tracker.leftOut(pass, reason);
+    };
     if (!context.hasTime()) {
-      report.unmade.push({ name: pass, reason: "the search's time was over" });
+      leaveOut("the search's time was over");
       continue;
     }
+    context.tracker.begin(pass);
     try {
-      survivors.push(await searchPass(pass, context, report));
-      context.onPass(at + 1, `${pass} made`);
+      const survivor = await searchPass(pass, context, report);
+      survivors.push(survivor);
+      context.tracker.found(pass, survivor.model.bytes.length);
     } catch (thrown) {
       // A candidate that cannot be calibrated, opened or run is out; the original was run before.
       if (!isAnswer(thrown)) throw thrown;
-      report.unmade.push({ name: pass, reason: thrown.message });
+      leaveOut(thrown.message);
     }
   }
   return { survivors, report };

@@ -1,8 +1,7 @@
-import * as Plot from "@observablehq/plot";
-import type { BatchInvariance, Candidate, OptimizationReport } from "../../contracts/optimization.ts";
+import type { BatchInvariance, OptimizationReport } from "../../contracts/optimization.ts";
 import { formatBytes, formatNumber, formatShare } from "./numbers.ts";
 import { html, renderPage, table } from "./page.ts";
-import { COLORS, draw, figure } from "./plots.ts";
+import { candidatePlots, layerPlot } from "./optimization-plots.ts";
 
 /** The candidates and why one was chosen, as one self-contained HTML file. */
 export function renderOptimization(report: OptimizationReport, subject: string): string {
@@ -23,32 +22,28 @@ export function renderOptimization(report: OptimizationReport, subject: string):
           .map(([name, value]) => `${name} ${value}`)
           .join(", ")}.`,
         body: html`${table(
-            [
-              "candidate",
-              "size",
-              ...latencyHeads(report),
-              "same decision",
-              "largest difference",
-              "alone or in a batch",
-              "Pareto front",
-              ...(isRefused ? ["left out because"] : []),
-            ],
-            report.candidates.map((candidate) => [
-              candidate.name === report.chosen ? html`<strong>${candidate.name}</strong>` : candidate.name,
-              formatBytes(candidate.sizeBytes),
-              ...candidate.latency.map(
-                (latency) => `${formatNumber(latency.p50Ms)} / ${formatNumber(latency.p95Ms)} ms`,
-              ),
-              formatShare(candidate.agreement.sameDecisionShare),
-              formatNumber(candidate.agreement.maximumDifference),
-              describeBatch(candidate.batchInvariance),
-              candidate.onParetoFront ? "on it" : "",
-              ...(isRefused ? [candidate.refused ?? candidate.unmet.join("; ")] : []),
-            ]),
-          )}
-          <div class="plots">
-            ${figure("Size and latency", sizeLatencyPlot(report), "p50 at the smallest batch; nearer to the origin is better.")}
-          </div>`,
+          [
+            "candidate",
+            "size",
+            ...latencyHeads(report),
+            "same decision",
+            "largest difference",
+            "alone or in a batch",
+            "Pareto front",
+            ...(isRefused ? ["left out because"] : []),
+          ],
+          report.candidates.map((candidate) => [
+            candidate.name === report.chosen ? html`<strong>${candidate.name}</strong>` : candidate.name,
+            formatBytes(candidate.sizeBytes),
+            ...candidate.latency.map((latency) => `${formatNumber(latency.p50Ms)} / ${formatNumber(latency.p95Ms)} ms`),
+            formatShare(candidate.agreement.sameDecisionShare),
+            formatNumber(candidate.agreement.maximumDifference),
+            describeBatch(candidate.batchInvariance),
+            candidate.onParetoFront ? "on it" : "",
+            ...(isRefused ? [candidate.refused ?? candidate.unmet.join("; ")] : []),
+          ]),
+        )}
+        ${candidatePlots(report)}`,
       },
       ...searchSections(report),
       ...(report.unmade.length === 0
@@ -115,11 +110,12 @@ function searchSections(report: OptimizationReport) {
       : [
           {
             title: `Layers of ${report.chosen}`,
-            note: "Signal-to-noise of the outputs when the layer alone is quantized; less is more harm.",
-            body: table(
+            note: "In the order of the graph, the signal-to-noise of the outputs when the layer alone is quantized; less is more harm.",
+            body: html`${layerPlot(report)}
+            ${table(
               ["layer", "dB"],
               report.layers.map(({ name, signalToNoiseDb }) => [name, describeDb(signalToNoiseDb)]),
-            ),
+            )}`,
           },
         ]),
     ...(report.trials.length === 0
@@ -153,30 +149,3 @@ const latencyHeads = (report: OptimizationReport) =>
   (report.candidates[0]?.latency ?? []).map(
     ({ batch, threads }) => `p50 / p95 at batch ${batch}${threads === 1 ? "" : `, ${threads} threads`}`,
   );
-
-function sizeLatencyPlot(report: OptimizationReport) {
-  const points = report.candidates.map((candidate: Candidate) => ({
-    name: candidate.name,
-    kilobytes: candidate.sizeBytes / 1024,
-    p50Ms: candidate.latency[0]?.p50Ms ?? 0,
-    chosen: candidate.name === report.chosen,
-  }));
-  return draw({
-    width: 420,
-    height: 280,
-    grid: true,
-    marginLeft: 50,
-    marginRight: 60,
-    x: { label: "size, KiB", zero: true, nice: true },
-    y: { label: "p50, ms", zero: true, nice: true },
-    marks: [
-      Plot.dot(points, {
-        x: "kilobytes",
-        y: "p50Ms",
-        r: 6,
-        fill: (point: { chosen: boolean }) => (point.chosen ? COLORS.subject : COLORS.faint),
-      }),
-      Plot.text(points, { x: "kilobytes", y: "p50Ms", text: "name", dy: -12 }),
-    ],
-  });
-}

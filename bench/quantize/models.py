@@ -1,4 +1,5 @@
-"""Trains seven models of different kinds on scikit-learn's digits (is it 5 or more?) and writes them as ONNX beside their rows.
+"""Trains seven models of different kinds on scikit-learn's digits (is it 5 or more?) and a deep one on a table, and writes them as ONNX
+beside their rows.
 
 Versions: jax 0.10.2, optax 0.2.8, scikit-learn 1.9.1, skl2onnx 1.20.0, onnx 1.23.2, numpy 2.4.6.
 
@@ -146,9 +147,51 @@ def train(parameters, forward, x, y):
     return {name: np.asarray(value) for name, value in p.items()}
 
 
-def save(path, nodes, constants):
+def deep(folder):
+    """24 layers with a way around every second one, on 32 columns whose products and waves decide; 10,000 rows to compare on."""
+    width, blocks = 128, 11
+    columns = rng.normal(size=(14_000, 32)).astype(np.float32)
+    score = columns[:, 0] * columns[:, 1] + np.sin(2 * columns[:, 2]) + 0.5 * columns[:, 3:8].sum(1) * columns[:, 8] + rng.logistic(0, 0.5, 14_000)
+    labels = (score > 0).astype(np.int64)
+    p = {"in": dense(32, width), "in_b": zeros(width), "head": dense(width, 1), "head_b": zeros(1)}
+    nodes, row = [("Gemm", ["x", "in", "in_b"], "h0", {})], "h0"
+    for block in range(blocks):
+        p |= {f"up{block}": dense(width, width), f"up_b{block}": zeros(width), f"down{block}": dense(width, width) * 0.3, f"down_b{block}": zeros(width)}
+        nodes += [("Gemm", [row, f"up{block}", f"up_b{block}"], f"a{block}", {}), ("Relu", [f"a{block}"], f"r{block}", {}),
+                  ("Gemm", [f"r{block}", f"down{block}", f"down_b{block}"], f"d{block}", {}), ("Add", [row, f"d{block}"], f"h{block + 1}", {})]
+        row = f"h{block + 1}"
+
+    def forward(p, x):
+        h = x @ p["in"] + p["in_b"]
+        for block in range(blocks):
+            h = h + jax.nn.relu(h @ p[f"up{block}"] + p[f"up_b{block}"]) @ p[f"down{block}"] + p[f"down_b{block}"]
+        return head(p, h)
+
+    write_rows(folder, "deep.training", columns[:4000], labels[:4000], "c")
+    write_rows(folder, "deep.test", columns[4000:], labels[4000:], "c")
+    trained = train(p, forward, columns[:4000], labels[:4000])
+    save(folder / "deep.onnx", [*nodes, ("Gemm", [row, "head", "head_b"], "score", {}), ("Sigmoid", ["score"], "probability", {})], trained, 32)
+
+
+def wide(folder):
+    """140 MB of weights that were never trained: for time and memory alone."""
+    width = 1536
+    constants = {"in": dense(64, width), "head": dense(width, 1), **{f"w{layer}": dense(width, width) for layer in range(15)}}
+    nodes = [("MatMul", ["x", "in"], "h0", {})]
+    for layer in range(15):
+        nodes += [("MatMul", [f"h{layer}", f"w{layer}"], f"a{layer}", {}), ("Relu", [f"a{layer}"], f"h{layer + 1}", {})]
+    save(folder / "wide.onnx", [*nodes, ("MatMul", ["h15", "head"], "score", {}), ("Sigmoid", ["score"], "probability", {})], constants)
+
+
+def write_rows(folder, name, columns, labels, letter):
+    lines = [",".join([*map(str, row.tolist()), str(label)]) for row, label in zip(columns, labels)]
+    header = ",".join([*(f"{letter}{at}" for at in range(columns.shape[1])), "high"])
+    (folder / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def save(path, nodes, constants, width=64):
     made = [helper.make_node(op, inputs, [out] if isinstance(out, str) else out, f"{op}_{at}", **attributes) for at, (op, inputs, out, attributes) in enumerate(nodes)]
-    graph = helper.make_graph(made, path.stem, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 64])],
+    graph = helper.make_graph(made, path.stem, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])],
                               [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", 1])],
                               [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="bench")
@@ -178,9 +221,7 @@ def main(folder):
     x, y = (x / 16).astype(np.float32), (y >= 5).astype(np.int64)
     order = rng.permutation(len(x))
     for name, rows in (("training", order[:1000]), ("test", order[1000:])):
-        lines = [",".join([*map(str, x[row].tolist()), str(y[row])]) for row in rows]
-        header = ",".join([*(f"p{pixel}" for pixel in range(64)), "high"])
-        (folder / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n")
+        write_rows(folder, name, x[rows], y[rows], "p")
     kinds = {"mlp": mlp, "embedding": embedding, "cnn": cnn, "lstm": lambda: recurrent("LSTM", 4), "gru": lambda: recurrent("GRU", 3), "transformer": transformer}
     for name, kind in kinds.items():
         parameters, forward, nodes, constants = kind()
@@ -188,7 +229,10 @@ def main(folder):
         save(folder / f"{name}.onnx", nodes, {**constants, **trained})
         print(name, flush=True)
     forest(folder / "forest.onnx", x[order[:1000]], y[order[:1000]])
-    print("forest")
+    print("forest", flush=True)
+    deep(folder)
+    wide(folder)
+    print("deep, wide")
 
 
 main(pathlib.Path(sys.argv[1]))

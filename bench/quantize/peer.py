@@ -1,18 +1,16 @@
-"""Quantizes each model of a folder by onnxruntime.quantization; a JSON line each, times without the start of Python.
+"""Quantizes a model by onnxruntime.quantization and says what it took: one JSON line, the start of Python left out and told.
 
-    python bench/quantize/peer.py DIRECTORY
+    python bench/quantize/peer.py dynamic|static MODEL TRAINING.csv TARGET
 """
 import json
-import pathlib
-import resource
 import sys
 import time
 
 import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
-folder = pathlib.Path(sys.argv[1])
-rows = np.loadtxt(folder / "training.csv", delimiter=",", skiprows=1, dtype=np.float32)[:500, :64]
+name, source, training, target = sys.argv[1:]
+rows = np.loadtxt(training, delimiter=",", skiprows=1, dtype=np.float32, max_rows=500)[:, :-1]
 
 
 class Reader(CalibrationDataReader):
@@ -23,23 +21,19 @@ class Reader(CalibrationDataReader):
         return next(self.batches, None)
 
 
-def static(source, target):
-    quantize_static(source, target, Reader(), per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+def peak_bytes():
+    """Of this process alone: what getrusage says begins with the parent's."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
-def dynamic(source, target):
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
-
-
-for source in sorted(folder.glob("*.onnx")):
-    for name, quantize in (("dynamic", dynamic), ("static", static)):
-        target = folder / "peer" / f"{source.stem}.{name}.onnx"
-        target.parent.mkdir(exist_ok=True)
-        start = time.perf_counter()
-        try:
-            quantize(source, target)
-        except Exception as problem:  # a model it cannot take is a result, not an end
-            print(json.dumps({"model": source.stem, "pass": name, "problem": str(problem)[:200]}), flush=True)
-            continue
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"model": source.stem, "pass": name, "seconds": time.perf_counter() - start, "bytes": target.stat().st_size, "peakBytes": peak}), flush=True)
+start = time.perf_counter()
+try:
+    if name == "dynamic":
+        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+    else:
+        quantize_static(source, target, Reader(), per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+except Exception as problem:  # a model it cannot take is a result, not an end
+    print(json.dumps({"problem": str(problem)[:200]}))
+    sys.exit()
+print(json.dumps({"seconds": time.perf_counter() - start, "peakBytes": peak_bytes()}))

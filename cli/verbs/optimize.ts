@@ -12,6 +12,7 @@ import {
   type OptimizationSettings,
 } from "../../contracts/optimization.ts";
 import { DEFAULT_OUT, loadSignature, pinFile, pinModel, shownPath, writeReport } from "../files.ts";
+import { followSearch } from "../search-view.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
 import { answering, checked, defineVerb, parseNumber } from "../verb.ts";
@@ -88,7 +89,7 @@ export function addOptimize(program: Command): void {
             settings,
             outputDirectory,
           },
-          { onProgress: screen.progress },
+          { onProgress: followSearch(screen) },
         );
         const { renderOptimization } = await import("../../adapters/reports/optimization-page.ts");
         const page = renderOptimization(report, basename(path));

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { createFileStore } from "../../../adapters/artifacts/file-store.ts";
 import type { LifecycleSpecInput } from "../../../client/index.ts";
 import {
   createTinyProject,
@@ -11,6 +12,8 @@ import {
   type TinyProject,
   type TrainerParameters,
 } from "../../fixtures/lifecycle/tiny-project.ts";
+import { buildGraph } from "../../../core/onnx/build.ts";
+import { serializeModel } from "../../../core/onnx/model.ts";
 import { quickRollout, sendTraffic } from "../lifecycle/running-stack.ts";
 import { processesOf } from "../local/run-program.ts";
 import { runCli } from "./run-cli.ts";
@@ -62,6 +65,25 @@ const signature = {
   label: "late",
   prediction: { kind: "binary", output: "probability" },
 };
+
+/** Wide enough to be worth quantizing. */
+function wideModel(): Uint8Array {
+  const graph = buildGraph("wide");
+  const numbers = graph.input("numbers", "FP32", ["batch", 2]);
+  const width = 64;
+  const weights = (count: number, scale: number) =>
+    Float32Array.from({ length: count }, (_, at) => scale * (((at * 37) % 101) / 101 - 0.3));
+  const first = graph.add("Relu", [
+    graph.add("MatMul", [numbers, graph.floats("w0", [2, width], weights(2 * width, 1))]),
+  ]);
+  const second = graph.add("Relu", [
+    graph.add("MatMul", [first, graph.floats("w1", [width, width], weights(width * width, 0.1))]),
+  ]);
+  const score = graph.add("MatMul", [second, graph.floats("w2", [width, 1], weights(width, 0.2))]);
+  graph.add("Sigmoid", [score], {}, { output: "probability" });
+  graph.output("probability", "FP32", ["batch", 1]);
+  return serializeModel(graph.model());
+}
 
 /** Asks an endpoint once; the id by which the answer can be asked about. */
 async function ask(endpoint: string): Promise<string> {
@@ -183,6 +205,33 @@ describe("the verbs that need a stack, with --json", () => {
       exitCode: 0,
       document: { endpoint: "tiny", champion: "tiny@1" },
     });
+  });
+
+  it("audit rederive makes an optimized version again byte for byte, and tells bytes that were tampered with", async () => {
+    const model = join(project.directory, "wide.onnx");
+    await writeFile(model, wideModel());
+    const changes: Partial<LifecycleSpecInput> = {
+      model: { name: "derived" },
+      optimization: { passes: ["static-int8"], objective: "size", maximumDisagreementShare: 1 },
+    };
+    const made = await start("derived", changes, { model });
+    expect(made).toMatchObject({ exitCode: 0, document: { status: "completed" } });
+    const rederived = await run("audit", "rederive", "model/derived@2");
+    expect(rederived).toMatchObject({ exitCode: 0, document: { isSame: true, chosen: "static-int8" } });
+    expect(rederived.document["rederived"]).toBe(rederived.document["recorded"]);
+    expect(await run("audit", "rederive", "model/derived@1")).toMatchObject(refusal("VERSION_NOT_DERIVED"));
+
+    const store = createFileStore(join(directory, "artifacts"));
+    const parent = await store.localPath(String(rederived.document["parent"]));
+    const bytes = await readFile(parent);
+    await chmod(parent, 0o600);
+    await writeFile(
+      parent,
+      bytes.map((byte, at) => (at === bytes.length >> 1 ? byte ^ 1 : byte)),
+    );
+    expect(await run("audit", "rederive", "model/derived@2")).toMatchObject(refusal("ARTIFACT_CORRUPT"));
+    await writeFile(parent, bytes);
+    expect(await run("audit", "rederive", "model/derived@2")).toMatchObject({ exitCode: 0 });
   });
 
   it("register answers with the version that the same bytes are already", async () => {

@@ -228,6 +228,9 @@ describe("job optimize", () => {
       report.candidates.filter(({ batchInvariance }) => !batchInvariance.byDesign).map(({ name }) => name),
     ).toEqual(["dynamic-int8"]);
     const page = renderOptimization(report, "wide");
+    for (const title of ["Size and latency at batch", "Size and closeness", "Layers of"]) expect(page).toContain(title);
+    // A bar a layer, and a dashed line along the front of each plot.
+    expect(page.match(/stroke-dasharray="4,3"/g)?.length).toBeGreaterThan(1);
     for (const text of [...QUANTIZATION_PASSES, calibration.rangesDigest, "depends on the batch by design"]) {
       expect(page).toContain(text);
     }
