@@ -290,7 +290,7 @@ describe("the verbs that need a stack, with --json", () => {
       run("audit", "verify"),
     ]);
     const { lifecycles, endpoints } = status.document as Record<string, { id: string }[]>;
-    const ids = ["broken", "first", "held", "second", "turned", "unfit"];
+    const ids = ["broken", "derived", "first", "held", "second", "turned", "unfit"];
     expect(lifecycles?.map(({ id }) => id).toSorted()).toEqual(ids);
     expect(endpoints).toMatchObject([{ endpoint: "tiny", champion: { model: "tiny", number: 1 }, canary: null }]);
     expect((models.document["models"] as { name: string }[]).map(({ name }) => name)).toContain("tiny");
