@@ -25,6 +25,7 @@ import { signCheckpoint } from "./sign-checkpoint.ts";
 import { snapshotData } from "./snapshot-data.ts";
 import { trainModel } from "./train-model.ts";
 import { validateData } from "./validate-data.ts";
+import { waitTurn } from "./wait-turn.ts";
 
 const all = {
   acceptSpec,
@@ -41,6 +42,7 @@ const all = {
   acknowledgeAlarm,
   recordRequest,
   planRollout,
+  waitTurn,
   recordDeployment,
   openRollout,
   beginShadow,

@@ -15,6 +15,7 @@ import { countEpochs } from "../db/queries/epoch-counts.ts";
 import { countShadow } from "../db/queries/gateway-report.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findLook, recordLook, type Rollout } from "../db/queries/rollout.ts";
+import { newestTurn } from "../db/queries/rollout-turn.ts";
 import { loadRouting } from "../db/queries/routing.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { requireRunning } from "./move-traffic.ts";
@@ -68,7 +69,10 @@ async function take(
     return recorded;
   });
   if (look.alarms) await page(database, rollout, number, look);
-  return { verdict: look.verdict, stepDone: look.stepDone, reason: look.reason };
+  const outcome = { verdict: look.verdict, stepDone: look.stepDone, reason: look.reason };
+  if (rollout.plan.onNewCandidate !== "replace") return outcome;
+  const newer = await newestTurn(database, { endpoint: rollout.endpoint, except: rolloutId });
+  return { ...outcome, ...(newer !== null && { givesWayTo: newer }) };
 }
 
 /** Tells people once when an alarm begins: by the log, whose errors are what operators are paged by, and by an audit event that stays. */

@@ -118,7 +118,8 @@ export async function moveTraffic(
     canaryVersion: to.canary,
     canaryShare: to.share,
     shadowShare: to.shadow ?? 0,
-    salt: rollout.id,
+    // Evidence that goes on needs the same keys in the same arms.
+    salt: rollout.continues ?? rollout.id,
     rollout: rollout.id,
     reason: to.reason,
     createdBy: by,

@@ -14,6 +14,8 @@ import { requireLifecycle } from "../db/queries/lifecycle.ts";
 import { findVersionById, type ModelVersion } from "../db/queries/model.ts";
 import { latencyQuantile, scoreDeciles } from "../db/queries/prediction.ts";
 import { findRollout, findRunningRollout, startRollout, type Rollout } from "../db/queries/rollout.ts";
+import { findSameRollout } from "../db/queries/same-rollout.ts";
+import { endTurn } from "../db/queries/rollout-turn.ts";
 import { championOf } from "../db/queries/routing.ts";
 import { authorize } from "./authorize.ts";
 import { breakGlassFor } from "./decide.ts";
@@ -54,8 +56,11 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
     throw new Failure("INPUT_INVALID", { where: `endpoint ${input.endpoint}`, problems });
   }
   if (champion) await requireWinnable(database, { endpoint: input.endpoint, champion: champion.id, plan: asked });
-  const plan = champion ? await freezeRanges(database, input.endpoint, champion.id, asked) : asked;
-  const latencyThresholdMs = champion ? await slowFrom(database, input.endpoint, champion.id, plan) : null;
+  const former = champion && (await findSameRollout(database, { ...input, champion, version, asked }));
+  const plan = former?.plan ?? (champion ? await freezeRanges(database, input.endpoint, champion.id, asked) : asked);
+  const latencyThresholdMs = champion
+    ? (former ?? { latencyThresholdMs: await slowFrom(database, input.endpoint, champion.id, plan) }).latencyThresholdMs
+    : null;
   return database.transaction(async (tx) => {
     const { approvals, glass } = await entitle(tx, input);
     const rollout = await startRollout(tx, {
@@ -67,7 +72,9 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
       canaryVersion: version.id,
       latencyThresholdMs,
       startedBy: by,
+      continues: former ? (former.continues ?? former.id) : null,
     });
+    await endTurn(tx, rollout.id);
     if (glass !== null) await useBreakGlass(tx, { id: glass, rollout: rollout.id });
     await recordAudit(tx, {
       actor: by,
@@ -81,6 +88,7 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
         canaryVersionId: rollout.canaryVersion,
         approvals: [...approvals],
         glassId: glass,
+        ...(rollout.continues !== null && { continues: rollout.continues }),
         ...(input.requestedAs === undefined ? {} : { requestedAs: input.requestedAs }),
       },
     });
@@ -122,10 +130,23 @@ async function whoDeploys(
     const { startedBy: by, environment, proof } = input;
     return database.transaction((tx) => authorize(tx, { ...deed, model: version.model, environment, by, proof }));
   }
-  const { spec, startedBy } = await requireLifecycle(database, input.lifecycle.lifecycleId);
+  return requireOwnRollout(dependencies, input);
+}
+
+/** A lifecycle's own rollout is of what it made, for the place its spec names. @throws PROOF_REFUSED */
+export async function requireOwnRollout(
+  dependencies: Dependencies,
+  input: RolloutInput,
+): Promise<{ by: string; statement: string | null }> {
+  const deed = deployDeed(input);
+  if (input.lifecycle === null) {
+    const found = "no lifecycle";
+    throw new Failure("PROOF_REFUSED", { ...deed, found, allowed: "what a lifecycle made, where its spec says" });
+  }
+  const { spec, startedBy } = await requireLifecycle(dependencies.database, input.lifecycle.lifecycleId);
   const made = await loadStageResult(dependencies, input.lifecycle.lifecycleId, "optimize");
   const { endpoint, environment } = spec.deployment ?? {};
-  if (endpoint === input.endpoint && environment === input.environment && made.version.versionId === version.id) {
+  if (endpoint === input.endpoint && environment === input.environment && made.version.versionId === input.versionId) {
     return { by: startedBy, statement: null };
   }
   const found = `lifecycle ${input.lifecycle.lifecycleId}, which made ${versionName(made.version)} for ${endpoint ?? "no endpoint"}`;

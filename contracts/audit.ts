@@ -142,6 +142,8 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     glassId: z.string().nullable(),
     /** The alias it was asked for by, as `NAME@ALIAS`. */
     requestedAs: z.string().optional(),
+    /** The first rollout of the same plan and bytes against the same champion, whose evidence goes on. */
+    continues: z.string().optional(),
   }),
   z.strictObject({
     kind: z.literal("rollout-alarmed"),

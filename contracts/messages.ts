@@ -143,6 +143,11 @@ export interface RolloutPosition {
   readonly observing?: { readonly until: number; readonly reason: string };
 }
 
+/** Whether a rollout whose endpoint is taken may try again now, or waits for others. */
+export interface Turn {
+  readonly mayStart: boolean;
+}
+
 /** What a lifecycle deploys: a rollout, nothing (an earlier round did), or not without approvals that are missing by now. */
 export type RolloutOrder = RolloutInput | null | "unapproved";
 
@@ -176,6 +181,8 @@ export interface LookOutcome {
   readonly verdict: RolloutVerdict;
   readonly stepDone: boolean;
   readonly reason: string;
+  /** A newer rollout that its plan gives way to. */
+  readonly givesWayTo?: string;
 }
 
 export interface RolloutResult {

@@ -93,6 +93,11 @@ export const rolloutPlanSchema = z
     bakeMs: milliseconds.optional(),
     /** After the promotion the former champion is kept warm this long: going back is one epoch and loads nothing. */
     observeMs: milliseconds.optional(),
+    /**
+     * What a new candidate finds that comes while this rollout runs: it is refused, waits for its turn, or takes the place: then this one
+     * goes back to the champion first. `reject` where nothing is said.
+     */
+    onNewCandidate: z.enum(["reject", "queue", "replace"]).optional(),
     /** A canary's share is valid only this long without renewal; then gateways return to the champion by themselves. */
     leaseMs: milliseconds.default(180_000),
   })

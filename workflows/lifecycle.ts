@@ -10,7 +10,9 @@ import {
   defineUpdate,
   executeChild,
   isCancellation,
+  patched,
   setHandler,
+  sleep,
 } from "@temporalio/workflow";
 import type {
   AcceptedSpec,
@@ -149,19 +151,38 @@ async function deploy(spec: AcceptedSpec, run: LifecycleRun): Promise<string | n
 }
 
 async function rollOut(plan: RolloutInput): Promise<RolloutResult> {
-  try {
-    return await executeChild(canaryRollout, {
-      workflowId: workflowIds.rollout(plan.endpoint),
-      args: [plan],
-      // Terminating a lifecycle leaves the rollout to bring its own traffic back.
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    });
-  } catch (thrown) {
-    if (!isAlreadyStarted(thrown)) throw thrown;
-    const { endpoint } = plan;
-    const fields = { endpoint, rollout: `(workflow ${workflowIds.rollout(endpoint)})` };
-    throw ApplicationFailure.nonRetryable(FAILURES.ENDPOINT_BUSY.wording(fields), "ENDPOINT_BUSY", fields);
+  for (;;) {
+    try {
+      return await executeChild(canaryRollout, {
+        workflowId: workflowIds.rollout(plan.endpoint),
+        args: [plan],
+        // Terminating a lifecycle leaves the rollout to bring its own traffic back.
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      });
+    } catch (thrown) {
+      if (!isAlreadyStarted(thrown)) throw thrown;
+      // Runs of earlier releases never waited.
+      if (!patched("turns")) throw endpointBusy(plan.endpoint);
+      await untilTurn(plan);
+    }
   }
+}
+
+const FIRST_POLL_MS = 5_000;
+const LONGEST_POLL_MS = 5 * 60_000;
+
+/** Until the endpoint may be free, or its rollout's plan refuses others: asked ever more seldom, because it can be days. */
+async function untilTurn(plan: RolloutInput): Promise<void> {
+  for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(LONGEST_POLL_MS, pauseMs * 1.5)) {
+    const { mayStart } = await control.waitTurn(plan);
+    if (mayStart) return;
+    await sleep(Math.round(pauseMs));
+  }
+}
+
+function endpointBusy(endpoint: string): ApplicationFailure {
+  const fields = { endpoint, rollout: `(workflow ${workflowIds.rollout(endpoint)})` };
+  return ApplicationFailure.nonRetryable(FAILURES.ENDPOINT_BUSY.wording(fields), "ENDPOINT_BUSY", fields);
 }
 
 const isDecided = ({ standing, rejection }: Said) => rejection !== null || standing?.status === "approved";

@@ -35,7 +35,7 @@ export async function climb(input: RolloutInput, wishes: Wishes): Promise<Rollou
     return close("promoted", reason);
   }
   const verdict = run.at.observing ? promoted(run.at.observing.reason) : ((await shadow(run)) ?? (await ramp(run)));
-  if (verdict.status === "rolled-back" || opened.observeMs === undefined) return close(verdict.status, verdict.reason);
+  if (verdict.status !== "promoted" || opened.observeMs === undefined) return close(verdict.status, verdict.reason);
   const harm = await observe(run, opened.observeMs, verdict.reason);
   return close(harm === null ? "promoted" : "rolled-back", harm ?? verdict.reason);
 }
@@ -51,6 +51,7 @@ interface Run {
 type Verdict = Pick<RolloutResult, "status" | "reason">;
 const promoted = (reason: string): Verdict => ({ status: "promoted", reason });
 const rolledBack = (reason: string): Verdict => ({ status: "rolled-back", reason });
+const givesWay = (newer: string): Verdict => ({ status: "aborted", reason: `it gives way to rollout ${newer}` });
 
 /** Requests are mirrored until the answers are shown to agree; null when the ramp may begin. */
 async function shadow(run: Run): Promise<Verdict | null> {
@@ -62,6 +63,7 @@ async function shadow(run: Run): Promise<Verdict | null> {
     await wait(run);
     const look = await control.lookAtShadow({ rolloutId, number: nextLook(run) });
     if (look.verdict === "rollback") return rolledBack(look.reason);
+    if (look.givesWayTo) return givesWay(look.givesWayTo);
     if (look.stepDone) break;
     if (isLate(run)) return rolledBack(`the deadline passed before the ramp: ${look.reason}`);
     await continueWhenLong(run);
@@ -87,6 +89,7 @@ async function ramp(run: Run): Promise<Verdict> {
       if (wishes.promote) return promoted(override(wishes.promote));
       const look = await control.lookAtRollout({ rolloutId, step, number: nextLook(run) });
       if (look.verdict === "rollback") return rolledBack(look.reason);
+      if (look.givesWayTo) return givesWay(look.givesWayTo);
       // A share set by hand holds the ramp: whoever set it wants neither the next step nor a promotion yet.
       const isBaked = Date.now() >= (run.at.bakedAt ?? 0);
       if (!wishes.pinned && isBaked && look.verdict === "promote") return promoted(look.reason);

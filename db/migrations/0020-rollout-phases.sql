@@ -46,3 +46,34 @@ END $$;
 REVOKE EXECUTE ON FUNCTION report_version(text, text, integer, uuid, integer, double precision, integer, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION report_version(text, text, integer, uuid, integer, double precision, integer, jsonb)
   TO modelwright_application;
+
+-- A rollout of the same bytes against the same champion by the same plan goes on with the evidence of the first one: a retry is no fresh luck.
+ALTER TABLE rollout ADD COLUMN continues text REFERENCES rollout CHECK (continues <> id);
+CREATE INDEX rollout_by_continued ON rollout (continues) WHERE continues IS NOT NULL;
+
+-- Rollouts that wait for an endpoint another one has, as long as somebody still asks for them. Observed state, not evidence.
+CREATE TABLE rollout_turn (
+  rollout text PRIMARY KEY CHECK (length(rollout) BETWEEN 1 AND 200),
+  endpoint entity_name NOT NULL,
+  -- In the order they came.
+  number bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  asked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX rollout_turn_by_endpoint ON rollout_turn (endpoint, number);
+GRANT SELECT ON rollout_turn TO modelwright_application;
+SELECT make_seen_by_team('rollout_turn', 'endpoint IN (SELECT name FROM endpoint)');
+
+-- Says that a rollout waits, or still waits; forgets those nobody has asked for within half an hour.
+CREATE FUNCTION take_turn(rollout_id text, endpoint_name text) RETURNS SETOF rollout_turn LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  DELETE FROM rollout_turn WHERE endpoint = endpoint_name AND asked_at < clock_timestamp() - interval '30 minutes';
+  RETURN QUERY INSERT INTO rollout_turn (rollout, endpoint) VALUES (rollout_id, endpoint_name)
+    ON CONFLICT (rollout) DO UPDATE SET asked_at = clock_timestamp() RETURNING *;
+END $$;
+CREATE FUNCTION end_turn(rollout_id text) RETURNS void LANGUAGE sql
+  SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  DELETE FROM rollout_turn WHERE rollout = rollout_id
+$$;
+REVOKE EXECUTE ON FUNCTION take_turn(text, text), end_turn(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION take_turn(text, text), end_turn(text) TO modelwright_application;

@@ -6,7 +6,7 @@ import type { Queryable } from "../client.ts";
 
 export interface CountsRequest {
   readonly endpoint: string;
-  /** Its epochs with a canary are counted. */
+  /** Its epochs with a canary are counted, and those of the rollouts whose evidence goes on in it. */
   readonly rollout: string;
   /** A request that takes longer is slow. */
   readonly latencyThresholdMs: number;
@@ -44,7 +44,7 @@ export async function countEpochs(db: Queryable, request: CountsRequest): Promis
   const { rows } = await db.execute<CountRow>(sql`
     WITH wanted AS (
       SELECT epoch, canary_share, created_at FROM routing_epoch
-      WHERE endpoint = ${request.endpoint} AND rollout = ${request.rollout} AND canary_share > 0
+      WHERE endpoint = ${request.endpoint} AND canary_share > 0 AND rollout IN ${sameEvidence(request.rollout)}
     ), started AS (
       -- Leaves out the days before the rollout; a minute covers a gateway's idea of database time.
       SELECT min(created_at) - interval '1 minute' AS at FROM wanted
@@ -103,6 +103,12 @@ export async function countEpochs(db: Queryable, request: CountsRequest): Promis
   }
   return [...entries.values()].map((counts) => epochCountsSchema.parse(counts));
 }
+
+/** The rollout and those before it whose evidence goes on in it: they have the same first one. */
+export const sameEvidence = (id: string): SQL => sql`(SELECT earlier.id FROM rollout AS own
+  JOIN rollout AS earlier ON coalesce(earlier.continues, earlier.id) = coalesce(own.continues, own.id)
+    AND earlier.started_at <= own.started_at
+  WHERE own.id = ${id})`;
 
 /** Places of the ranges that edges part, lowest first. */
 const ranges = (edges: readonly number[]): number[] =>

@@ -3,6 +3,7 @@ import { and, eq, gt, isNotNull, sql } from "drizzle-orm";
 import type { VersionReport } from "../../contracts/inference.ts";
 import type { CanaryHealth, ShadowCounts } from "../../contracts/rollout.ts";
 import type { Queryable } from "../client.ts";
+import { sameEvidence } from "./epoch-counts.ts";
 import { gateway, gatewayReport, routingEpoch } from "../schema/routing.ts";
 
 /** Channel of NOTIFY when a gateway reports trouble with a version; the payload begins with endpoint and epoch. */
@@ -61,7 +62,7 @@ export async function countShadow(db: Queryable, { endpoint, rollout }: Question
     .where(
       and(
         eq(gatewayReport.endpoint, endpoint),
-        eq(routingEpoch.rollout, rollout),
+        sql`${routingEpoch.rollout} IN ${sameEvidence(rollout)}`,
         eq(gatewayReport.version, routingEpoch.canaryVersion),
         isNotNull(gatewayReport.shadow),
       ),

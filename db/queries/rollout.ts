@@ -24,6 +24,8 @@ export interface RolloutRequest {
   /** Frozen with the plan; null without a latency guardrail or a champion. */
   readonly latencyThresholdMs: number | null;
   readonly startedBy: string;
+  /** The first rollout whose evidence goes on in this one; null, the default, where it begins with none. */
+  readonly continues?: string | null;
 }
 
 /**

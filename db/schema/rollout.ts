@@ -1,4 +1,4 @@
-import { doublePrecision, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { bigint, doublePrecision, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 
 import { ROLLOUT_STATUSES, ROLLOUT_VERDICTS } from "../../contracts/names.ts";
 import { rolloutLookSchema, rolloutPlanSchema } from "../../contracts/rollout.ts";
@@ -17,10 +17,19 @@ export const rollout = pgTable("rollout", {
   championVersion: uuid("champion_version"),
   canaryVersion: uuid("canary_version").notNull(),
   startedBy: text("started_by").notNull(),
+  /** The first rollout whose evidence goes on in this one. */
+  continues: text("continues"),
   status: text("status", { enum: ROLLOUT_STATUSES }).notNull().default("running"),
   outcome: text("outcome"),
   startedAt: instant("started_at").notNull().defaultNow(),
   endedAt: instant("ended_at"),
+});
+
+export const rolloutTurn = pgTable("rollout_turn", {
+  rollout: text("rollout").primaryKey(),
+  endpoint: text("endpoint").notNull(),
+  number: bigint("number", { mode: "number" }).notNull().generatedAlwaysAsIdentity(),
+  askedAt: instant("asked_at").notNull().defaultNow(),
 });
 
 export const rolloutOverride = pgTable("rollout_override", {

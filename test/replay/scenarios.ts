@@ -176,6 +176,22 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await other.terminate();
     return [handle.workflowId];
   },
+  "lifecycle-in-turn": async ({ client, stubs }, name) => {
+    stubs.set({ lookAtRollout: held });
+    const other = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
+    await holdsUntil(stubs);
+    stubs.set({
+      planRollout: async (run) => rolloutInput(name, run),
+      waitTurn: async () => {
+        stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+        await other.result();
+        return { mayStart: true };
+      },
+    });
+    const handle = await startLifecycle(client, `${name}-next`, { endpoint: name });
+    await handle.result();
+    return [handle.workflowId];
+  },
   "rollout-rolled-back": rollout((stubs) =>
     stubs.set({ lookAtRollout: async () => ({ verdict: "rollback", stepDone: false, reason: "errors 9 %" }) }),
   ),

@@ -129,6 +129,24 @@ describe("a model lifecycle", () => {
     expect(await other.result()).toMatchObject({ status: "aborted" });
   });
 
+  it("waits for its turn where the rollout that runs lets others wait, and then rolls out", async () => {
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "hold", stepDone: false, reason: "open" }) });
+    stage.stubs.set({ planRollout: async () => ({ ...rolloutInput("queued"), rolloutId: "queued-2" }) });
+    const first = { ...rolloutInput("queued"), rolloutId: "queued-1" };
+    const other = await startWorkflow(stage.client, "canaryRollout", workflowIds.rollout("queued"), first);
+    stage.stubs.set({
+      waitTurn: async () => {
+        stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+        await other.result();
+        return { mayStart: true };
+      },
+    });
+    const handle = await startLifecycle(stage.client, id, { endpoint: "queued" });
+    expect(await handle.result()).toMatchObject({ status: "completed", reason: "safe" });
+    expect(stage.stubs.inputsOf("waitTurn")).toMatchObject([{ rolloutId: "queued-2" }]);
+    expect(stage.stubs.inputsOf("closeRollout").map(({ rolloutId }) => rolloutId)).toEqual(["queued-1", "queued-2"]);
+  });
+
   it("ends failed when its canary is rolled back, and watches nothing", async () => {
     stage.stubs.set({
       lookAtRollout: async () => ({ verdict: "rollback", stepDone: false, reason: "errors tripled" }),

@@ -230,6 +230,23 @@ describe("a rollout that is told of trouble", () => {
   });
 });
 
+describe("a rollout whose plan gives way", () => {
+  it("goes back to the champion at the look that sees a newer candidate, but not past harm", async () => {
+    stage.stubs.set({
+      lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe", givesWayTo: "newer" }),
+    });
+    expect(await (await start()).result()).toMatchObject({
+      status: "aborted",
+      reason: "it gives way to rollout newer",
+    });
+    expect(steps().slice(-2)).toEqual(["withdrawCanary", "closeRollout"]);
+    stage.stubs.set({
+      lookAtRollout: async () => ({ verdict: "rollback", stepDone: false, reason: "harm", givesWayTo: "newer" }),
+    });
+    expect(await (await start()).result()).toMatchObject({ status: "rolled-back", reason: "harm" });
+  });
+});
+
 describe("the phases of a rollout", () => {
   it("mirror first: no share before the answers are shown to agree, and none at all when they differ", async () => {
     let looks = 0;

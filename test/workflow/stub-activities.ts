@@ -91,6 +91,9 @@ const passing: Activities = {
   acknowledgeAlarm: async () => undefined,
   recordRequest: async ({ by, reason }) => ({ by, reason }),
   planRollout: async (run) => rolloutInput(run.lifecycleId, run),
+  waitTurn: async ({ endpoint }) => {
+    throw catalogued("ENDPOINT_BUSY", `endpoint ${endpoint} is taken`);
+  },
   changeAccess: async ({ requestId }) => ({ changed: requestId }),
   recordDeployment: async () => undefined,
   openRollout: async () => ({

@@ -1,22 +1,13 @@
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-
-import type { AskedShare, RolloutInput } from "../../../contracts/messages.ts";
-import type { RequestName } from "../../../contracts/names.ts";
 import { monitoringSpecSchema } from "../../../contracts/spec.ts";
 import { judgeRollout } from "../../../core/rollout/judge.ts";
-import { createId } from "../../../db/identifiers.ts";
 import { createMonitor, recordDriftCheck } from "../../../db/queries/monitor.ts";
-import type { Prediction } from "../../../db/queries/prediction.ts";
-import { recordGatewaySeen } from "../../../db/queries/gateway.ts";
-import { reportVersion } from "../../../db/queries/gateway-report.ts";
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
-import { listOverrides } from "../../../db/queries/rollout-override.ts";
-import { loadRouting } from "../../../db/queries/routing.ts";
-import { addArtifact, addEvaluation, addLifecycle, addVersion } from "../../database/sample.ts";
+import { addArtifact, addLifecycle, addVersion } from "../../database/sample.ts";
 import { audited } from "../../support/audited.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
-import { insertPredictions } from "../../support/predictions.ts";
+import { createRollouts } from "./rollouts.ts";
 
 let stage: ActivityStage;
 
@@ -25,66 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await stage.close());
 
-const routingOf = async (endpoint: string) => {
-  const [routing] = await loadRouting(stage.test.database, { endpoint });
-  if (!routing) throw new Error(`${endpoint} routes nothing`);
-  return routing;
-};
-
-/** An endpoint whose champion is version 1, and an opened rollout of version 2. */
-async function openRollout(model: string, phases: object = {}): Promise<RolloutInput> {
-  const { database } = stage.test;
-  const [one, two] = [
-    await addVersion(database, model, `${model} one`),
-    await addVersion(database, model, `${model} two`),
-  ];
-  for (const version of [one, two]) await addEvaluation(database, version);
-  const input = (rolloutId: string, versionId: string): RolloutInput => ({
-    rolloutId,
-    endpoint: model,
-    environment: "production",
-    versionId,
-    startedBy: "ada",
-    lifecycle: null,
-    plan: {
-      steps: [2500, 5000],
-      minimumRequestsPerStep: 20,
-      guardrails: [{ name: "error-rate", atMost: 0.2 }],
-      ...phases,
-    },
-  });
-  const first = input(`${model}-first`, one.id);
-  expect(await stage.run("openRollout", first)).toMatchObject({ hasChampion: false });
-  await stage.withGateway(model, () =>
-    stage.run("closeRollout", { rolloutId: first.rolloutId, status: "promoted", reason: "" }),
-  );
-  const second = input(`${model}-second`, two.id);
-  expect(await stage.run("openRollout", second)).toMatchObject({ hasChampion: true, stepCount: 2 });
-  return second;
-}
-
-/** Requests of the current epoch, a share of them errors. */
-async function serve(endpoint: string, arm: Prediction["arm"], requests: number, errors: number): Promise<void> {
-  const routing = await routingOf(endpoint);
-  const version = routing[arm];
-  if (!version) throw new Error(`${endpoint} has no ${arm}`);
-  const rows = Array.from({ length: requests }, (_, index) => ({
-    inferenceId: createId(),
-    endpoint,
-    epoch: routing.epoch,
-    arm,
-    assigned: true,
-    modelVersion: version.versionId,
-    routingKeyHash: null,
-    at: routing.databaseTime,
-    latencyMs: 2,
-    outcome: index < errors ? ("error" as const) : ("ok" as const),
-    score: index < errors ? null : 0.4,
-    decision: index < errors ? null : 0,
-    features: null,
-  }));
-  expect(await insertPredictions(stage.test.database, rows)).toBe(requests);
-}
+const { routingOf, openRollout, serve } = createRollouts(() => stage);
 
 describe("a rollout's activities", () => {
   it("shift the traffic once a step, however often and at once they are called", async () => {
@@ -216,143 +148,6 @@ describe("a rollout's activities", () => {
     await stage.withGateway(gone.endpoint, () => stage.run("restoreFormerChampion", request, later));
     expect(await routingOf(gone.endpoint)).toMatchObject({ canary: null, champion: { number: 1 } });
     expect(await findRollout(stage.test.database, gone.rolloutId)).toMatchObject({ status: "aborted" });
-  });
-
-  it("mirror before the ramp and look at what all gateways counted, those that left included", async () => {
-    const { rolloutId, endpoint, versionId } = await openRollout("shadowed", { shadow: { minimumRequests: 100 } });
-    await Promise.all([stage.run("beginShadow", { rolloutId }), stage.run("beginShadow", { rolloutId })]);
-    const { epoch, ...routed } = await routingOf(endpoint);
-    expect(routed).toMatchObject({
-      canaryShare: 0,
-      shadowShare: 10_000,
-      champion: { number: 1 },
-      canary: { number: 2 },
-    });
-    const look = (number: number) => stage.run("lookAtShadow", { rolloutId, number });
-    expect(await look(1)).toMatchObject({ verdict: "hold", stepDone: false });
-    const counts = { mirrored: 300, shed: 5, errors: 0, compared: 300, disagreed: 4 };
-    const shadow = { ...counts, scoreDifferenceSum: 3, scoreDifferenceMaximum: 0.5 };
-    const report = { endpoint, epoch, versionId, exits: 0, unreadyMs: 0, schemaMismatches: 0, shadow };
-    for (const gateway of ["gone", "here", "here"]) await reportVersion(stage.test.database, { ...report, gateway });
-    expect(await look(2)).toMatchObject({ verdict: "hold", stepDone: true });
-    const seen = await findLook(stage.test.database, { rollout: rolloutId, number: 2 });
-    expect(seen?.look).toMatchObject({ phase: "shadow", counts: [], shadow: { counts: { compared: 600, shed: 10 } } });
-    // Nothing of it is evidence of the ramp.
-    await stage.run("shiftTraffic", { rolloutId, step: 0 });
-    expect(await routingOf(endpoint)).toMatchObject({ canaryShare: 2500, shadowShare: 0 });
-    await stage.run("lookAtRollout", { rolloutId, step: 0, number: 3 });
-    const ramp = await findLook(stage.test.database, { rollout: rolloutId, number: 3 });
-    expect(ramp?.look.counts.map(({ requests }) => requests)).toEqual([{ champion: 0, canary: 0 }]);
-  });
-
-  it("act on what one live gateway reports: a crash loop, a lost readiness, answers of another schema", async () => {
-    const { rolloutId, endpoint, versionId } = await openRollout("troubled");
-    await stage.run("shiftTraffic", { rolloutId, step: 0 });
-    const { epoch } = await routingOf(endpoint);
-    const fine = { exits: 0, unreadyMs: 0, schemaMismatches: 0 };
-    const say = async (gateway: string, trouble: Partial<typeof fine>) =>
-      reportVersion(stage.test.database, { gateway, endpoint, epoch, versionId, shadow: null, ...fine, ...trouble });
-    const look = (number: number) => stage.run("lookAtRollout", { rolloutId, step: 0, number });
-    await recordGatewaySeen(stage.test.database, "troubled-gateway");
-    // One that nobody has seen serves nobody.
-    await say("dead-gateway", { exits: 9 });
-    await say("troubled-gateway", { exits: 2, unreadyMs: 500 });
-    expect(await look(1)).toMatchObject({ verdict: "hold" });
-    await say("troubled-gateway", { exits: 3 });
-    expect((await look(2)).reason).toContain("its process on gateway troubled-gateway ended 3 times");
-    await say("troubled-gateway", { unreadyMs: 30_500 });
-    expect((await look(3)).reason).toContain("it has not been ready on gateway troubled-gateway for 30 s");
-    await say("troubled-gateway", { schemaMismatches: 1 });
-    expect(await look(4)).toMatchObject({ verdict: "rollback" });
-    await say("troubled-gateway", {});
-    expect(await look(5)).toMatchObject({ verdict: "hold" });
-  });
-
-  it("keep the former champion warm after a promotion, and bring it back in one epoch when the new one trips", async () => {
-    const { rolloutId, endpoint } = await openRollout("observed");
-    await stage.run("shiftTraffic", { rolloutId, step: 0 });
-    await stage.run("promoteCanary", { rolloutId });
-    const promoted = await routingOf(endpoint);
-    expect(promoted).toMatchObject({ champion: { number: 2 }, canary: { number: 1 }, canaryShare: 0 });
-    await serve(endpoint, "champion", 200, 0);
-    expect(await stage.run("lookAtPromotion", { rolloutId, number: 1 })).toMatchObject({ verdict: "hold" });
-    await serve(endpoint, "champion", 20, 20);
-    const tripped = await stage.run("lookAtPromotion", { rolloutId, number: 2 });
-    expect(tripped).toMatchObject({ verdict: "rollback" });
-    expect(tripped.reason).toContain("after its promotion; all of its newest 20 requests were errors");
-    await stage.withGateway(endpoint, () => stage.run("withdrawCanary", { rolloutId }));
-    expect(await routingOf(endpoint)).toMatchObject({
-      epoch: promoted.epoch + 1,
-      champion: { number: 1 },
-      canary: null,
-    });
-  });
-
-  it("give the canary a share that somebody set, once for each number, under his name", async () => {
-    const { rolloutId, endpoint } = await openRollout("pinned");
-    await stage.run("shiftTraffic", { rolloutId, step: 0 });
-    const before = await routingOf(endpoint);
-    const change = { rolloutId, number: 1, basisPoints: 700, by: "grace", reason: "careful" };
-    await Promise.all([stage.run("setShare", change), stage.run("setShare", change)]);
-    const after = await routingOf(endpoint);
-    expect(after).toMatchObject({ epoch: before.epoch + 1, canaryShare: 700, salt: before.salt });
-    expect(after.createdBy).not.toBe(before.createdBy);
-    await stage.run("setShare", {
-      ...change,
-      number: 2,
-      basisPoints: 2500,
-      by: null,
-      reason: "the plan's share again",
-    });
-    expect(await routingOf(endpoint)).toMatchObject({ epoch: before.epoch + 2, canaryShare: 2500 });
-  });
-
-  it("keep for ever who went past the evidence, beside the audit event that says so", async () => {
-    const { rolloutId } = await openRollout("overridden");
-    const subject = `rollout/${rolloutId}`;
-    const asked = { subject, by: "grace", reason: "fixes an outage" };
-    let requests = 0;
-    const ask = (request: RequestName, share?: AskedShare) => {
-      const environment = new MockActivityEnvironment({ activityId: `${rolloutId}-${(requests += 1)}` });
-      return stage.run("recordRequest", { ...asked, request, ...(share && { share }) }, environment);
-    };
-    await ask("pause");
-    await ask("share", { basisPoints: 100, override: false });
-    expect(await listOverrides(stage.test.database, rolloutId)).toEqual([]);
-    const { by, reason } = await ask("share", { basisPoints: 9000, override: true });
-    await ask("promote");
-    expect(await listOverrides(stage.test.database, rolloutId)).toMatchObject([
-      { canaryShare: 9000, askedBy: by, reason },
-      { canaryShare: null, askedBy: by },
-    ]);
-    const { rows } = await stage.test.admin.query<{ body: Buffer }>(
-      "SELECT body FROM audit_event WHERE subject = $1 AND kind = 'request-made' ORDER BY seq",
-      [subject],
-    );
-    const bodies = rows.map(({ body }) => (JSON.parse(body.toString()) as { body: object }).body);
-    expect(bodies).toMatchObject([
-      { request: "pause" },
-      { request: "share", canaryShare: 100 },
-      { request: "share", canaryShare: 9000, override: true },
-      { request: "promote", override: true },
-    ]);
-    expect(bodies[1]).not.toHaveProperty("override");
-  });
-
-  it("bring the traffic back while the registry and the lineage take nothing, and record the end when they do again", async () => {
-    const { rolloutId, endpoint } = await openRollout("registry-down");
-    await stage.run("shiftTraffic", { rolloutId, step: 0 });
-    const end = { rolloutId, status: "aborted", reason: "grace: looks wrong" } as const;
-    await stage.test.admin.query("ALTER TABLE execution RENAME TO execution_away");
-    await stage.withGateway(endpoint, () => stage.run("withdrawCanary", { rolloutId }));
-    expect(await routingOf(endpoint)).toMatchObject({ canary: null, canaryShare: 0, champion: { number: 1 } });
-    await expect(stage.run("closeRollout", end)).rejects.toThrow("execution");
-    expect(await findRollout(stage.test.database, rolloutId)).toMatchObject({ status: "running" });
-    await stage.test.admin.query("ALTER TABLE execution_away RENAME TO execution");
-    const { epoch } = await routingOf(endpoint);
-    await stage.withGateway(endpoint, () => stage.run("closeRollout", end));
-    expect(await findRollout(stage.test.database, rolloutId)).toMatchObject({ status: "aborted" });
-    expect((await routingOf(endpoint)).epoch).toBe(epoch);
   });
 
   it("end it once: of two ends at the same moment one is recorded, and both callers are told that one", async () => {

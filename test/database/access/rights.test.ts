@@ -53,6 +53,7 @@ const SEEN_BY_TEAM = [
   "retrain_decision",
   "rollout",
   "rollout_override",
+  "rollout_turn",
   "routing_epoch",
   "stage_run",
   "used",
@@ -91,6 +92,7 @@ const WRITTEN_BY = [
   "commit_text",
   "confirm_route",
   "end_rollout",
+  "end_turn",
   "ensure_prediction_partitions",
   "erase_person",
   "find_actor_ref",
@@ -112,6 +114,7 @@ const WRITTEN_BY = [
   "ship_gateway_log",
   "standing_evaluation",
   "start_stage_run",
+  "take_turn",
 ];
 /** Functions everybody may call: they read as who asks, so row security holds in them. */
 const ASKED_BY_ALL = [

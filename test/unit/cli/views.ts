@@ -81,6 +81,7 @@ export function rollout(): RolloutView {
     championVersion: "v1",
     canaryVersion: "v2",
     startedBy: "ada",
+    continues: null,
     status: "running",
     outcome: null,
     startedAt: new Date(START),

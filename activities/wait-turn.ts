@@ -1,0 +1,27 @@
+import { Failure } from "../contracts/failures.ts";
+import type { RolloutInput, Turn } from "../contracts/messages.ts";
+import { findRunningRollout } from "../db/queries/rollout.ts";
+import { newestTurn, takeTurn } from "../db/queries/rollout-turn.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { requireOwnRollout } from "./open-rollout.ts";
+
+/**
+ * What becomes of a lifecycle's rollout whose endpoint is taken: the plan of the one that runs says. In a queue those go first that came
+ * first; where the newest replaces, one that came before it gives up. Whoever deploys by hand is told that it is taken, and decides.
+ * @throws ENDPOINT_BUSY; PROOF_REFUSED when it is not what a lifecycle made for this endpoint
+ */
+export async function waitTurn(dependencies: Dependencies, input: RolloutInput): Promise<Turn> {
+  const { database } = dependencies;
+  const { rolloutId, endpoint } = input;
+  await requireOwnRollout(dependencies, input);
+  const running = await findRunningRollout(database, endpoint);
+  const busy = (rollout: string) => new Failure("ENDPOINT_BUSY", { endpoint, rollout });
+  const way = running?.plan.onNewCandidate ?? "reject";
+  // Where nobody runs, one just ended or is about to open: whoever waited goes on waiting.
+  if (running && way === "reject") throw busy(running.id);
+  const before = await takeTurn(database, { id: rolloutId, endpoint });
+  if (way !== "replace") return { mayStart: running === null && before.length === 0 };
+  const newest = await newestTurn(database, { endpoint, except: rolloutId });
+  if (newest !== null && !before.includes(newest)) throw busy(newest);
+  return { mayStart: false };
+}
