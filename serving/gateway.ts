@@ -15,6 +15,8 @@ import type { Quota } from "./quota.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
 import { createStatistics } from "./statistics.ts";
+import { createOtlpExporter, type OtlpOptions } from "./trace/otlp-exporter.ts";
+import { createTracer } from "./trace/tracer.ts";
 import { createVersionWatch, type VersionWatch } from "./version-watch.ts";
 import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
 
@@ -32,6 +34,8 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly findToken: GatekeeperOptions["findToken"];
   /** What each caller may ask for; as much as it likes by default. */
   readonly quota?: Quota;
+  /** Where traces go; nowhere by default. */
+  readonly traces?: Omit<OtlpOptions, "onProblem"> | null;
   /** File of the last applied routes. */
   readonly snapshotPath: string;
   /** Loopback by default. */
@@ -92,14 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         say(`endpoint ${route.endpoint}: epoch ${route.epoch} is served${complete ? "" : ", without its canary"}`),
     },
   });
-  const log = await startPredictionLog({
-    directory: options.logDirectory,
-    ship: options.shipLog,
-    ...(options.isRefusal ? { isRefusal: options.isRefusal } : {}),
-    onProblem,
-  });
-
-  const keepFields = createFieldKeeper(await loadLogSalt(join(options.logDirectory, "salt")));
+  const { log, keepFields, spans } = await openLogs(options, onProblem);
   const { mirror, watch } = watchVersions(options, routes, onProblem);
 
   await routes.start();
@@ -109,6 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     log,
     keepFields,
+    tracer: spans && createTracer(spans.tell),
     metrics,
     statistics,
     mirror,
@@ -125,6 +123,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const servers = await startServers(options, parts, say).catch(async (thrown: unknown) => {
     await watch.stop();
     await routes.stop();
+    await log.close();
     await pool.close();
     throw thrown;
   });
@@ -139,8 +138,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await watch.stop();
       await routes.stop();
       await log.close();
+      await spans?.close();
       await pool.close();
     },
+  };
+}
+
+/** What is told of requests: to Postgres, and to a collector of traces where there is one. */
+async function openLogs(options: GatewayOptions, onProblem: (what: string, problem: unknown) => void) {
+  const { logDirectory: directory, shipLog: ship, isRefusal, traces } = options;
+  return {
+    log: await startPredictionLog({ directory, ship, ...(isRefusal && { isRefusal }), onProblem }),
+    keepFields: createFieldKeeper(await loadLogSalt(join(directory, "salt"))),
+    spans: traces ? createOtlpExporter({ ...traces, onProblem }) : undefined,
   };
 }
 

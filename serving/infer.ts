@@ -7,7 +7,8 @@ import type { Arm } from "../contracts/names.ts";
 import { decodePrediction } from "../core/data/decode-prediction.ts";
 import { chooseArm, chooseVersion, type Choice } from "./choose-arm.ts";
 import type { DatabaseClock } from "./database-clock.ts";
-import { isClientFault } from "./failure-status.ts";
+import type { RequestBounds } from "../adapters/inference/model-process.ts";
+import { BUG_MESSAGE, isClientFault } from "./failure-status.ts";
 import { createInferenceId } from "./inference-id.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { readModelInput, type ModelInput } from "./model-input.ts";
@@ -21,12 +22,15 @@ import { invalid } from "./protocol/json-data.ts";
 import type { AppliedRoute } from "./routing-table.ts";
 import type { InferenceStatistics } from "./statistics.ts";
 import type { VersionWatch } from "./version-watch.ts";
+import type { RequestTrace, Tracer } from "./trace/tracer.ts";
 import type { LiveVersion } from "./version-pool.ts";
 
 export interface InferenceParts {
   readonly clock: DatabaseClock;
   readonly log: Pick<PredictionLog, "append">;
   readonly keepFields: FieldKeeper;
+  /** Undefined where nobody collects traces. */
+  readonly tracer?: Tracer | undefined;
   readonly metrics: Pick<GatewayMetrics, "countRequest" | "countTakeover">;
   readonly statistics: Pick<InferenceStatistics, "countRequest">;
   readonly mirror: Pick<Mirror, "offer">;
@@ -44,6 +48,8 @@ export interface InferCall<Written> {
   readonly timeoutMs: number | null;
   /** Aborted when the client goes away: what of it still waits is not computed. */
   readonly signal: AbortSignal;
+  /** W3C's header as the client sent it; null without one. */
+  readonly traceparent: string | null;
   readonly read: () => InferRequest;
   /** Its failures are the model's: outputs that the protocol cannot carry. */
   readonly write: (response: InferResponse, request: InferRequest, identity: Identity) => Written;
@@ -72,6 +78,7 @@ interface Passage {
   /** Reading of `performance.now()` after which nobody waits for the answer. */
   readonly deadline: number;
   readonly signal: AbortSignal;
+  readonly trace: RequestTrace | null;
 }
 
 /**
@@ -81,6 +88,26 @@ interface Passage {
  * @throws Failures of requests that reach no version
  */
 export async function infer<Written>(parts: InferenceParts, call: InferCall<Written>): Promise<InferOutcome<Written>> {
+  const trace = parts.tracer?.begin(call.traceparent) ?? null;
+  if (!trace) return await answer(parts, call, null);
+  const { endpoint } = call.applied.route;
+  try {
+    const outcome = await answer(parts, call, trace);
+    const { id, epoch, arm } = outcome.identity;
+    const attributes = { "modelwright.inference_id": id, "modelwright.epoch": epoch, "modelwright.arm": arm };
+    trace.end({ endpoint, attributes, failure: outcome.kind === "failed" ? outcome.failure.code : null });
+    return outcome;
+  } catch (thrown) {
+    trace.end({ endpoint, attributes: {}, failure: isFailure(thrown) ? thrown.code : BUG_MESSAGE });
+    throw thrown;
+  }
+}
+
+async function answer<Written>(
+  parts: InferenceParts,
+  call: InferCall<Written>,
+  trace: RequestTrace | null,
+): Promise<InferOutcome<Written>> {
   const startedAt = performance.now();
   const { applied } = call;
   const named = call.version === null ? null : chooseVersion(applied, call.version);
@@ -90,7 +117,7 @@ export async function infer<Written>(parts: InferenceParts, call: InferCall<Writ
   const choice = named ?? chooseArm(applied, routingKey ?? id, startedAt);
   const deadline = startedAt + Math.min(call.timeoutMs ?? Infinity, request.timeoutMs ?? Infinity);
   const { signal } = call;
-  const passage: Passage = { applied, choice, id, requestId: id, routingKey, startedAt, deadline, signal };
+  const passage: Passage = { applied, choice, id, requestId: id, routingKey, startedAt, deadline, signal, trace };
 
   const input = readInput(applied, choice.live, request);
   const outcome = isFailure(input) ? failed(passage, input) : await run(parts, passage, request, input, call.write);
@@ -179,9 +206,7 @@ async function run<Written>(
   const identity = identify(passage);
   try {
     refuseUnlessRoom(passage, input.rowCount);
-    const { deadline, signal } = passage;
-    const timeoutMs = deadline - performance.now();
-    const outputs: readonly Tensor[] = await process.infer(input.tensors, { timeoutMs, signal });
+    const outputs: readonly Tensor[] = await process.infer(input.tensors, boundsOf(passage));
     const scores = decodePrediction(version.signature, outputs);
     if (scores.length !== input.rowCount) {
       throw new Failure("INFERENCE_FAILED", {
@@ -202,6 +227,13 @@ async function run<Written>(
     record(parts, passage, { outcome: "error", rowCount: input.rowCount, input });
     throw thrown;
   }
+}
+
+function boundsOf({ deadline, signal, trace, choice }: Passage): RequestBounds {
+  const bounds = { timeoutMs: deadline - performance.now(), signal };
+  if (!trace) return bounds;
+  const who = { version: String(choice.live.version.number), arm: choice.arm };
+  return { ...bounds, onRun: (run) => trace.ran({ ...run, ...who }) };
 }
 
 /**

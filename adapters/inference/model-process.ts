@@ -62,6 +62,18 @@ export interface RequestBounds {
   readonly timeoutMs?: number;
   /** Aborted when the client is gone. */
   readonly signal?: AbortSignal;
+  /** Told of each run the request was part of, when it is over. */
+  readonly onRun?: (run: RequestRun) => void;
+}
+
+/** When a request waited and ran, readings of `performance.now()`, and with how many others. */
+export interface RequestRun {
+  readonly queuedAt: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** Of the whole batch. */
+  readonly rowCount: number;
+  readonly requestCount: number;
 }
 
 interface Entry {
@@ -71,6 +83,7 @@ interface Entry {
   readonly timer: NodeJS.Timeout;
   /** Runs alone: it was in a batch that failed, and its neighbours must not pay for it. */
   readonly alone: boolean;
+  readonly onRun: ((run: RequestRun) => void) | undefined;
   readonly resolve: (outputs: readonly Tensor[]) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -151,7 +164,7 @@ class ModelQueue {
     return this.waiting.length === 0 || this.waitingRows + rowCount <= this.maximumWaitingRows;
   }
 
-  infer(tensors: readonly Tensor[], { timeoutMs, signal }: RequestBounds = {}): Promise<readonly Tensor[]> {
+  infer(tensors: readonly Tensor[], { timeoutMs, signal, onRun }: RequestBounds = {}): Promise<readonly Tensor[]> {
     const rowCount = countRows(tensors, this.batchable);
     // A process that fell twice in a row will hardly be back in time: say so at once instead of holding the client.
     if (this.closing || (!this.slot && this.crashes > 1))
@@ -163,7 +176,7 @@ class ModelQueue {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.expire(entry, allowedMs), allowedMs);
       const queuedAt = performance.now();
-      const entry: Entry = { tensors, rowCount, queuedAt, timer, alone: false, resolve, reject };
+      const entry: Entry = { tensors, rowCount, queuedAt, timer, alone: false, onRun, resolve, reject };
       signal?.addEventListener("abort", () => this.abandon(entry), { once: true });
       this.waiting.push(entry);
       this.waitingRows += rowCount;
@@ -226,15 +239,17 @@ class ModelQueue {
 
   private async runBatch(slot: Slot, batch: readonly Entry[]): Promise<void> {
     const rowCounts = batch.map(({ rowCount }) => rowCount);
-    this.options.onBatch?.({
-      rowCount: rowCounts.reduce((sum, count) => sum + count, 0),
-      requestCount: batch.length,
-      waitMs: performance.now() - batch[0]!.queuedAt,
-    });
+    const startedAt = performance.now();
+    const size = { rowCount: rowCounts.reduce((sum, count) => sum + count, 0), requestCount: batch.length };
+    const tellRun = (): void => {
+      const endedAt = performance.now();
+      for (const { queuedAt, onRun } of batch) onRun?.({ queuedAt, startedAt, endedAt, ...size });
+    };
+    this.options.onBatch?.({ ...size, waitMs: startedAt - batch[0]!.queuedAt });
     // Native code cannot be interrupted, only ended: a run over its time costs the process, not the version's future.
     const watchdog = setTimeout(slot.kill, this.requestTimeoutMs);
     try {
-      const outputs = await slot.run(joinTensors(batch.map(({ tensors }) => tensors)));
+      const outputs = await slot.run(joinTensors(batch.map(({ tensors }) => tensors))).finally(tellRun);
       const parts = splitTensors(outputs, rowCounts);
       if (parts) batch.forEach((entry, index) => this.settle(entry, () => entry.resolve(parts[index]!)));
       else this.runAlone(batch);

@@ -13,7 +13,17 @@ import { writeInferMessage } from "./write-response.ts";
 
 export type GrpcParts = Pick<
   HandlerParts,
-  "routes" | "clock" | "log" | "keepFields" | "metrics" | "statistics" | "mirror" | "watch" | "isReady" | "admit"
+  | "routes"
+  | "clock"
+  | "log"
+  | "keepFields"
+  | "tracer"
+  | "metrics"
+  | "statistics"
+  | "mirror"
+  | "watch"
+  | "isReady"
+  | "admit"
 >;
 
 /** Every call of `inference.GRPCInferenceService`: what HTTP asks, over the same routes, log and counters. */
@@ -101,6 +111,7 @@ async function inferModel(parts: GrpcParts, call: ServerUnaryCall<ModelInferRequ
     routingKey: routingKey?.toString() || null,
     timeoutMs: restMs(call.getDeadline()),
     signal: leaving(call),
+    traceparent: metadata.get("traceparent")[0]?.toString() ?? null,
     read: () => readInferRequest(request),
     write: (response, asked, identity) => writeInferMessage(response, asked, identityHeaders(identity)),
   });

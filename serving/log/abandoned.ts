@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Shipper, type ShipperOptions } from "./shipper.ts";
-import { findAbandonedSpools } from "./spool-owner.ts";
+import { lookForSpools, type SpoolLook } from "./spool-owner.ts";
 
 export interface AbandonedOptions extends Pick<ShipperOptions, "ship" | "isRefusal" | "onProblem"> {
   /** Folder of the spools. */
@@ -16,9 +16,12 @@ const LOOK_EVERY_MS = 30_000;
 export function shipAbandonedSpools(options: AbandonedOptions): { readonly stop: () => Promise<void> } {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
+  let beats: SpoolLook["beats"] = new Map();
   const look = async (): Promise<void> => {
     try {
-      for (const name of await findAbandonedSpools(options.root)) {
+      const found = await lookForSpools(options.root, beats);
+      ({ beats } = found);
+      for (const name of found.abandoned) {
         if (name !== options.own) await shipWhole(options, name, () => stopped);
       }
     } catch (problem) {

@@ -62,7 +62,7 @@ export class Shipper {
 
   /** A batch that is refused is halved until what is refused is alone: its rows are dropped, its counts are not. */
   private async deliver(lines: readonly string[], fromByte: number, toByte: number): Promise<void> {
-    const parsed = lines.map((line) => JSON.parse(line) as Line);
+    const parsed = lines.map((line) => this.parse(line));
     try {
       await this.send(parsed, fromByte, toByte);
     } catch (problem) {
@@ -75,6 +75,16 @@ export class Shipper {
       const middle = fromByte + Buffer.byteLength(`${first.join("\n")}\n`);
       await this.deliver(first, fromByte, middle);
       await this.deliver(lines.slice(first.length), middle, toByte);
+    }
+  }
+
+  /** A power cut can leave a line that is none; those after it are not worth less. */
+  private parse(line: string): Line {
+    try {
+      return JSON.parse(line) as Line;
+    } catch (problem) {
+      this.options.onProblem("a line of the journal cannot be read and is left out", problem);
+      return { overflow: { counts: [], units: [], droppedRows: 0 } };
     }
   }
 

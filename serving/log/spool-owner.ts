@@ -1,17 +1,28 @@
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const OWNER = "owner.json";
 const BEAT_MS = 5_000;
-/** A gateway that did not say for so long that it lives has left its spool behind. */
-const SILENT_MS = 60_000;
+/** Tells this process from one before it that had its id, as the first process of a container always has. */
+const RUN = randomUUID();
+
+interface Owner {
+  readonly hostname: string;
+  readonly pid: number;
+  readonly run: string;
+}
 
 /** Makes a spool's folder and says, until released, that its gateway lives. */
 export async function claimSpool(directory: string): Promise<{ readonly release: () => Promise<void> }> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  // Made beside its place: nobody may ever see it without its owner.
+  const incoming = join(dirname(directory), `.${randomUUID()}`);
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  const owner: Owner = { hostname: hostname(), pid: process.pid, run: RUN };
+  await writeFile(join(incoming, OWNER), JSON.stringify(owner), { mode: 0o600 });
+  await rename(incoming, directory);
   const path = join(directory, OWNER);
-  await writeFile(path, JSON.stringify({ hostname: hostname(), pid: process.pid }), { mode: 0o600 });
   const beat = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => undefined);
@@ -25,31 +36,43 @@ export async function claimSpool(directory: string): Promise<{ readonly release:
   };
 }
 
-/**
- * Names of the spools below `root` whose gateway is gone: it said so, its process on this host ended, or it is silent. Mistaking one that only
- * sleeps costs nothing: the database takes each stretch once, whoever brings it.
- */
-export async function findAbandonedSpools(root: string): Promise<string[]> {
-  const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
-  const found = await Promise.all(
-    entries
-      .filter((entry) => entry.isDirectory())
-      .map(async ({ name }) => ((await isAbandoned(join(root, name, OWNER))) ? [name] : [])),
-  );
-  return found.flat();
+/** What a look at the spools found. */
+export interface SpoolLook {
+  readonly abandoned: readonly string[];
+  /** When each of the others last said that it lives. */
+  readonly beats: ReadonlyMap<string, number>;
 }
 
-async function isAbandoned(ownerPath: string): Promise<boolean> {
+/**
+ * Looks for spools below `root` whose gateway is gone: it said so, its process on this host ended, or it said nothing since the look
+ * before, which must be several beats ago. No clock is compared with another, so a host that slept is not mistaken for a dead one.
+ */
+export async function lookForSpools(root: string, before: SpoolLook["beats"]): Promise<SpoolLook> {
+  const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map(({ name }) => name);
+  const abandoned: string[] = [];
+  const beats = new Map<string, number>();
+  for (const name of names) {
+    const beatAt = await readBeat(join(root, name, OWNER));
+    if (beatAt === null || beatAt === before.get(name)) abandoned.push(name);
+    else beats.set(name, beatAt);
+  }
+  return { abandoned, beats };
+}
+
+/** Null for a spool that is certainly nobody's any more. */
+async function readBeat(ownerPath: string): Promise<number | null> {
   try {
     const { mtimeMs } = await stat(ownerPath);
-    const owner = JSON.parse(await readFile(ownerPath, "utf8")) as { hostname: string; pid: number };
-    return Date.now() - mtimeMs > SILENT_MS || (owner.hostname === hostname() && !isRunning(owner.pid));
+    const owner = JSON.parse(await readFile(ownerPath, "utf8")) as Owner;
+    return owner.hostname === hostname() && !isRunning(owner) ? null : mtimeMs;
   } catch {
-    return true;
+    return null;
   }
 }
 
-function isRunning(pid: number): boolean {
+function isRunning({ pid, run }: Owner): boolean {
+  if (pid === process.pid) return run === RUN;
   try {
     process.kill(pid, 0);
     return true;

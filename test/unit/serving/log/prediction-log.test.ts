@@ -1,5 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LogBatch, RequestRecord } from "../../../../contracts/inference.ts";
@@ -161,6 +161,31 @@ describe("the prediction log", () => {
     await eventually("what was left", () => database.requests() === 3);
     expect(database.ids()).toEqual(numbers(3));
     await second.close();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("takes a spool over whose process is gone, with a line that broke, and none that lives", async () => {
+    const database = memoryDatabase();
+    const dead = join(directory, "0190a0b0-0000-7000-8000-000000000000");
+    mkdirSync(dead);
+    const owner = { hostname: hostname(), pid: 2 ** 22 + 1, run: "another" };
+    writeFileSync(join(dead, "owner.json"), JSON.stringify(owner));
+    const lines = [
+      JSON.stringify({ request: request("kept") }),
+      "\u0000\u0000",
+      JSON.stringify({ request: request("too") }),
+    ];
+    writeFileSync(join(dead, `${"0".repeat(16)}.jsonl`), `${lines.join("\n")}\n{"request":`);
+    database.state.away = true;
+    const alive = await start(database);
+    alive.append(request("of one that lives"));
+    database.state.away = false;
+    const other = await start(database);
+    await eventually("three requests", () => database.requests() === 3);
+    expect(new Set(database.batches.map(({ spool }) => spool)).size).toBe(2);
+    await alive.close();
+    await other.close();
+    expect(database.ids().sort()).toEqual(["kept", "of one that lives", "too"]);
     expect(readdirSync(directory)).toEqual([]);
   });
 });
