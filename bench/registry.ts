@@ -16,7 +16,7 @@ import { measureAudit } from "./registry/audit-measures.ts";
 import { measureBeside } from "./registry/beside-mlflow.ts";
 import { generateAll } from "./registry/generate.ts";
 import { createMlflowRegistry } from "./registry/mlflow-registry.ts";
-import { startMlflow } from "./registry/mlflow-server.ts";
+import { startMlflow, type MlflowServer } from "./registry/mlflow-server.ts";
 import { createOwnRegistry } from "./registry/own-registry.ts";
 import { measureRegistry } from "./registry/search-measures.ts";
 import { AIM, print } from "./registry/timing.ts";
@@ -85,13 +85,19 @@ async function besideMlflow(adminUrl: string): Promise<void> {
   };
   const { applicationUrl } = await migrate({ adminUrl: await databaseUrl("beside"), applicationPassword });
   const database = openDatabase({ url: applicationUrl, maximumConnections: 16 });
-  say("starting MLflow's server");
-  const port = await ports.choose("mlflow");
-  const mlflow = await startMlflow({ databaseUrl: await databaseUrl("mlflow"), directory: dataDir, port });
+  let mlflow: MlflowServer | undefined;
   try {
-    await measureBeside(createOwnRegistry(database, "own"), createMlflowRegistry(mlflow));
+    await measureBeside(createOwnRegistry(database, "own"), async () => {
+      say("starting MLflow's server");
+      mlflow = await startMlflow({
+        databaseUrl: await databaseUrl("mlflow"),
+        directory: dataDir,
+        port: await ports.choose("mlflow"),
+      });
+      return createMlflowRegistry(mlflow);
+    });
   } finally {
-    await mlflow.stop();
+    await mlflow?.stop();
     await database.close();
     await admin.end();
   }

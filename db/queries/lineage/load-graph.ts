@@ -33,20 +33,23 @@ export async function loadGraph(
     const others = await loadNodes(tx, sql`id = ${anyOf(edges.map(({ node }) => node))}`);
     const refOf = new Map([...roots, ...others]);
     const labels = refOf.size > LARGEST_LABELLED ? null : await describeNodes(tx, [...refOf.values()]);
-    const end = ({ execution, node, role }: Edge) => ({
-      execution: String(execution),
-      ref: refOf.get(node) ?? "",
-      role,
+    const executions = await loadExecutions(
+      tx,
+      edges.map(({ execution }) => execution),
+    );
+    // One string a number, however many edges bear it.
+    const idOf = new Map(executions.map(({ id }) => [Number(id), id]));
+    const end = (edge: Edge) => ({
+      execution: idOf.get(edge.execution) ?? "",
+      ref: refOf.get(edge.node) ?? "",
+      role: edge.role,
     });
     return {
       roots: [...roots.values()],
       direction,
-      nodes: [...refOf.values()].map((ref) => ({ ref, label: labels?.get(ref) ?? "" })),
-      executions: await loadExecutions(
-        tx,
-        edges.map(({ execution }) => execution),
-      ),
-      used: used.map((edge) => ({ ...end(edge), madeBy: edge.madeBy === null ? null : String(edge.madeBy) })),
+      nodes: Array.from(refOf.values(), (ref) => ({ ref, label: labels?.get(ref) ?? "" })),
+      executions,
+      used: used.map((edge) => Object.assign(end(edge), { madeBy: edge.madeBy === null ? null : String(edge.madeBy) })),
       generated: generated.map(end),
       ...sayWhole(snapshot, { cut, nodeCount: refOf.size, edgeCount: edges.length }),
     };
