@@ -34,6 +34,17 @@ export function renderRollout({ plan, looks, ...rollout }: RolloutView, { width,
   if (!latest)
     return [paint("soft", fit(`rollout ${printable(rollout.id)} on ${rollout.endpoint}: no look yet, ${to}`))];
   const { look } = latest;
+  const overrides = rollout.overrides.map((one) => paint("open", fit(describeOverride(one))));
+  if (look.phase !== undefined) {
+    const phase = look.shadow
+      ? `shadow · ${formatCount(look.shadow.counts.mirrored)} mirrored requests, ${formatCount(look.shadow.counts.shed)} shed`
+      : "promoted, the former champion kept warm";
+    return [
+      fit(`${phase} · look ${formatCount(latest.number)}`),
+      paint("soft", fit(printable(look.reason))),
+      ...overrides,
+    ];
+  }
   const share = plan.steps[look.step];
   const requests = { champion: 0, canary: 0 };
   for (const { requests: seen } of look.counts) {
@@ -51,7 +62,7 @@ export function renderRollout({ plan, looks, ...rollout }: RolloutView, { width,
     paint("soft", fit(head())),
     ...look.guardrails.map((guardrail) => guardrailRow(guardrail, { width: width - 6, paint })),
     paint("soft", fit(printable(look.reason))),
-    ...rollout.overrides.map((one) => paint("open", fit(describeOverride(one)))),
+    ...overrides,
   ];
 }
 

@@ -132,6 +132,34 @@ describe("the evidence of a rollout", () => {
     ]);
   });
 
+  it("tells the phases around the ramp, and overrides in every one", () => {
+    const [ramp] = rollout().looks;
+    if (!ramp) throw new Error("the view has no look");
+    const counts = { mirrored: 1200, shed: 3, errors: 0, compared: 1200, disagreed: 4 };
+    const shadow = { counts: { ...counts, scoreDifferenceSum: 1, scoreDifferenceMaximum: 0.1 }, judged: [] };
+    const override = {
+      id: "o",
+      rollout: "r",
+      canaryShare: 9000,
+      askedBy: "grace",
+      reason: "load test",
+      statement: null,
+      at: new Date(0),
+    };
+    const at = (look: object) => ({
+      ...rollout(),
+      looks: [{ ...ramp, look: { ...ramp.look, reason: "fine", ...look } }],
+      overrides: [override],
+    });
+    expect(renderRollout(at({ phase: "shadow", shadow }), plain)).toEqual([
+      "shadow · 1,200 mirrored requests, 3 shed · look 14",
+      "fine",
+      "override: 90 % to the canary, by grace: load test",
+    ]);
+    expect(renderRollout(at({ phase: "observe" }), plain)[0]).toBe("promoted, the former champion kept warm · look 14");
+    expect(renderRollout(at({}), plain).at(-1)).toBe("override: 90 % to the canary, by grace: load test");
+  });
+
   it("says so when nothing was looked at yet", () => {
     expect(renderRollout({ ...rollout(), looks: [] }, plain)).toEqual([
       "rollout flight-delay-r1 on flight-delay: no look yet, 3 steps",
