@@ -1,10 +1,12 @@
 import type { GuardrailLook } from "../contracts/rollout.ts";
+import { expectedPromotionMs } from "../core/rollout/expected-end.ts";
 import type { RolloutView } from "./reader.ts";
 import {
   createPaint,
   fitText,
   formatBasisPoints,
   formatCount,
+  formatDuration,
   padText,
   printable,
   type DrawingOptions,
@@ -62,7 +64,32 @@ export function renderRollout({ plan, looks, ...rollout }: RolloutView, { width,
     paint("soft", fit(head())),
     ...look.guardrails.map((guardrail) => guardrailRow(guardrail, { width: width - 6, paint })),
     paint("soft", fit(printable(look.reason))),
+    ...(look.alarms ?? []).map((alarm) => paint("bad", fit(`alarm: ${alarm}, the evidence is not used`))),
+    ...expectation({ plan, latest, startedAt: rollout.startedAt, isRunning: rollout.status === "running" }).map(
+      (line) => paint("soft", fit(line)),
+    ),
     ...overrides,
+  ];
+}
+
+interface Expected {
+  readonly plan: RolloutView["plan"];
+  readonly latest: RolloutView["looks"][number];
+  readonly startedAt: Date;
+  readonly isRunning: boolean;
+}
+
+/** When a healthy canary typically is promoted, at the traffic that was counted so far. */
+function expectation({ plan, latest, startedAt, isRunning }: Expected): string[] {
+  if (!isRunning) return [];
+  const elapsedMs = latest.at.getTime() - startedAt.getTime();
+  const expectedMs = expectedPromotionMs(plan, latest.look, elapsedMs);
+  if (expectedMs === null) return [];
+  const leftMs = expectedMs - elapsedMs;
+  return [
+    leftMs > 0
+      ? `a healthy canary is typically promoted in ${formatDuration(leftMs)} from this look`
+      : `a healthy canary is typically promoted after ${formatDuration(expectedMs)}; this one has taken longer`,
   ];
 }
 

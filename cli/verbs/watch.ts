@@ -1,20 +1,29 @@
 import type { Command } from "commander";
-import { parseLifecycleId } from "../../client/reference.ts";
+import { parseLifecycleId, parseReference } from "../../client/reference.ts";
+import { followRollout } from "../follow-rollout.ts";
 import { followLifecycle } from "../follow.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
 
-/** `watch ID`: follows a lifecycle. */
+/** `watch ID`: follows a lifecycle, or a rollout that somebody deployed by hand. */
 export function addWatch(program: Command): void {
   defineVerb(program, {
     usage: "watch <id>",
-    summary: "Follow a lifecycle until it ends or somebody has to approve",
+    summary: "Follow a lifecycle until it ends or somebody has to approve, or a rollout by rollout/ID",
     details:
       "Draws the stages in place in a terminal, and prints a line a change elsewhere. Ctrl-C stops the watching, not the lifecycle. Exit code: 0 completed, 1 error, 2 a gate failed, 3 waiting for approval.",
-    examples: ["watch flight-delay-1f2e3d4c", "watch flight-delay-1f2e3d4c --through-waits"],
+    examples: [
+      "watch flight-delay-1f2e3d4c",
+      "watch flight-delay-1f2e3d4c --through-waits",
+      "watch rollout/flight-delay-9a8b7c6d",
+    ],
   })
     .option("--through-waits", "go on watching while an approval is waited for")
     .action(
       answering(async (screen, id: string, options: { readonly throughWaits?: boolean }) => {
+        if (id.startsWith("rollout/")) {
+          const { name } = parseReference(id);
+          return withStack((modelwright) => followRollout(modelwright, screen, name));
+        }
         const lifecycleId = parseLifecycleId(id);
         return withStack((modelwright) =>
           followLifecycle(modelwright, screen, { lifecycleId, throughWaits: options.throughWaits ?? false }),

@@ -160,6 +160,20 @@ describe("the evidence of a rollout", () => {
     expect(renderRollout(at({}), plain).at(-1)).toBe("override: 90 % to the canary, by grace: load test");
   });
 
+  it("tells when a healthy canary is typically promoted at the traffic so far, and what is wrong with the evidence", () => {
+    const [ramp] = rollout().looks;
+    if (!ramp) throw new Error("the view has no look");
+    const after = (ms: number, changes: object = {}) => {
+      const look = { ...ramp.look, ...changes };
+      return renderRollout({ ...rollout(), looks: [{ ...ramp, at: new Date(START + ms), look }] }, plain).slice(6);
+    };
+    expect(after(600_000)[0]).toMatch(/^a healthy canary is typically promoted in .+ from this look$/);
+    // No traffic, no promise.
+    expect(after(600_000, { counts: [] })).toEqual([]);
+    expect(after(600_000, { alarms: ["request-split"] })[0]).toBe("alarm: request-split, the evidence is not used");
+    expect(renderRollout({ ...rollout(), status: "aborted" }, plain)).toHaveLength(6);
+  });
+
   it("says so when nothing was looked at yet", () => {
     expect(renderRollout({ ...rollout(), looks: [] }, plain)).toEqual([
       "rollout flight-delay-r1 on flight-delay: no look yet, 3 steps",
