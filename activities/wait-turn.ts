@@ -1,7 +1,7 @@
 import { Failure } from "../contracts/failures.ts";
 import type { RolloutInput, Turn } from "../contracts/messages.ts";
 import { findRunningRollout } from "../db/queries/rollout.ts";
-import { newestTurn, takeTurn } from "../db/queries/rollout-turn.ts";
+import { endTurn, newestTurn, takeTurn } from "../db/queries/rollout-turn.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { requireOwnRollout } from "./open-rollout.ts";
 
@@ -15,13 +15,17 @@ export async function waitTurn(dependencies: Dependencies, input: RolloutInput):
   const { rolloutId, endpoint } = input;
   await requireOwnRollout(dependencies, input);
   const running = await findRunningRollout(database, endpoint);
-  const busy = (rollout: string) => new Failure("ENDPOINT_BUSY", { endpoint, rollout });
+  // Whoever gives up keeps nobody behind it waiting.
+  const busy = async (rollout: string) => {
+    await endTurn(database, rolloutId);
+    return new Failure("ENDPOINT_BUSY", { endpoint, rollout });
+  };
   const way = running?.plan.onNewCandidate ?? "reject";
   // Where nobody runs, one just ended or is about to open: whoever waited goes on waiting.
-  if (running && way === "reject") throw busy(running.id);
+  if (running && way === "reject") throw await busy(running.id);
   const before = await takeTurn(database, { id: rolloutId, endpoint });
   if (way !== "replace") return { mayStart: running === null && before.length === 0 };
   const newest = await newestTurn(database, { endpoint, except: rolloutId });
-  if (newest !== null && !before.includes(newest)) throw busy(newest);
+  if (newest !== null && !before.includes(newest)) throw await busy(newest);
   return { mayStart: false };
 }
