@@ -23,6 +23,7 @@ function modelOf(nodes: readonly Node[], tensors: readonly Tensor[] = []): OnnxM
   });
 }
 
+const scalar = createTensor("s", "FP32", [], Float32Array.of(0.1));
 const forest = (input: string, output: string) =>
   createNode("TreeEnsembleRegressor", [input], [output], { n_targets: 1 }, { name: "forest", domain: "ai.onnx.ml" });
 const linear = createNode("LinearRegressor", ["x"], ["y"], { coefficients: { floats: [1] } }, { domain: "ai.onnx.ml" });
@@ -48,6 +49,22 @@ function inLoop(): OnnxModel {
   }).graph!;
   const count = createTensor("count", "INT64", [], BigInt64Array.of(3n));
   return modelOf([createNode("Loop", ["count", "", "x"], ["y"], { body: { graph: body } })], [count]);
+}
+
+/** A product within the branches of an If, or the body of a Scan. */
+function inSubgraph(operator: "If" | "Scan"): OnnxModel {
+  const isScan = operator === "Scan";
+  const body = createModel({
+    name: "body",
+    nodes: [node("MatMul", [isScan ? "row" : "x", "v"], "next")],
+    initializers: [matrix("v")],
+    inputs: isScan ? [createValueInfo("row", "FP32", [64])] : [],
+    outputs: [createValueInfo("next", "FP32", ["batch", 64])],
+  }).graph!;
+  if (isScan) return modelOf([createNode("Scan", ["x"], ["y"], { body: { graph: body }, num_scan_inputs: 1 })]);
+  const condition = createTensor("condition", "BOOL", [], Uint8Array.of(1));
+  const branches = { then_branch: { graph: body }, else_branch: { graph: body } };
+  return modelOf([createNode("If", ["condition"], ["y"], branches)], [condition]);
 }
 
 const refusalOf = (model: OnnxModel, pass: (typeof quantizationPasses)[number]["name"] = "dynamic-int8") => {
@@ -77,6 +94,8 @@ describe("what may not be quantized is told so, with what to do instead", () => 
       modelOf([node("MatMul", ["x", "w"], "y")], [external]),
       /its constant is in another file/,
     ],
+    ["nodes inside an If", inSubgraph("If"), /MatMul: it is inside a subgraph \(If, Loop, Scan\)/],
+    ["nodes inside a Scan", inSubgraph("Scan"), /1 MatMul: it is inside a subgraph \(If, Loop, Scan\)/],
     ["nodes inside a Loop", inLoop(), /1 MatMul: it is inside a subgraph \(If, Loop, Scan\)/],
     [
       "weights read in float as well",
@@ -87,6 +106,11 @@ describe("what may not be quantized is told so, with what to do instead", () => 
       "an integer matrix product",
       modelOf([node("MatMulInteger", ["x", "w"], "y")], [matrix("w")]),
       /quantized already, it has MatMulInteger nodes\); quantize the fp32 model/,
+    ],
+    [
+      "a model with QuantizeLinear and DequantizeLinear around its layers",
+      modelOf([node("QuantizeLinear", ["x", "s"], "q"), node("DequantizeLinear", ["q", "s"], "y")], [scalar]),
+      /quantized already, it has (De)?[Qq]uantizeLinear nodes\); quantize the fp32 model/,
     ],
     ["a value that makes itself", looped, /"a" is read before anything makes it\); export the model again/],
     ["a value made twice", twice, /"a" is made twice/],
