@@ -9,7 +9,7 @@ const WIDTH = 8;
 const HIDDEN = 64;
 
 /** A small tabular model of the usual kind: two embeddings and four numbers into a hidden layer. */
-export const BENCH_SIGNATURE: ModelSignature = modelSignatureSchema.parse({
+const TABULAR: ModelSignature = modelSignatureSchema.parse({
   inputs: [
     ...["origin", "destination"].map((name) => ({
       name: `${name}_code`,
@@ -29,7 +29,7 @@ export const BENCH_SIGNATURE: ModelSignature = modelSignatureSchema.parse({
   prediction: { kind: "binary", output: "probability" },
 });
 
-export function benchModel(): Uint8Array {
+function tabularModel(): Uint8Array {
   const random = createRandom(1);
   const weights = (count: number) => Float32Array.from({ length: count }, () => random.uniform() - 0.5);
   const graph = buildGraph("bench");
@@ -60,11 +60,52 @@ export function benchModel(): Uint8Array {
   return serializeModel(graph.model());
 }
 
-/** One row, encoded. */
-export function benchRow(signature: ModelSignature): Tensor[] {
-  return signature.inputs.map(({ name, datatype, shape }) =>
-    datatype === "INT64"
-      ? { name, datatype, shape: [1], data: new BigInt64Array([17n]) }
-      : { name, datatype, shape: [1, ...shape.slice(1)], data: new Float32Array([0.25, -1, 1.5, 0.75]) },
-  );
+const SIDE = 224;
+const CHANNELS = 8;
+
+/** An image of the usual size into one convolution: what is measured is how its 600 KB travel. */
+const IMAGE: ModelSignature = modelSignatureSchema.parse({
+  inputs: [
+    {
+      name: "image",
+      datatype: "FP32",
+      shape: [-1, 3, SIDE, SIDE],
+      features: [{ kind: "tensor", column: "pixels" }],
+    },
+  ],
+  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
+  label: "late",
+  prediction: { kind: "binary", output: "probability" },
+});
+
+function imageModel(): Uint8Array {
+  const random = createRandom(2);
+  const weights = (count: number) => Float32Array.from({ length: count }, () => random.uniform() - 0.5);
+  const graph = buildGraph("image");
+  const image = graph.input("image", "FP32", ["batch", 3, SIDE, SIDE]);
+  const kernel = graph.floats("kernel", [CHANNELS, 3, 7, 7], weights(CHANNELS * 3 * 49));
+  const convolved = graph.add("Relu", [graph.add("Conv", [image, kernel], { strides: [4, 4] })]);
+  const pooled = graph.add("Flatten", [graph.add("GlobalAveragePool", [convolved])]);
+  const score = graph.add("Gemm", [pooled, graph.floats("w", [CHANNELS, 1], weights(CHANNELS))]);
+  graph.add("Sigmoid", [score], {}, { output: "probability" });
+  graph.output("probability", "FP32", ["batch", 1]);
+  return serializeModel(graph.model());
+}
+
+/** The models under load, by the name they are served as. */
+export const BENCH_MODELS = {
+  tabular: { signature: TABULAR, bytes: tabularModel },
+  image: { signature: IMAGE, bytes: imageModel },
+} as const;
+export type BenchModelName = keyof typeof BENCH_MODELS;
+
+/** Rows, encoded, all the same. */
+export function benchRows(signature: ModelSignature, rowCount: number): Tensor[] {
+  return signature.inputs.map(({ name, datatype, shape }) => {
+    const sizes = [rowCount, ...shape.slice(1)];
+    const count = sizes.reduce((product, size) => product * size, 1);
+    return datatype === "INT64"
+      ? { name, datatype, shape: sizes, data: new BigInt64Array(count).fill(17n) }
+      : { name, datatype, shape: sizes, data: Float32Array.from({ length: count }, (_, i) => ((i % 16) - 8) / 8) };
+  });
 }

@@ -1,68 +1,130 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { fileURLToPath } from "node:url";
 import { openSession } from "../adapters/inference/session.ts";
+import { runLoad, startBenchGateway, writeModels, type BenchModelFile } from "./gateway/children.ts";
+import { startMlServer } from "./gateway/mlserver.ts";
 import type { LoadRequest, LoadResult } from "./gateway-load.ts";
-import { BENCH_SIGNATURE, benchModel, benchRow } from "./gateway-model.ts";
+import { BENCH_MODELS, benchRows } from "./gateway-model.ts";
 
 /**
- * `npm run bench -- gateway`: requests per second and latency of the gateway over keep-alive connections, one row a request,
- * beside a bare loop over ONNX Runtime with the same model and row in the same run. Gateway, its model process and the load
- * have a process each. One JSON line a measure.
+ * `npm run bench -- gateway`: the gateway over keep-alive connections, beside MLServer from PyPI with the same ONNX files and the same
+ * load, and beside a bare loop over ONNX Runtime. Gateway, its models and the load have a process each. One JSON line a measure.
  */
-const PEER = "bare ONNX Runtime loop, batch 1, one thread";
-const SECONDS = 3;
+const SECONDS = 2;
+const BATCH_ROWS = 64;
+
+type Case = Omit<LoadRequest, "url" | "seconds">;
+const CASES: readonly Case[] = [
+  ...(["json", "binary"] as const).flatMap((encoding) =>
+    [1, 32, 300].map((connectionCount) => ({ model: "tabular", rowCount: 1, encoding, connectionCount }) as const),
+  ),
+  ...[1, 32].map((connectionCount) => ({ model: "image", rowCount: 1, encoding: "json", connectionCount }) as const),
+  ...[1, 32, 300].map(
+    (connectionCount) => ({ model: "image", rowCount: 1, encoding: "binary", connectionCount }) as const,
+  ),
+];
 
 const directory = await mkdtemp(join(tmpdir(), "modelwright-bench-"));
-const model = benchModel();
-const digest = createHash("sha256").update(model).digest("hex");
-const path = join(directory, "model.onnx");
-await writeFile(path, model);
-
-const bare = await measureBareLoop();
-const server = startChild("./gateway-server.ts", [path, digest, directory]);
+const files = await writeModels(directory);
 try {
-  const [url] = (await once(server, "message")) as [string];
-  for (const encoding of ["json", "binary"] as const) {
-    for (const connectionCount of [1, 32]) {
-      const load = await runLoad({ url, encoding, connectionCount, seconds: SECONDS });
-      const measure = (what: string) =>
-        `${what}, ${encoding}, ${connectionCount} connection${connectionCount === 1 ? "" : "s"}`;
-      if (load.failures > 0) throw new Error(`${load.failures} requests failed at ${measure("load")}`);
-      print(measure("requests per second"), load.perSecond, "requests/s", bare.perSecond);
-      print(measure("p50"), load.p50Ms, "ms", bare.p50Ms);
-      print(measure("p99"), load.p99Ms, "ms", bare.p99Ms);
-    }
+  const bare = await measureBareLoop(1);
+  const batched = await measureBareLoop(BATCH_ROWS);
+  const peers = await measureMlServer();
+  const gateway = await startBenchGateway(directory);
+  try {
+    await gateway.serve(files, 1, 1);
+    for (const each of CASES) printCase(each, await runLoad({ ...each, url: gateway.url, seconds: SECONDS }), peers);
+    const full = {
+      model: "tabular",
+      encoding: "binary",
+      connectionCount: 32,
+      url: gateway.url,
+      seconds: SECONDS,
+    } as const;
+    const many = await runLoad({ ...full, rowCount: BATCH_ROWS });
+    const bareName = "bare ONNX Runtime loop, one thread";
+    const rows = many.perSecond * BATCH_ROWS;
+    print(
+      `rows per second, tabular, binary, ${BATCH_ROWS} rows a request`,
+      rows,
+      "rows/s",
+      bareName,
+      batched.perSecond * BATCH_ROWS,
+    );
+    const peak = await runLoad({ ...full, rowCount: 1 });
+    const half = await runLoad({ ...full, rowCount: 1, connectionCount: 8, perSecond: peak.perSecond / 2 });
+    print("p50 at half load, tabular, binary", half.p50Ms, "ms", bareName, bare.p50Ms);
+    const megabytes = (await gateway.memoryBytes()) / 2 ** 20;
+    print(
+      "resident memory of the gateway's process after all of it",
+      megabytes,
+      "MiB",
+      "MLServer",
+      peers?.megabytes ?? null,
+    );
+  } finally {
+    await gateway.stop();
   }
 } finally {
-  const ended = once(server, "exit");
-  server.disconnect();
-  await ended;
   await rm(directory, { recursive: true, force: true });
 }
 
-function print(measure: string, value: number, unit: string, peerValue: number): void {
-  const round = (number: number) => Number(number.toPrecision(4));
-  const line = {
-    bench: "gateway",
-    measure,
-    value: round(value),
-    unit,
-    peer: PEER,
-    peerValue: round(peerValue),
-    ratio: round(value / peerValue),
-  };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+interface Peers {
+  readonly results: ReadonlyMap<string, LoadResult>;
+  readonly megabytes: number;
 }
 
-async function measureBareLoop(): Promise<{ perSecond: number; p50Ms: number; p99Ms: number }> {
-  const session = await openSession({ model, digest, intraOpThreads: 1 });
-  const tensors = benchRow(BENCH_SIGNATURE);
+const nameOf = ({ model, encoding, connectionCount }: Case) =>
+  `${model}, ${encoding}, ${connectionCount} connection${connectionCount === 1 ? "" : "s"}`;
+
+/** What the gateway's binary requests are compared with too: MLServer has no binary tensors over HTTP. */
+const peerCase = (each: Case) => nameOf({ ...each, encoding: "json", connectionCount: peerConnections(each) });
+const peerConnections = ({ model, connectionCount }: Case) =>
+  model === "image" ? Math.min(connectionCount, 32) : connectionCount;
+
+function printCase(each: Case, load: LoadResult, peers: Peers | null): void {
+  const peer = peers?.results.get(peerCase(each)) ?? null;
+  const peerName = `MLServer, JSON, ${peerConnections(each)} connections`;
+  print(`requests per second, ${nameOf(each)}`, load.perSecond, "requests/s", peerName, peer?.perSecond ?? null);
+  print(`p50, ${nameOf(each)}`, load.p50Ms, "ms", peerName, peer?.p50Ms ?? null);
+  print(`p99, ${nameOf(each)}`, load.p99Ms, "ms", peerName, peer?.p99Ms ?? null);
+  if (load.failures > 0) print(`refused, ${nameOf(each)}`, load.failures, "requests", peerName, peer?.failures ?? null);
+}
+
+function print(measure: string, value: number, unit: string, peer: string, peerValue: number | null): void {
+  const round = (number: number) => Number(number.toPrecision(4));
+  const known = peerValue === null ? null : round(peerValue);
+  const ratio = peerValue === null ? null : round(value / peerValue);
+  process.stdout.write(
+    `${JSON.stringify({ bench: "gateway", measure, value: round(value), unit, peer, peerValue: known, ratio })}\n`,
+  );
+}
+
+/** Null, and said, where Python or its packages cannot be had. */
+async function measureMlServer(): Promise<Peers | null> {
+  const models = new Map(files.map(({ name, path }) => [name, path]));
+  const server = await startMlServer(directory, models).catch((problem: unknown) => {
+    process.stderr.write(`without MLServer: ${problem instanceof Error ? problem.message : String(problem)}\n`);
+    return null;
+  });
+  if (!server) return null;
+  try {
+    const results = new Map<string, LoadResult>();
+    for (const each of CASES.filter(({ encoding }) => encoding === "json")) {
+      results.set(nameOf(each), await runLoad({ ...each, url: server.url, seconds: SECONDS }));
+    }
+    return { results, megabytes: (await server.memoryBytes()) / 2 ** 20 };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function measureBareLoop(rowCount: number): Promise<{ perSecond: number; p50Ms: number }> {
+  const { path, digest } = files.find(({ name }) => name === "tabular") as BenchModelFile;
+  const session = await openSession({ model: await readFile(path), digest, intraOpThreads: 1 });
+  const tensors = benchRows(BENCH_MODELS.tabular.signature, rowCount);
   for (let i = 0; i < 500; i++) await session.run(tensors);
   const times: number[] = [];
   const start = performance.now();
@@ -74,18 +136,5 @@ async function measureBareLoop(): Promise<{ perSecond: number; p50Ms: number; p9
   const elapsed = performance.now() - start;
   await session.close();
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
-  return { perSecond: times.length / (elapsed / 1000), p50Ms: at(0.5), p99Ms: at(0.99) };
-}
-
-async function runLoad(request: LoadRequest): Promise<LoadResult> {
-  const child = startChild("./gateway-load.ts", []);
-  child.send(request);
-  const [result] = (await once(child, "message")) as [LoadResult];
-  child.disconnect();
-  return result;
-}
-
-function startChild(file: string, args: readonly string[]): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ["--import", "tsx"] });
+  return { perSecond: times.length / (elapsed / 1000), p50Ms: times[Math.floor(times.length / 2)] ?? Number.NaN };
 }

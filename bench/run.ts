@@ -3,6 +3,7 @@
 /** Registry of benchmarks: one file each, which runs when it is imported, one line here. */
 const benches: Readonly<Record<string, () => Promise<unknown>>> = {
   gateway: () => import("./gateway.ts"),
+  "gateway-swaps": () => import("./gateway-swaps.ts"),
   lifecycle: () => import("./lifecycle.ts"),
   quantize: () => import("./quantize.ts"),
   registry: () => import("./registry.ts"),

@@ -226,6 +226,11 @@ export type FeedbackRequest = z.output<typeof feedbackRequestSchema>;
 /** Triton's repository index; an empty body asks for all. */
 export const repositoryIndexRequestSchema = z.object({ ready: z.boolean().optional() });
 
+/** Triton's load and unload; an empty body asks for all versions. */
+export const repositoryModelRequestSchema = z.object({
+  parameters: z.object({ version: z.string().optional() }).optional(),
+});
+
 /** An error of the protocol: words for people. */
 const errorSchema = z.object({ error: z.string() });
 
@@ -301,6 +306,8 @@ const BODIES = {
       reason: z.string(),
     }),
   ),
+  RepositoryModelRequest: repositoryModelRequestSchema,
+  RepositoryModelAnswer: z.object({}),
   FeedbackRequest: feedbackRequestSchema,
   /** How many labels came, and what became of them. */
   FeedbackOutcome: z.record(z.string(), z.int().min(0)),

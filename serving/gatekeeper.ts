@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { Failure } from "../contracts/failures.ts";
 import type { Deed, IdentityMode, Scope } from "../contracts/identity.ts";
 import type { Quota } from "./quota.ts";
-import { judgeScope, judgeToken, type Place } from "../core/identity/judge-authority.ts";
+import { judgeRoles, judgeScope, judgeToken, type Grant, type Place } from "../core/identity/judge-authority.ts";
 
 /** A token as Postgres knows it, and the time it says it is. */
 export interface KnownToken {
@@ -11,6 +11,9 @@ export interface KnownToken {
   readonly expiresAt: Date;
   readonly revokedAt: Date | null;
   readonly now: Date;
+  /** Its holder's, for deeds that take a role. */
+  readonly grants: readonly Grant[];
+  readonly team: string | null;
 }
 
 export interface GatekeeperOptions {
@@ -24,7 +27,7 @@ export interface GatekeeperOptions {
 
 /** Somebody asks a gateway for something; `authorization` is the header's value. */
 export interface Caller {
-  readonly deed: Extract<Deed, "infer" | "feedback">;
+  readonly deed: Extract<Deed, "infer" | "feedback" | "deploy">;
   readonly authorization: string | undefined;
   /** Where the call comes from: who is meant where callers show no token. */
   readonly address: string;
@@ -82,7 +85,9 @@ export function createGatekeeper({ identity, findToken, quota }: GatekeeperOptio
     if (!token) throw refused("a token nobody issued here", "one whose scope has it");
     const worn = judgeToken(token, token.now);
     if (worn) throw refused(worn.found, worn.allowed);
-    const beyond = judgeScope({ deed, ...place }, token.scope);
+    // Callers need no role, a token whose scope has the deed is enough; what operators do takes one.
+    const asked = { deed, ...place, team: null };
+    const beyond = judgeScope(asked, token.scope) ?? (deed === "deploy" ? judgeRoles(asked, token) : null);
     if (beyond) {
       const { found, allowed } = beyond;
       throw new Failure("DEED_NOT_ALLOWED", {

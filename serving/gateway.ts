@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { FeedbackRequest, LogBatch } from "../contracts/inference.ts";
+import { watchCertificate, type CertificateFiles, type WatchedCertificate } from "./certificate.ts";
 import { createDatabaseClock } from "./database-clock.ts";
 import { createGatekeeper, type GatekeeperOptions } from "./gatekeeper.ts";
 import { createHandlers, type FeedbackOutcome, type HandlerParts } from "./handlers.ts";
@@ -12,6 +13,7 @@ import { loadLogSalt } from "./log/log-salt.ts";
 import { startPredictionLog, type PredictionLogOptions } from "./log/prediction-log.ts";
 import { createMirror, type Mirror } from "./mirror.ts";
 import type { Quota } from "./quota.ts";
+import { createRepository } from "./repository.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
 import { createStatistics } from "./statistics.ts";
@@ -20,7 +22,10 @@ import { createTracer } from "./trace/tracer.ts";
 import { createVersionWatch, type VersionWatch } from "./version-watch.ts";
 import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
 
-export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "graceMs" | "retryMs" | "process"> {
+export interface GatewayOptions extends Pick<
+  VersionPoolOptions,
+  "localPath" | "graceMs" | "retryMs" | "memoryBudgetBytes" | "process"
+> {
   readonly source: RouteSource;
   /** Takes a stretch of the journal once; returns the place behind which it wants the next one. */
   readonly shipLog: (batch: LogBatch) => Promise<number>;
@@ -40,6 +45,8 @@ export interface GatewayOptions extends Pick<VersionPoolOptions, "localPath" | "
   readonly snapshotPath: string;
   /** Loopback by default. */
   readonly host?: string;
+  /** Where to find the certificate for TLS, over HTTP and gRPC; without it they are plain. */
+  readonly tls?: CertificateFiles;
   /** 0, the default: any free one. */
   readonly port?: number;
   /** 0, the default: any free one. */
@@ -67,6 +74,7 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const say = options.onLine ?? (() => undefined);
   const onProblem = createProblemLine(say);
+  const certificate = options.tls && (await watchCertificate(options.tls, onProblem));
   const clock = createDatabaseClock();
   const metrics = createMetrics();
   const statistics = createStatistics();
@@ -117,10 +125,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       findToken: options.findToken,
       ...(options.quota && { quota: options.quota }),
     }),
+    repository: createRepository(routes, pool),
     isReady: () => routes.ready() && !draining,
     openAlarms: options.openAlarms ?? (() => new Map()),
   };
-  const servers = await startServers(options, parts, say).catch(async (thrown: unknown) => {
+  const servers = await startServers({ ...options, certificate }, parts, say).catch(async (thrown: unknown) => {
     await watch.stop();
     await routes.stop();
     await log.close();
@@ -135,6 +144,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       draining = true;
       const drainMs = options.drainMs ?? 300;
       await Promise.all([servers.http.stop(drainMs), servers.grpc.stop(drainMs)]);
+      certificate?.close();
       await watch.stop();
       await routes.stop();
       await log.close();
@@ -178,12 +188,13 @@ interface Servers {
 
 /** Both or none. */
 async function startServers(
-  options: GatewayOptions,
+  options: GatewayOptions & { readonly certificate: WatchedCertificate | undefined },
   parts: HandlerParts,
   say: (line: string) => void,
 ): Promise<Servers> {
   const shared = {
     host: options.host ?? "127.0.0.1",
+    certificate: options.certificate,
     arriveWithinMs: options.arriveWithinMs ?? 30_000,
     onBug: (thrown: unknown) => say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
   };
@@ -199,6 +210,7 @@ async function startServers(
     const grpc = await startGrpcServer({
       service,
       host: shared.host,
+      certificate: shared.certificate,
       arriveWithinMs: shared.arriveWithinMs,
       port: options.grpcPort ?? 0,
       messageLimitBytes: limitBytes,

@@ -1,7 +1,12 @@
-import { feedbackRequestSchema, repositoryIndexRequestSchema, type FeedbackRequest } from "../contracts/inference.ts";
+import {
+  feedbackRequestSchema,
+  repositoryIndexRequestSchema,
+  repositoryModelRequestSchema,
+  type FeedbackRequest,
+} from "../contracts/inference.ts";
 import { findApplied, isModelReady, listVersions, readMetadata, readStatistics } from "./endpoints.ts";
 import { createGauges } from "./gauges.ts";
-import type { Gatekeeper } from "./gatekeeper.ts";
+import type { Caller, Gatekeeper } from "./gatekeeper.ts";
 import { answerInference } from "./http-inference.ts";
 import { answerJson, type Answer } from "./http/answer.ts";
 import type { Handler, HttpRequest } from "./http/server.ts";
@@ -11,6 +16,7 @@ import { describeApi, type DescribedRoute, type Operation } from "./openapi.ts";
 import type { PredictionLog } from "./log/prediction-log.ts";
 import { invalid } from "./protocol/json-data.ts";
 import { SERVER_METADATA } from "./protocol/metadata.ts";
+import type { Repository } from "./repository.ts";
 import type { ServingRoutes } from "./routing-table.ts";
 import type { InferenceStatistics } from "./statistics.ts";
 
@@ -24,6 +30,7 @@ export interface HandlerParts extends InferenceParts {
   readonly statistics: InferenceStatistics;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
   readonly admit: Gatekeeper;
+  readonly repository: Repository;
   readonly isReady: () => boolean;
   /** Alarms nobody has acknowledged, by kind. */
   readonly openAlarms: () => ReadonlyMap<string, number>;
@@ -75,6 +82,35 @@ function serverRoutes(parts: HandlerParts): Routes {
       },
     ),
     post(
+      "/v2/repository/models/{model}/load",
+      {
+        summary: "Start what the endpoint's route names and is not up",
+        request: { body: "RepositoryModelRequest", required: false },
+        answer: "RepositoryModelAnswer",
+      },
+      async ({ parameters, headers, address }) => {
+        const model = parameters["model"] ?? "";
+        await admitOperator(parts, model, { authorization: headers.authorization, address });
+        await parts.repository.load(model);
+        return answerJson(200, {});
+      },
+    ),
+    post(
+      "/v2/repository/models/{model}/unload",
+      {
+        summary: "End processes of versions that no route names",
+        request: { body: "RepositoryModelRequest", required: false },
+        answer: "RepositoryModelAnswer",
+      },
+      async ({ parameters, headers, address, body }) => {
+        const model = parameters["model"] ?? "";
+        await admitOperator(parts, model, { authorization: headers.authorization, address });
+        const asked = body.length === 0 ? {} : parseBody("unload", repositoryModelRequestSchema, body);
+        await parts.repository.unload(model, asked.parameters?.version ?? null);
+        return answerJson(200, {});
+      },
+    ),
+    post(
       "/v2/feedback",
       {
         summary: "Labels of earlier predictions",
@@ -89,6 +125,15 @@ function serverRoutes(parts: HandlerParts): Routes {
     ),
     get("/metrics", { summary: "Counters for Prometheus", answer: { type: "text/plain" } }, () => answerMetrics(parts)),
   ];
+}
+
+/** A model nobody serves any more has no place; then only a token for every model will do. */
+export async function admitOperator(
+  { routes, admit }: Pick<HandlerParts, "routes" | "admit">,
+  endpoint: string,
+  caller: Pick<Caller, "authorization" | "address">,
+): Promise<void> {
+  await admit({ ...caller, deed: "deploy", place: routes.route(endpoint)?.route.place });
 }
 
 function modelRoutes(parts: HandlerParts, path: string): Routes {

@@ -18,8 +18,9 @@ import { startGateway } from "./gateway.ts";
 
 /**
  * Entry of the gateway's process. Environment: DATABASE_URL (application role), MODELWRIGHT_DATA_DIR, GATEWAY_PORT and
- * GRPC_PORT (0: any), GATEWAY_HOST (loopback), GATEWAY_REQUESTS_PER_SECOND (of one caller; no bound). Prints one JSON line when
- * it answers. Ends in order on SIGTERM, on SIGINT, and when the parent's channel closes.
+ * GRPC_PORT (0: any), GATEWAY_HOST (loopback), GATEWAY_REQUESTS_PER_SECOND (of one caller; no bound), GATEWAY_MODEL_MEMORY_MB (what
+ * all models together may hold; no bound), GATEWAY_TLS_CERT and GATEWAY_TLS_KEY (PEM files; plain without). Prints one JSON line
+ * when it answers. Ends in order on SIGTERM, on SIGINT, and when the parent's channel closes.
  */
 const url = required("DATABASE_URL");
 const dataDir = required("MODELWRIGHT_DATA_DIR");
@@ -27,6 +28,10 @@ const host = process.env["GATEWAY_HOST"] ?? "127.0.0.1";
 const port = Number(process.env["GATEWAY_PORT"] ?? 0);
 const grpcPort = Number(process.env["GRPC_PORT"] ?? 0);
 const requestsPerSecond = Number(process.env["GATEWAY_REQUESTS_PER_SECOND"] ?? 0);
+const memoryMegabytes = Number(process.env["GATEWAY_MODEL_MEMORY_MB"] ?? 0);
+const tls = process.env["GATEWAY_TLS_CERT"]
+  ? { certificatePath: process.env["GATEWAY_TLS_CERT"], keyPath: required("GATEWAY_TLS_KEY") }
+  : null;
 const id = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
 
 const ANSWER_WITHIN_MS = 2000;
@@ -54,6 +59,8 @@ const gateway = await startGateway({
   host,
   port,
   grpcPort,
+  ...(tls ? { tls } : {}),
+  ...(memoryMegabytes > 0 ? { memoryBudgetBytes: memoryMegabytes * 2 ** 20 } : {}),
   onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
 });
 

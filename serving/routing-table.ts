@@ -81,6 +81,12 @@ export class ServingRoutes {
     this.timer = setInterval(() => void this.poll(), this.options.pollMs ?? 1_000);
   }
 
+  /** Looks at the source now, and returns when everything it names was tried. */
+  async refresh(): Promise<void> {
+    await this.poll();
+    await Promise.all(this.converging.values());
+  }
+
   route(endpoint: string): AppliedRoute | undefined {
     return this.applied.get(endpoint);
   }

@@ -125,7 +125,11 @@ export function judgeScope(
 export const reachesPlace = (grant: Grant, { model, environment }: Place): boolean =>
   (grant.model === null || grant.model === model) && (grant.environment === null || grant.environment === environment);
 
-function judgeRoles(asked: AskedDeed, { grants, team }: Bearer): Refusal | null {
+/** Whether the roles of a bearer cover a deed, or null. */
+export function judgeRoles(
+  asked: Place & Pick<AskedDeed, "deed" | "team">,
+  { grants, team }: Pick<Bearer, "grants" | "team">,
+): Refusal | null {
   const reaches = (grant: Grant) =>
     (ROLE_DEEDS[grant.role] as readonly Deed[]).includes(asked.deed) &&
     reachesPlace(grant, asked) &&
@@ -138,7 +142,7 @@ function judgeRoles(asked: AskedDeed, { grants, team }: Bearer): Refusal | null 
   return rights(`${held}${team === null ? "" : ` in team ${team}`}`, `${able.join(" or ")}${placeOf(asked)}`);
 }
 
-const placeOf = ({ model, environment, team }: AskedDeed) =>
+const placeOf = ({ model, environment, team }: Place & Pick<AskedDeed, "team">) =>
   [model && ` of model ${model}`, environment && ` in ${environment}`, team && ` (team ${team})`]
     .filter(Boolean)
     .join("");

@@ -60,3 +60,8 @@ export interface ModelRequest {
   readonly name: string;
   readonly version: string;
 }
+
+export interface RepositoryModelRequest {
+  readonly model_name: string;
+  readonly parameters: Readonly<Record<string, { readonly string_param?: string }>>;
+}

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  experimental,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import type { WatchedCertificate } from "../certificate.ts";
 import { boundMessages } from "./bound-messages.ts";
 
 export interface GrpcServerOptions {
@@ -11,6 +18,8 @@ export interface GrpcServerOptions {
   readonly port: number;
   /** Of one request, decompressed; answers have no limit. */
   readonly messageLimitBytes: number;
+  /** With one the server speaks TLS and nothing else. */
+  readonly certificate?: WatchedCertificate | undefined;
   /** How long a request may take to arrive. */
   readonly arriveWithinMs: number;
 }
@@ -34,6 +43,21 @@ export function loadServiceDefinition(): ServiceDefinition {
   return loaded["inference.GRPCInferenceService"] as ServiceDefinition;
 }
 
+function credentialsOf(certificate: WatchedCertificate | undefined): ServerCredentials {
+  if (!certificate) return ServerCredentials.createInsecure();
+  const update = () => ({ certificate: certificate.current().cert, privateKey: certificate.current().key });
+  const provider: experimental.CertificateProvider = {
+    addCaCertificateListener: () => undefined,
+    removeCaCertificateListener: () => undefined,
+    addIdentityCertificateListener: (listener) => {
+      process.nextTick(() => listener(update()));
+      certificate.onChange(() => listener(update()));
+    },
+    removeIdentityCertificateListener: () => undefined,
+  };
+  return experimental.createCertificateProviderServerCredentials(provider, null, false);
+}
+
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new Server({
     "grpc.max_receive_message_length": options.messageLimitBytes,
@@ -44,7 +68,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   server.addService(loadServiceDefinition(), options.service);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${host}:${options.port}`, ServerCredentials.createInsecure(), (problem, bound) => {
+    server.bindAsync(`${host}:${options.port}`, credentialsOf(options.certificate), (problem, bound) => {
       if (problem) reject(problem);
       else resolve(bound);
     });

@@ -2,11 +2,11 @@ import { Metadata, type handleUnaryCall, type ServerUnaryCall, type UntypedServi
 import { isFailure } from "../../contracts/failures.ts";
 import { INFERENCE_HEADERS } from "../../contracts/inference.ts";
 import { findApplied, isModelReady, listVersions, readMetadata, readStatistics } from "../endpoints.ts";
-import type { HandlerParts } from "../handlers.ts";
+import { admitOperator, type HandlerParts } from "../handlers.ts";
 import { identityHeaders } from "../http-inference.ts";
 import { infer } from "../infer.ts";
 import { SERVER_METADATA } from "../protocol/metadata.ts";
-import type { ModelInferRequest, ModelInferResponse, ModelRequest } from "./messages.ts";
+import type { ModelInferRequest, ModelInferResponse, ModelRequest, RepositoryModelRequest } from "./messages.ts";
 import { readInferRequest } from "./read-request.ts";
 import { describeFailure } from "./status.ts";
 import { writeInferMessage } from "./write-response.ts";
@@ -24,6 +24,7 @@ export type GrpcParts = Pick<
   | "watch"
   | "isReady"
   | "admit"
+  | "repository"
 >;
 
 /** Every call of `inference.GRPCInferenceService`: what HTTP asks, over the same routes, log and counters. */
@@ -51,8 +52,29 @@ export function createGrpcService(parts: GrpcParts, onBug: (thrown: unknown) => 
     RepositoryIndex: answer(({ ready }: { readonly ready: boolean }) => ({
       models: listVersions(routes, { readyOnly: ready }),
     })),
+    RepositoryModelLoad: unary<RepositoryModelRequest>(onBug, async (call) => {
+      const { model_name: model } = await admitted(parts, call);
+      await parts.repository.load(model);
+      return { message: {} };
+    }),
+    RepositoryModelUnload: unary<RepositoryModelRequest>(onBug, async (call) => {
+      const { model_name: model, parameters } = await admitted(parts, call);
+      await parts.repository.unload(model, parameters["version"]?.string_param ?? null);
+      return { message: {} };
+    }),
     ModelInfer: unary<ModelInferRequest>(onBug, (call) => inferModel(parts, call)),
   };
+}
+
+/** The request, of somebody who may load and unload. */
+async function admitted(
+  parts: GrpcParts,
+  call: ServerUnaryCall<RepositoryModelRequest, object>,
+): Promise<RepositoryModelRequest> {
+  const [authorization] = call.metadata.get("authorization");
+  const caller = { authorization: authorization?.toString(), address: addressOf(call) };
+  await admitOperator(parts, call.request.model_name, caller);
+  return call.request;
 }
 
 interface Reply {

@@ -8,6 +8,7 @@ const CODES: Readonly<Record<number, status>> = {
   401: status.UNAUTHENTICATED,
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
+  409: status.FAILED_PRECONDITION,
   413: status.RESOURCE_EXHAUSTED,
   429: status.RESOURCE_EXHAUSTED,
   499: status.CANCELLED,

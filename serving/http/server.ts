@@ -1,8 +1,17 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFailure } from "../../contracts/failures.ts";
+import type { WatchedCertificate } from "../certificate.ts";
 import { answerFailure, refuse, type Answer } from "./answer.ts";
 import { compress } from "./compress.ts";
 import { readBody } from "./read-body.ts";
@@ -26,6 +35,8 @@ export interface HttpServerOptions {
   readonly bodyLimitBytes: number;
   /** How long a request may take to arrive; its headers a third of it. A client that dribbles is cut off. */
   readonly arriveWithinMs: number;
+  /** With one the server speaks TLS and nothing else. */
+  readonly certificate?: WatchedCertificate | undefined;
   /** Told of bugs, not of refused requests. */
   readonly onBug: (thrown: unknown) => void;
 }
@@ -49,7 +60,8 @@ const LINGER_MS = 500;
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   let draining = false;
   const memory = { heldBytes: 0 };
-  const server = createServer(
+  const server = createAnyServer(
+    options.certificate,
     {
       headersTimeout: Math.ceil(options.arriveWithinMs / 3),
       requestTimeout: options.arriveWithinMs,
@@ -67,7 +79,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const { address, port } = server.address() as AddressInfo;
   const host = address.includes(":") ? `[${address}]` : address;
   return {
-    url: `http://${host}:${port}`,
+    url: `${options.certificate ? "https" : "http"}://${host}:${port}`,
     stop: async (drainMs) => {
       draining = true;
       // From now on each answer closes its connection. Closing idle ones at once would cut off requests that are on their way.
@@ -78,6 +90,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       clearTimeout(timer);
     },
   };
+}
+
+/** Connections that are open keep the certificate they began with; new ones get the newest. */
+function createAnyServer(
+  certificate: WatchedCertificate | undefined,
+  settings: ServerOptions,
+  listener: RequestListener,
+): Server {
+  if (!certificate) return createServer(settings, listener);
+  const server = createSecureServer({ ...settings, ...certificate.current() }, listener);
+  certificate.onChange((pair) => server.setSecureContext(pair));
+  return server;
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {

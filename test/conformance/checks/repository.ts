@@ -31,6 +31,10 @@ export const repository: Section = {
     check("unloading a model nobody has is an error", async ({ http }) => {
       expectError(await http.post("/v2/repository/models/nobody/unload", "{}"));
     }),
+    check("loading a model that is loaded changes nothing", async ({ http, model }) => {
+      assert.equal((await http.post(`/v2/repository/models/${model}/load`, "{}")).status, 200);
+      assert.equal((await http.get(`/v2/models/${model}/ready`)).status, 200);
+    }),
     check("statistics count the requests", async ({ http, model }) => {
       const body = json<{ model_stats: { inference_count: number }[] }>(await http.get(`/v2/models/${model}/stats`));
       assert((body.model_stats[0]?.inference_count ?? 0) > 0, "inference_count is 0");

@@ -13,6 +13,8 @@ const good = (scope: Partial<Scope> = {}, fields: Partial<KnownToken> = {}): Kno
   expiresAt: new Date(now.getTime() + 60_000),
   revokedAt: null,
   now,
+  grants: [],
+  team: null,
   ...fields,
 });
 const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -56,6 +58,22 @@ describe("a gatekeeper", () => {
     const admit = createGatekeeper({ identity: () => "declared", findToken });
     expect(await codeOf(admit({ deed: "infer", authorization: undefined, address: "127.0.0.1" }))).toBe("let in");
     expect(lookUps).toBe(0);
+  });
+
+  test("lets operators load and unload where their role reaches, and nobody by a token alone", async () => {
+    const grant = (role: "operator" | "engineer", model: string | null = null) => ({ role, model, environment: null });
+    const deploy = { deeds: ["deploy" as const] };
+    tokens.set("mw_no-role", good(deploy));
+    tokens.set("mw_engineer", good(deploy, { grants: [grant("engineer")] }));
+    tokens.set("mw_operator", good(deploy, { grants: [grant("operator")] }));
+    tokens.set("mw_other-model", good(deploy, { grants: [grant("operator", "hotels")] }));
+    tokens.set("mw_caller", good({}, { grants: [grant("operator")] }));
+    const asked = await Promise.all(
+      ["no-role", "engineer", "operator", "other-model", "caller"].map((name) => ask(`mw_${name}`, { deed: "deploy" })),
+    );
+    const refused = "DEED_NOT_ALLOWED";
+    expect(asked).toEqual([refused, refused, "let in", refused, refused]);
+    expect(await ask(null, { deed: "deploy" })).toBe("BEARER_REFUSED");
   });
 
   test("lets in who shows a token that is good for what is asked, and nobody else", async () => {

@@ -44,10 +44,10 @@ type UnaryCall = (
   callback: (error: ServiceError | null, message: GrpcMessage) => void,
 ) => { on(event: "metadata", listener: (metadata: Metadata) => void): void };
 
-/** A client of the gateway's own definition; whether that is the protocol's, tritonclient's test tells. */
-export function createGrpcClient(address: string): GrpcClient {
+/** A client of the gateway's own definition; whether that is the protocol's, tritonclient's test tells. Over TLS with an authority. */
+export function createGrpcClient(address: string, authority?: Buffer): GrpcClient {
   const Client = makeGenericClientConstructor(loadServiceDefinition(), "GRPCInferenceService");
-  const client = new Client(address, credentials.createInsecure());
+  const client = new Client(address, authority ? credentials.createSsl(authority) : credentials.createInsecure());
   const call: GrpcClient["call"] = (method, request = {}, fields = {}) =>
     new Promise((resolve) => {
       const metadata = new Metadata();
