@@ -76,13 +76,19 @@ interface Peers {
   readonly megabytes: number;
 }
 
-const nameOf = ({ model, encoding, connectionCount }: Case) =>
-  `${model}, ${encoding}, ${connectionCount} connection${connectionCount === 1 ? "" : "s"}`;
+function nameOf({ model, encoding, connectionCount }: Case): string {
+  return `${model}, ${encoding}, ${connectionCount} connection${connectionCount === 1 ? "" : "s"}`;
+}
 
-/** What the gateway's binary requests are compared with too: MLServer has no binary tensors over HTTP. */
-const peerCase = (each: Case) => nameOf({ ...each, encoding: "json", connectionCount: peerConnections(each) });
-const peerConnections = ({ model, connectionCount }: Case) =>
-  model === "image" ? Math.min(connectionCount, 32) : connectionCount;
+/** What binary requests are compared with too: MLServer has no binary tensors over HTTP. */
+function peerCase(each: Case): string {
+  return nameOf({ ...each, encoding: "json", connectionCount: peerConnections(each) });
+}
+
+/** Three hundred images in JSON at once are a gigabyte. */
+function peerConnections({ model, connectionCount }: Case): number {
+  return model === "image" ? Math.min(connectionCount, 32) : connectionCount;
+}
 
 function printCase(each: Case, load: LoadResult, peers: Peers | null): void {
   const peer = peers?.results.get(peerCase(each)) ?? null;

@@ -38,7 +38,12 @@ afterAll(async () => {
 async function shownAt(address: string): Promise<string> {
   const { hostname, port } = new URL(address.includes("//") ? address : `https://${address}`);
   return await new Promise((resolve, reject) => {
-    const options = { host: hostname, port: Number(port), ca: readFileSync(certificatePath), ALPNProtocols: ["h2"] };
+    const options = {
+      host: hostname,
+      port: Number(port),
+      ca: readFileSync(certificatePath),
+      ALPNProtocols: ["h2", "http/1.1"],
+    };
     const socket = connect(options, () => {
       const found: PeerCertificate = socket.getPeerCertificate();
       socket.destroy();
