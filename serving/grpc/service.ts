@@ -143,7 +143,7 @@ async function inferModel(parts: GrpcParts, call: ServerUnaryCall<ModelInferRequ
 }
 
 /** Host of the peer: the port is another one with every connection. */
-const addressOf = (call: ServerUnaryCall<ModelInferRequest, object>): string => call.getPeer().replace(/:\d+$/, "");
+const addressOf = (call: { readonly getPeer: () => string }): string => call.getPeer().replace(/:\d+$/, "");
 
 function restMs(deadline: Date | number): number | null {
   const at = Number(deadline);
