@@ -27,7 +27,7 @@ interface RoutingEvents {
 
 export interface RoutingTableOptions {
   readonly source: RouteSource;
-  readonly pool: VersionPool;
+  readonly pool: Pick<VersionPool, "start" | "keep">;
   readonly clock: DatabaseClock;
   /** File of the last applied routes. */
   readonly snapshotPath: string;

@@ -223,7 +223,7 @@ class Gateway {
       now += 40;
       return value;
     };
-    const pool: VersionPool = {
+    const pool: Pick<VersionPool, "start" | "keep"> = {
       start: async (_label, served) => {
         const known = this.open.get(served.versionId);
         if (known) return known;
@@ -244,7 +244,6 @@ class Gateway {
       keep: (wanted) => {
         for (const versionId of this.open.keys()) if (!wanted.has(versionId)) this.open.delete(versionId);
       },
-      close: async () => undefined,
     };
     return new ServingRoutes({
       source: {
