@@ -10,6 +10,7 @@ import {
   type RecomputedLook,
 } from "../core/rollout/recompute.ts";
 import type { Answer } from "./answer.ts";
+import { shownPath, writeReport } from "./files.ts";
 import { instantText } from "./instant-text.ts";
 import type { Screen } from "./screen.ts";
 import { renderTable, type TableColumn } from "./table.ts";
@@ -26,14 +27,23 @@ export async function explainRollouts(
   records: Records,
   screen: Pick<Screen, "paint" | "width">,
   { kind, name, text }: Reference,
+  /** Where the pages of the rollouts go. */
+  out?: string,
 ): Promise<Answer> {
   const rollouts = kind === "rollout" ? [await records.rollout(name)] : await records.rolloutsOf(name);
   const explained = await Promise.all(rollouts.map((rollout) => recompute(records, rollout)));
   const matches = explained.every(({ recomputation }) => recomputation.matches);
   const nothing = `${text}: no rollout was started for it, so there is nothing to recompute`;
+  const reports = out === undefined ? [] : await Promise.all(explained.map((one) => writePage(out, one)));
   const lines = explained.flatMap((one) => [...describe(screen, one), ""]).slice(0, -1);
+  lines.push(...reports.map((path) => `report: ${path}`));
   return {
-    document: { reference: text, matches, rollouts: explained.map(documentOf) },
+    document: {
+      reference: text,
+      matches,
+      rollouts: explained.map(documentOf),
+      ...(out !== undefined && { reports }),
+    },
     lines: explained.length === 0 ? [nothing] : lines,
     exitCode: matches ? EXIT_CODES.pass : EXIT_CODES.gateFailed,
   };
@@ -54,6 +64,17 @@ async function recompute(records: Records, rollout: RolloutView): Promise<Explai
 function auditedPlanDigest(event: Uint8Array): string {
   const { body } = JSON.parse(new TextDecoder().decode(event)) as { body: { planDigest?: unknown } };
   return String(body.planDigest);
+}
+
+/** The rollout's looks as plots, in one file. */
+async function writePage(directory: string, explained: Explained): Promise<string> {
+  const { rollout, recomputation } = explained;
+  const { renderRolloutPage } = await import("../adapters/reports/rollout-page.ts");
+  const overrides = rollout.overrides.map((one) => describeOverride(one));
+  const page = renderRolloutPage({ ...rollout, overrides, matches: recomputation.matches });
+  const name = `rollout-${rollout.id.replaceAll(/[^\w.-]/g, "-")}`;
+  const written = await writeReport(directory, name, { report: documentOf(explained), page });
+  return shownPath(written.html);
 }
 
 function documentOf({ rollout, recomputation }: Explained): unknown {

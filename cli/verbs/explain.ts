@@ -18,6 +18,7 @@ const RECOMPUTED: readonly ReferenceKind[] = ["lifecycle", "rollout"];
 
 interface ExplainOptions extends CheckpointOptions {
   readonly bundle?: string;
+  readonly out?: string;
 }
 
 /** `explain REF`: a prediction's chain in sentences, or as evidence that an outsider verifies; a rollout's verdicts, recomputed. */
@@ -30,10 +31,15 @@ export function addExplain(program: Command): void {
     examples: [
       "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60",
       "explain lifecycle/flight-delay-ee649c50 --json",
+      "explain lifecycle/flight-delay-ee649c50 --out modelwright-report",
       "explain prediction/0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60 --bundle evidence.json",
     ],
   })
     .option("--bundle <file>", "write the evidence to this file")
+    .option(
+      "--out <directory>",
+      "of a lifecycle or rollout: where each rollout's looks go, as rollout-ID.html and .json",
+    )
     .option("--checkpoint <file>", "signed checkpoints of your own, as `audit checkpoint` writes them")
     .option("--key <file>", "sign a new one with this key, instead of the stack")
     .option("--public-key <file>", "the key the checkpoints are signed with, when --key is not given")
@@ -44,11 +50,13 @@ export function addExplain(program: Command): void {
         if (RECOMPUTED.includes(kind)) {
           if (options.bundle !== undefined)
             throw unfit("--bundle", "a bundle is about one prediction, as prediction/ID");
-          return withStack((modelwright) => explainRollouts(modelwright, screen, reference));
+          return withStack((modelwright) => explainRollouts(modelwright, screen, reference, options.out));
         }
         if (kind !== "prediction") {
           throw unfit(text, "predictions, lifecycles and rollouts are explained; `modelwright lineage` shows the rest");
         }
+        if (options.out !== undefined)
+          throw unfit("--out", "it is for rollout/ID and lifecycle/ID; a prediction has --bundle");
         return withStack(async (modelwright) => {
           const explained = await modelwright.explain(name, { refs: options.bundle !== undefined });
           if (options.bundle !== undefined) return writeBundle(modelwright, explained, options.bundle, options);

@@ -57,7 +57,8 @@ describe("the owner's verbs", () => {
     expect(rows.map(({ kind }) => kind)).toEqual(["login-created", "team-set", "team-set"]);
     for (const { text } of rows) {
       expect(text).not.toContain("quinn");
-      expect(text).not.toContain("ada");
+      // As a word: digests may have the letters.
+      expect(text).not.toMatch(/\bada\b/);
       expect(text).not.toContain("phone");
     }
     expect(await verifyAudit(test.database)).toMatchObject({ ok: true });

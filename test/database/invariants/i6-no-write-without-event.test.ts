@@ -31,6 +31,7 @@ const GOVERNED = [
   "role_grant",
   "role_revocation",
   "rollout",
+  "rollout_override",
   "routing_epoch",
   "team_login",
   "team_membership",

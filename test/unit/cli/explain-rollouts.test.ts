@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { explainRollouts } from "../../../cli/explain-rollouts.ts";
 import type { RolloutView } from "../../../client/index.ts";
@@ -31,7 +34,7 @@ const ended: RolloutView = {
 
 const screen = { width: 100, paint: (_: string, text: string) => text };
 
-async function explain(of: RolloutView, audited = of.planDigest) {
+async function explain(of: RolloutView, audited = of.planDigest, out?: string) {
   const body = { kind: "rollout-started", endpoint: of.endpoint, planDigest: audited };
   const event = { stream: "s", seq: 1, at: "", actor: "ada", subject: `rollout/${of.id}`, body };
   const records = {
@@ -40,7 +43,7 @@ async function explain(of: RolloutView, audited = of.planDigest) {
     planDigest: async () => digestOf(of.plan),
     auditEvents: async () => [{ seq: 1, kind: body.kind, subject: event.subject, body: canonicalBytes(event) }],
   };
-  return explainRollouts(records, screen, parseReference("rollout/r"));
+  return explainRollouts(records, screen, parseReference("rollout/r"), out);
 }
 
 describe("explaining a rollout", () => {
@@ -92,5 +95,15 @@ describe("explaining a rollout", () => {
       exitCode: 0,
       lines: ["lifecycle/l: no rollout was started for it, so there is nothing to recompute"],
     });
+  });
+
+  it("draws its looks into one file that loads nothing, when told where", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "explain-rollouts-"));
+    const { document } = await explain(ended, undefined, directory);
+    expect(document).toMatchObject({ reports: [join(directory, "rollout-r.html")] });
+    const page = await readFile(join(directory, "rollout-r.html"), "utf8");
+    for (const part of ["error-rate", "canary 0 of 1,000", "<svg", "all match"]) expect(page).toContain(part);
+    expect(page).not.toMatch(/<(script|link|img|iframe)\b/);
+    await rm(directory, { recursive: true });
   });
 });
