@@ -40,6 +40,7 @@ async function findBundle(entry) {
 async function makeBundle(entry) {
   const { build } = await import("esbuild");
   const folder = folderOf(entry);
+  const began = Date.now();
   const { metafile, outputFiles } = await build({
     entryPoints: { entry },
     absWorkingDir: root,
@@ -63,7 +64,9 @@ async function makeBundle(entry) {
   for (const { path, contents } of outputFiles) await place(path, contents);
   const made = outputFiles.map(({ path }) => basename(path));
   const bundle = made.find((name) => /^entry-\w+\.js$/.test(name));
-  await place(recordOf(folder), JSON.stringify({ bundle, sources }));
+  // A source that changed meanwhile may have been read before it did: the next start joins again.
+  const isCurrent = Object.values(sources).every((state) => Number(state.split(" ")[1]) < began);
+  if (isCurrent) await place(recordOf(folder), JSON.stringify({ bundle, sources }));
   await forget(folder, made);
   return join(folder, bundle);
 }
@@ -99,8 +102,9 @@ async function place(path, contents) {
 async function forget(folder, made) {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
-    const isOld = Date.now() - (await stat(path)).mtimeMs > KEPT_MS;
-    if (isOld && !made.includes(name)) await rm(path, { force: true });
+    // Another start may have renamed or taken it away.
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > KEPT_MS && !made.includes(name)) await rm(path, { force: true });
   }
 }
 

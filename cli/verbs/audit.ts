@@ -21,12 +21,12 @@ import { answering, defineVerb, withStack } from "../verb.ts";
 import { addArtifacts } from "./audit-artifacts.ts";
 import { addRederive } from "./rederive.ts";
 
-/** `audit verify`, `audit checkpoint`, `audit key`: proof that the audit trail is the one that was written. */
+/** `audit …`: proof that the audit trail is the one that was written, and the bytes those it speaks of. */
 export function addAudit(program: Command): void {
   const audit = program
     .command("audit")
-    .summary("Check and sign the audit trail")
-    .description("Check and sign the audit trail.");
+    .summary("Check and sign the audit trail, and check the bytes it speaks of")
+    .description("Check and sign the audit trail, and check the bytes it speaks of.");
   addVerify(audit);
   addCheckpoint(audit);
   addKey(audit);

@@ -68,7 +68,7 @@ $$;
 CREATE FUNCTION ship_gateway_log(of_spool uuid, of_gateway text, from_byte bigint, to_byte bigint, counts jsonb, units jsonb,
   dropped_rows bigint, accepted_rows bigint, inference_ids text[], request_rows integer[], endpoints text[],
   epochs integer[], arms text[], were_assigned boolean[], model_versions uuid[], routing_key_hashes text[], ats timestamptz[],
-  latencies_ms double precision[], outcomes text[], scores double precision[], decisions smallint[])
+  latencies_ms double precision[], outcomes text[], scores double precision[], decisions smallint[], row_fields jsonb[])
   RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   place bigint;
@@ -96,9 +96,9 @@ BEGIN
       outcome = excluded.outcome, slow = excluded.slow, range = excluded.range, decision = excluded.decision
       WHERE (excluded.at, excluded.inference_id) < (known.at, known.inference_id);
   INSERT INTO prediction (inference_id, request_row, endpoint, epoch, arm, assigned, model_version, routing_key_hash, at, latency_ms,
-      outcome, score, decision)
+      outcome, score, decision, features)
     SELECT * FROM unnest(inference_ids, request_rows, endpoints, epochs, arms, were_assigned, model_versions, routing_key_hashes, ats,
-      latencies_ms, outcomes, scores, decisions)
+      latencies_ms, outcomes, scores, decisions, row_fields)
     ON CONFLICT DO NOTHING;
   UPDATE gateway_log AS log SET gateway = of_gateway, shipped_to = to_byte, at = clock_timestamp(), written = now.written,
       dropped = now.dropped, spilled = now.spilled, accepted = now.written + now.dropped + now.spilled
@@ -110,5 +110,5 @@ BEGIN
   RETURN to_byte;
 END $$;
 GRANT EXECUTE ON FUNCTION ship_gateway_log(uuid, text, bigint, bigint, jsonb, jsonb, bigint, bigint, text[], integer[], text[],
-  integer[], text[], boolean[], uuid[], text[], timestamptz[], double precision[], text[], double precision[], smallint[])
+  integer[], text[], boolean[], uuid[], text[], timestamptz[], double precision[], text[], double precision[], smallint[], jsonb[])
   TO modelwright_application;

@@ -6,13 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RequestRecord } from "../../contracts/inference.ts";
 import { lifecycleSpecSchema } from "../../contracts/spec.ts";
 import { createId } from "../../db/identifiers.ts";
-import { advanceEpoch } from "../../db/queries/advance-epoch.ts";
 import { countEpochs } from "../../db/queries/epoch-counts.ts";
 import { recordFeedback } from "../../db/queries/feedback.ts";
 import { createLifecycle } from "../../db/queries/lifecycle.ts";
 import { ensureModel } from "../../db/queries/model.ts";
 import { shipGatewayLog } from "../../db/queries/gateway-log.ts";
-import { endRollout, startRollout } from "../../db/queries/rollout.ts";
+import { endRollout } from "../../db/queries/rollout.ts";
 import { findPrediction } from "../../db/queries/prediction.ts";
 import { loadRouting } from "../../db/queries/routing.ts";
 import { observeTraffic } from "../../db/queries/traffic.ts";
@@ -21,7 +20,8 @@ import { rowsOf, tallyRequests } from "../../serving/log/batch.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { insertPredictions } from "../support/predictions.ts";
-import { addEndpoint, addVersion, plan, specFor } from "./sample.ts";
+import { openCanary, type OpenCanary } from "./open-canary.ts";
+import { plan, specFor } from "./sample.ts";
 
 const EDGES = [0.3, 0.6];
 const SLOW_ABOVE_MS = 5;
@@ -35,52 +35,12 @@ afterAll(async () => {
   await test.close();
 });
 
-interface Served {
-  readonly endpoint: string;
-  readonly champion: string;
-  readonly canary: string;
-}
+const shift = { name: "prediction-shift", maximumRatio: 2, edges: EDGES } as const;
+const judged = { plan: { ...plan, guardrails: [...plan.guardrails, shift] }, latencyThresholdMs: SLOW_ABOVE_MS };
+const serve = (endpoint: string, lifecycle: string | null = null) =>
+  openCanary(test.database, { endpoint, lifecycle, ...judged });
 
-/** An endpoint with a canary at 5 % in epoch 2 and at 25 % in epoch 3. */
-async function serve(endpoint: string, lifecycle: string | null = null): Promise<Served> {
-  const champion = await addVersion(test.database, endpoint, `${endpoint} one`);
-  const canary = await addVersion(test.database, endpoint, `${endpoint} two`);
-  await addEndpoint(test.database, endpoint, endpoint, "staging");
-  const advance = (expectedEpoch: number, canaryShare: number) =>
-    audited(test.database).transaction((tx) =>
-      advanceEpoch(tx, {
-        endpoint,
-        expectedEpoch,
-        championVersion: champion.id,
-        canaryVersion: canaryShare > 0 ? canary.id : null,
-        canaryShare,
-        salt: "s",
-        rollout: canaryShare > 0 ? endpoint : null,
-        reason: "",
-        createdBy: "ada",
-        leaseMs: 1000,
-      }),
-    );
-  await advance(0, 0);
-  const shift = { name: "prediction-shift", maximumRatio: 2, edges: EDGES } as const;
-  await audited(test.database).transaction((tx) =>
-    startRollout(tx, {
-      id: endpoint,
-      endpoint,
-      lifecycle,
-      plan: { ...plan, guardrails: [...plan.guardrails, shift] },
-      championVersion: champion.id,
-      canaryVersion: canary.id,
-      latencyThresholdMs: SLOW_ABOVE_MS,
-      startedBy: "ada",
-    }),
-  );
-  await advance(1, 500);
-  await advance(2, 2500);
-  return { endpoint, champion: champion.id, canary: canary.id };
-}
-
-const countsOf = ({ endpoint }: Served) =>
+const countsOf = ({ endpoint }: OpenCanary) =>
   countEpochs(test.database, { endpoint, rollout: endpoint, latencyThresholdMs: SLOW_ABOVE_MS, edges: EDGES });
 
 type Kind = Pick<
@@ -90,7 +50,23 @@ type Kind = Pick<
   readonly scores: readonly number[];
 };
 
-function recordOf({ endpoint, champion, canary }: Served, kind: Kind, atMs: number, sampled: boolean): RequestRecord {
+/** A request the canary answered. */
+const ANSWERED = {
+  epoch: 2,
+  arm: "canary",
+  assigned: true,
+  latencyMs: 1,
+  outcome: "ok",
+  rowCount: 1,
+  scores: [0.9],
+} as const;
+
+function recordOf(
+  { endpoint, champion, canary }: OpenCanary,
+  kind: Kind,
+  atMs: number,
+  sampled: boolean,
+): RequestRecord {
   const scores =
     kind.outcome === "ok" ? Array.from({ length: kind.rowCount }, (_, row) => kind.scores[row] ?? 0.5) : [];
   const first = scores[0];
@@ -163,19 +139,10 @@ describe("counts of a rollout", () => {
 
   it("take labels of keys from what was counted, and of other requests from what was sampled", async () => {
     const served = await serve("labelled");
-    const kind = {
-      epoch: 2,
-      arm: "canary",
-      assigned: true,
-      latencyMs: 1,
-      outcome: "ok",
-      rowCount: 1,
-      scores: [0.9],
-    } as const;
     const now = Date.now();
-    const keyed = recordOf(served, { ...kind, routingKeyHash: "ada" }, now, false);
-    const kept = recordOf(served, { ...kind, routingKeyHash: null }, now, true);
-    const left = recordOf(served, { ...kind, routingKeyHash: null }, now, false);
+    const keyed = recordOf(served, { ...ANSWERED, routingKeyHash: "ada" }, now, false);
+    const kept = recordOf(served, { ...ANSWERED, routingKeyHash: null }, now, true);
+    const left = recordOf(served, { ...ANSWERED, routingKeyHash: null }, now, false);
     await ship([keyed, kept, left], randomUUID(), 0, 1);
     const labels = [keyed, kept, left].map(({ id }) => ({ inferenceId: id, label: 0 as const, at: null }));
     await audited(test.database).transaction((tx) => recordFeedback(tx, labels));
@@ -210,16 +177,7 @@ describe("counts of a rollout", () => {
 describe("a gateway's journal", () => {
   it("is taken once, in order, and its rows balance", async () => {
     const served = await serve("balanced");
-    const kind = {
-      epoch: 2,
-      arm: "canary",
-      assigned: true,
-      latencyMs: 1,
-      outcome: "ok",
-      rowCount: 1,
-      scores: [0.9],
-    } as const;
-    const record = () => recordOf(served, { ...kind, routingKeyHash: null }, Date.now(), true);
+    const record = () => recordOf(served, { ...ANSWERED, routingKeyHash: null }, Date.now(), true);
     const spool = randomUUID();
     const batch = { spool, gateway: "g", fromByte: 0, toByte: 100, droppedRows: 2, acceptedRows: 10 };
     await shipGatewayLog(test.database, { ...batch, ...tallyRequests([record(), record()]) });
@@ -239,17 +197,14 @@ describe("a gateway's journal", () => {
 
   it("tells a plan its traffic exactly though most rows are sampled out", async () => {
     const served = await serve("planned");
-    const kind = {
-      epoch: 2,
-      arm: "champion",
-      assigned: true,
-      rowCount: 1,
-      scores: [0.9],
-      routingKeyHash: null,
-    } as const;
     const records = Array.from({ length: 40 }, (_, index) => {
       const outcome = index % 10 === 9 ? ("error" as const) : ("ok" as const);
-      return recordOf(served, { ...kind, outcome, latencyMs: index % 2 === 0 ? 1 : 9 }, Date.now(), index < 8);
+      return recordOf(
+        served,
+        { ...ANSWERED, arm: "champion", routingKeyHash: null, outcome, latencyMs: index % 2 === 0 ? 1 : 9 },
+        Date.now(),
+        index < 8,
+      );
     });
     await ship(records, randomUUID(), 0, 1);
     const asked = { endpoint: served.endpoint, champion: served.champion, windowMs: 3_600_000, latencyFloorMs: 5 };
@@ -265,18 +220,9 @@ describe("a gateway's journal", () => {
 describe("old days of the prediction log", () => {
   it("are dropped by the owner, on record, with their keys; labels and counts stay", async () => {
     const served = await serve("dropped");
-    const kind = {
-      epoch: 2,
-      arm: "canary",
-      assigned: true,
-      latencyMs: 1,
-      outcome: "ok",
-      rowCount: 1,
-      scores: [0.9],
-    } as const;
-    const old = recordOf(served, { ...kind, routingKeyHash: "ada" }, Date.now() - 30 * DAY_MS, true);
-    const yesterday = recordOf(served, { ...kind, routingKeyHash: "ada" }, Date.now() - DAY_MS, true);
-    const now = recordOf(served, { ...kind, routingKeyHash: "grace" }, Date.now(), true);
+    const old = recordOf(served, { ...ANSWERED, routingKeyHash: "ada" }, Date.now() - 30 * DAY_MS, true);
+    const yesterday = recordOf(served, { ...ANSWERED, routingKeyHash: "ada" }, Date.now() - DAY_MS, true);
+    const now = recordOf(served, { ...ANSWERED, routingKeyHash: "grace" }, Date.now(), true);
     await ship(
       [old, yesterday, now].map((record) => ({ ...record, fields: [{ distance: 7 }] })),
       randomUUID(),

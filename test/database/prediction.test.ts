@@ -17,6 +17,7 @@ import {
 import { startRollout } from "../../db/queries/rollout.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { openCanary } from "./open-canary.ts";
 import { addEndpoint, addVersion, plan } from "./sample.ts";
 import { insertPredictions } from "../support/predictions.ts";
 
@@ -212,31 +213,7 @@ describe("counts of a rollout", () => {
 describe("counts of units", () => {
   /** An endpoint with a canary at 5 % in epoch 2 and at 25 % in epoch 3, and requests of them. */
   async function served(endpoint: string, requests: readonly Partial<Prediction>[]) {
-    const first = await addVersion(test.database, endpoint, `${endpoint} one`);
-    const second = await addVersion(test.database, endpoint, `${endpoint} two`);
-    await addEndpoint(test.database, endpoint, endpoint, "staging");
-    const advance = (expectedEpoch: number, canaryShare: number) =>
-      audited(test.database).transaction((tx) =>
-        advanceEpoch(tx, {
-          endpoint,
-          expectedEpoch,
-          championVersion: first.id,
-          canaryVersion: canaryShare > 0 ? second.id : null,
-          canaryShare,
-          salt: "s",
-          rollout: canaryShare > 0 ? endpoint : null,
-          reason: "",
-          createdBy: "ada",
-          leaseMs: 1000,
-        }),
-      );
-    await advance(0, 0);
-    const started = { id: endpoint, endpoint, lifecycle: null, plan, championVersion: first.id };
-    await audited(test.database).transaction((tx) =>
-      startRollout(tx, { ...started, canaryVersion: second.id, latencyThresholdMs: 5, startedBy: "ada" }),
-    );
-    await advance(1, 500);
-    await advance(2, 2500);
+    await openCanary(test.database, { endpoint, plan, latencyThresholdMs: 5 });
     const now = Date.now();
     const rows = requests.map((request, index) => predicted({ endpoint, at: new Date(now + index), ...request }));
     await insertPredictions(test.database, rows);
