@@ -24,7 +24,10 @@ const folders = {
     packages: ["@temporalio/activity", "@temporalio/common"],
   },
   workflows: { ours: ["contracts", "activities"], packages: ["@temporalio/workflow"] },
-  serving: { ours: ["contracts", "core", "db", "adapters"], packages: ["@grpc/grpc-js", "@grpc/proto-loader", "zod"] },
+  serving: {
+    ours: ["contracts", "core", "db", "adapters"],
+    packages: ["@grpc/grpc-js", "@grpc/proto-loader", "zod", "@opentelemetry"],
+  },
   client: {
     ours: ["contracts", "core", "workflows", "db"],
     packages: ["@temporalio/client", "@temporalio/common", "yaml", "zod"],

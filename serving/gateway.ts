@@ -17,8 +17,6 @@ import { createRepository } from "./repository.ts";
 import type { RouteSource } from "./route-source.ts";
 import { ServingRoutes } from "./routing-table.ts";
 import { createStatistics } from "./statistics.ts";
-import { createOtlpExporter, type OtlpOptions } from "./trace/otlp-exporter.ts";
-import { createTracer } from "./trace/tracer.ts";
 import { createVersionWatch, type VersionWatch } from "./version-watch.ts";
 import { createVersionPool, type VersionPoolOptions } from "./version-pool.ts";
 
@@ -39,8 +37,8 @@ export interface GatewayOptions extends Pick<
   readonly findToken: GatekeeperOptions["findToken"];
   /** What each caller may ask for; as much as it likes by default. */
   readonly quota?: Quota;
-  /** Where traces go; nowhere by default. */
-  readonly traces?: Omit<OtlpOptions, "onProblem"> | null;
+  /** Whether requests are told to the collector that OpenTelemetry's variables name; false by default. */
+  readonly traced?: boolean;
   /** File of the last applied routes. */
   readonly snapshotPath: string;
   /** Loopback by default. */
@@ -104,7 +102,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         say(`endpoint ${route.endpoint}: epoch ${route.epoch} is served${complete ? "" : ", without its canary"}`),
     },
   });
-  const { log, keepFields, spans } = await openLogs(options, onProblem);
+  const { log, keepFields, tracer } = await openLogs(options, onProblem);
   const { mirror, watch } = watchVersions(options, routes, onProblem);
 
   await routes.start();
@@ -114,7 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     log,
     keepFields,
-    tracer: spans && createTracer(spans.tell),
+    tracer,
     metrics,
     statistics,
     mirror,
@@ -148,7 +146,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await watch.stop();
       await routes.stop();
       await log.close();
-      await spans?.close();
+      await tracer?.close();
       await pool.close();
     },
   };
@@ -156,11 +154,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** What is told of requests: to Postgres, and to a collector of traces where there is one. */
 async function openLogs(options: GatewayOptions, onProblem: (what: string, problem: unknown) => void) {
-  const { logDirectory: directory, shipLog: ship, isRefusal, traces } = options;
+  const { logDirectory: directory, shipLog: ship, isRefusal, traced } = options;
   return {
     log: await startPredictionLog({ directory, ship, ...(isRefusal && { isRefusal }), onProblem }),
     keepFields: createFieldKeeper(await loadLogSalt(join(directory, "salt"))),
-    spans: traces ? createOtlpExporter({ ...traces, onProblem }) : undefined,
+    tracer: traced ? (await import("./trace/open-telemetry.ts")).startTracing(onProblem) : undefined,
   };
 }
 

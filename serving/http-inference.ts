@@ -21,7 +21,7 @@ export async function answerInference(
     routingKey: firstValue(headers[INFERENCE_HEADERS.routingKey]),
     timeoutMs: readTimeoutHeader(firstValue(headers[INFERENCE_HEADERS.timeoutMs])),
     signal,
-    traceparent: firstValue(headers["traceparent"]),
+    traceHeader: (name) => firstValue(headers[name]),
     read: () => {
       if (headerLength !== 0) return parseInferRequest(body, headerLength);
       const signature = (applied.champion ?? applied.canary)?.version.signature;

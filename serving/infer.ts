@@ -22,7 +22,7 @@ import { invalid } from "./protocol/json-data.ts";
 import type { AppliedRoute } from "./routing-table.ts";
 import type { InferenceStatistics } from "./statistics.ts";
 import type { VersionWatch } from "./version-watch.ts";
-import type { RequestTrace, Tracer } from "./trace/tracer.ts";
+import type { RequestTrace, TraceHeader, Tracer } from "./trace/tracer.ts";
 import type { LiveVersion } from "./version-pool.ts";
 
 export interface InferenceParts {
@@ -48,8 +48,7 @@ export interface InferCall<Written> {
   readonly timeoutMs: number | null;
   /** Aborted when the client goes away: what of it still waits is not computed. */
   readonly signal: AbortSignal;
-  /** W3C's header as the client sent it; null without one. */
-  readonly traceparent: string | null;
+  readonly traceHeader: TraceHeader;
   readonly read: () => InferRequest;
   /** Its failures are the model's: outputs that the protocol cannot carry. */
   readonly write: (response: InferResponse, request: InferRequest, identity: Identity) => Written;
@@ -88,17 +87,16 @@ interface Passage {
  * @throws Failures of requests that reach no version
  */
 export async function infer<Written>(parts: InferenceParts, call: InferCall<Written>): Promise<InferOutcome<Written>> {
-  const trace = parts.tracer?.begin(call.traceparent) ?? null;
+  const trace = parts.tracer?.begin(call.applied.route.endpoint, call.traceHeader) ?? null;
   if (!trace) return await answer(parts, call, null);
-  const { endpoint } = call.applied.route;
   try {
     const outcome = await answer(parts, call, trace);
     const { id, epoch, arm } = outcome.identity;
     const attributes = { "modelwright.inference_id": id, "modelwright.epoch": epoch, "modelwright.arm": arm };
-    trace.end({ endpoint, attributes, failure: outcome.kind === "failed" ? outcome.failure.code : null });
+    trace.end({ attributes, failure: outcome.kind === "failed" ? outcome.failure.code : null });
     return outcome;
   } catch (thrown) {
-    trace.end({ endpoint, attributes: {}, failure: isFailure(thrown) ? thrown.code : BUG_MESSAGE });
+    trace.end({ attributes: {}, failure: isFailure(thrown) ? thrown.code : BUG_MESSAGE });
     throw thrown;
   }
 }

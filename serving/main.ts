@@ -12,7 +12,7 @@ import { removeGateway } from "../db/queries/gateway.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./log/database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
 import { watchAlarms } from "./alarms.ts";
-import { readTraceEnvironment } from "./trace/read-environment.ts";
+import { isTracingAsked } from "./trace/tracer.ts";
 import { createQuota } from "./quota.ts";
 import { startGateway } from "./gateway.ts";
 
@@ -53,7 +53,7 @@ const gateway = await startGateway({
   recordFeedback: log.recordFeedback,
   openAlarms: alarms.open,
   ...(requestsPerSecond > 0 && { quota: createQuota({ requestsPerSecond, nowMs: () => performance.now() }) }),
-  traces: readTraceEnvironment(process.env),
+  traced: isTracingAsked(process.env),
   findToken: (hash) => findToken(database, { hash }),
   snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,

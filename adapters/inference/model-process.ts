@@ -69,6 +69,11 @@ export interface RequestBounds {
 /** When a request waited and ran, readings of `performance.now()`, and with how many others. */
 export interface RequestRun {
   readonly queuedAt: number;
+  readonly batch: BatchRun;
+}
+
+/** One run of the model; all requests that were part of it are told of the same object. */
+export interface BatchRun {
   readonly startedAt: number;
   readonly endedAt: number;
   /** Of the whole batch. */
@@ -242,8 +247,8 @@ class ModelQueue {
     const startedAt = performance.now();
     const size = { rowCount: rowCounts.reduce((sum, count) => sum + count, 0), requestCount: batch.length };
     const tellRun = (): void => {
-      const endedAt = performance.now();
-      for (const { queuedAt, onRun } of batch) onRun?.({ queuedAt, startedAt, endedAt, ...size });
+      const run = { startedAt, endedAt: performance.now(), ...size };
+      for (const { queuedAt, onRun } of batch) onRun?.({ queuedAt, batch: run });
     };
     this.options.onBatch?.({ ...size, waitMs: startedAt - batch[0]!.queuedAt });
     // Native code cannot be interrupted, only ended: a run over its time costs the process, not the version's future.

@@ -133,7 +133,7 @@ async function inferModel(parts: GrpcParts, call: ServerUnaryCall<ModelInferRequ
     routingKey: routingKey?.toString() || null,
     timeoutMs: restMs(call.getDeadline()),
     signal: leaving(call),
-    traceparent: metadata.get("traceparent")[0]?.toString() ?? null,
+    traceHeader: (name) => metadata.get(name)[0]?.toString() ?? null,
     read: () => readInferRequest(request),
     write: (response, asked, identity) => writeInferMessage(response, asked, identityHeaders(identity)),
   });

@@ -1,8 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { performance } from "node:perf_hooks";
 import type { RequestRun } from "../../adapters/inference/model-process.ts";
 import type { Arm } from "../../contracts/names.ts";
-import { parseTraceParent, type Span } from "./span.ts";
 
 /** A run of a version's process that a request was part of. */
 export interface TracedRun extends RequestRun {
@@ -11,8 +8,8 @@ export interface TracedRun extends RequestRun {
 }
 
 export interface TracedEnd {
-  readonly endpoint: string;
-  readonly attributes: Span["attributes"];
+  readonly attributes: Readonly<Record<string, string | number>>;
+  /** The code of what went wrong, and never its words: they may quote the request. Null when nothing did. */
   readonly failure: string | null;
 }
 
@@ -22,49 +19,17 @@ export interface RequestTrace {
   readonly end: (end: TracedEnd) => void;
 }
 
+/** A header of W3C's trace context, `traceparent` or `tracestate`, as the client sent it; null without one. */
+export type TraceHeader = (name: string) => string | null;
+
 export interface Tracer {
-  /** Null where the client asks for no trace. */
-  readonly begin: (traceparent: string | null) => RequestTrace | null;
+  /** Null where the request is not sampled. */
+  readonly begin: (endpoint: string, header: TraceHeader) => RequestTrace | null;
+  /** Sends what waits, as long as that takes no more than two seconds. */
+  readonly close: () => Promise<void>;
 }
 
-/** Tells each request as a span, with a span for each time it waited for a version and for each batch it ran in. */
-export function createTracer(tell: (spans: readonly Span[]) => void): Tracer {
-  return {
-    begin: (traceparent) => {
-      const parent = parseTraceParent(traceparent);
-      if (parent && !parent.sampled) return null;
-      const traceId = parent?.traceId ?? randomBytes(16).toString("hex");
-      const spanId = randomBytes(8).toString("hex");
-      const startedAt = performance.now();
-      const parts: Span[] = [];
-      const part = (name: string, from: number, to: number, attributes: Span["attributes"]): void => {
-        const id = randomBytes(8).toString("hex");
-        const place = { traceId, spanId: id, parentSpanId: spanId, name, kind: "internal" } as const;
-        parts.push({ ...place, startedAt: from, endedAt: to, attributes, failure: null });
-      };
-      return {
-        ran: ({ queuedAt, startedAt: ranFrom, endedAt, rowCount, requestCount, version, arm }) => {
-          const who = { "modelwright.version": version, "modelwright.arm": arm };
-          part("wait", queuedAt, ranFrom, who);
-          const batch = { "modelwright.batch.rows": rowCount, "modelwright.batch.requests": requestCount };
-          part("run", ranFrom, endedAt, { ...who, ...batch });
-        },
-        end: ({ endpoint, attributes, failure }) =>
-          tell([
-            {
-              traceId,
-              spanId,
-              parentSpanId: parent?.spanId ?? null,
-              name: `infer ${endpoint}`,
-              kind: "server",
-              startedAt,
-              endedAt: performance.now(),
-              attributes: { "modelwright.endpoint": endpoint, ...attributes },
-              failure,
-            },
-            ...parts,
-          ]),
-      };
-    },
-  };
-}
+/** Whether OpenTelemetry's variables name a collector. The SDK reads them itself, and is loaded only where they do. */
+export const isTracingAsked = (env: NodeJS.ProcessEnv): boolean =>
+  Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]) &&
+  env["OTEL_SDK_DISABLED"]?.toLowerCase() !== "true";

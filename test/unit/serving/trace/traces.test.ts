@@ -1,8 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { parseTraceParent } from "../../../../serving/trace/span.ts";
-import { readTraceEnvironment } from "../../../../serving/trace/read-environment.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { isTracingAsked } from "../../../../serving/trace/tracer.ts";
 import { createGrpcClient } from "../grpc-client.ts";
 import { eventually, runGateway, tensors, type RunningGateway } from "../running-gateway.ts";
 import { MemoryRoutes, modelBytes, Models, route } from "../served-model.ts";
@@ -16,7 +15,8 @@ interface CollectedSpan {
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
   readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
-  readonly status?: { readonly code: number; readonly message: string };
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
+  readonly status: { readonly code: number; readonly message?: string };
 }
 interface Collected {
   readonly resourceSpans: readonly {
@@ -72,40 +72,43 @@ describe("a traced request", () => {
   beforeEach(async () => {
     collector = new Collector();
     const endpoint = await collector.start();
-    const traces = {
-      endpoint: `${endpoint}/`,
-      headers: { "x-key": "open sesame" },
-      serviceName: "gateway-1",
-      flushMs: 10,
-    };
-    running = await runGateway(models, new MemoryRoutes(route(models.addBytes(1, modelBytes(0, 3)))), { traces });
+    vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", `${endpoint}/`);
+    vi.stubEnv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=open%20sesame");
+    vi.stubEnv("OTEL_EXPORTER_OTLP_TIMEOUT", "500");
+    vi.stubEnv("OTEL_SERVICE_NAME", "gateway-1");
+    vi.stubEnv("OTEL_BSP_SCHEDULE_DELAY", "10");
+    running = await runGateway(models, new MemoryRoutes(route(models.addBytes(1, modelBytes(0, 3)))), {
+      traced: true,
+      process: { batchWaitMs: 150, maximumBatchRows: 2 },
+    });
   });
   afterEach(async () => {
     await running.gateway.stop();
     await collector.stop();
+    vi.unstubAllEnvs();
   });
 
   test("is a span under its client's, with its wait and its batch below it", async () => {
-    await running.infer({ ...row, id: "call-1" }, { traceparent: `00-${TRACE}-${PARENT}-01` });
+    await running.infer({ ...row, id: "call-1" }, { traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: "a=1" });
     await eventually("its spans", () => collector.spans.length === 3);
     const [request, wait, run] = ["infer delay", "wait", "run"].map((name) =>
       collector.spans.find((span) => span.name === name),
     );
-    expect(request).toMatchObject({ traceId: TRACE, parentSpanId: PARENT, kind: 2 });
+    expect(request).toMatchObject({ traceId: TRACE, parentSpanId: PARENT, traceState: "a=1", kind: 2 });
     for (const part of [wait, run])
       expect(part).toMatchObject({ traceId: TRACE, parentSpanId: request?.spanId, kind: 1 });
-    expect(request?.status).toBeUndefined();
+    expect(request?.status).toEqual({ code: 0 });
     expect(attributesOf(request)).toEqual({
       "modelwright.endpoint": "delay",
       "modelwright.inference_id": "call-1",
-      "modelwright.epoch": "1",
+      "modelwright.epoch": 1,
       "modelwright.arm": "champion",
     });
     expect(attributesOf(run)).toEqual({
       "modelwright.version": "1",
       "modelwright.arm": "champion",
-      "modelwright.batch.rows": "1",
-      "modelwright.batch.requests": "1",
+      "modelwright.batch.rows": 1,
+      "modelwright.batch.requests": 1,
     });
     const times = [request?.startTimeUnixNano, wait?.startTimeUnixNano, run?.startTimeUnixNano, run?.endTimeUnixNano];
     const order = [...times, request?.endTimeUnixNano].map((time) => BigInt(time ?? 0));
@@ -127,6 +130,17 @@ describe("a traced request", () => {
     expect(roots).toHaveLength(1);
     expect(roots[0]).not.toHaveProperty("parentSpanId");
     expect(roots[0]?.traceId).not.toBe(TRACE);
+  });
+
+  test("is linked to the requests that ran in its batch", async () => {
+    await Promise.all([running.infer({ ...row, id: "a" }), running.infer({ ...row, id: "b" })]);
+    await eventually("their spans", () => collector.spans.length === 6);
+    const runs = collector.spans.filter(({ name }) => name === "run");
+    for (const run of runs) expect(attributesOf(run)).toMatchObject({ "modelwright.batch.requests": 2 });
+    const [first] = runs.filter(({ links }) => links.length === 0);
+    const [other] = runs.filter(({ links }) => links.length > 0);
+    expect(other?.links).toMatchObject([{ traceId: first?.traceId, spanId: first?.spanId }]);
+    expect(other?.traceId).not.toBe(first?.traceId);
   });
 
   test("over gRPC is traced the same way", async () => {
@@ -159,23 +173,11 @@ describe("a traced request", () => {
 });
 
 test.each([
-  [`00-${TRACE}-${PARENT}-01`, { traceId: TRACE, spanId: PARENT, sampled: true }],
-  [`00-${TRACE}-${PARENT}-00`, { traceId: TRACE, spanId: PARENT, sampled: false }],
-  [`cc-${TRACE}-${PARENT}-03-what-comes-later`, { traceId: TRACE, spanId: PARENT, sampled: true }],
-  [`00-${TRACE}-${PARENT}-01-more`, null],
-  [`ff-${TRACE}-${PARENT}-01`, null],
-  [`00-${"0".repeat(32)}-${PARENT}-01`, null],
-  [`00-${TRACE}-${"0".repeat(16)}-01`, null],
-  [`00-${TRACE.toUpperCase()}-${PARENT}-01`, null],
-  ["", null],
-  [null, null],
-])("the traceparent %s is read as the standard says", (header, parent) => {
-  expect(parseTraceParent(header)).toEqual(parent);
-});
-
-test("nothing is traced unless OpenTelemetry's variables say where to", () => {
-  expect(readTraceEnvironment({})).toBeNull();
-  expect(
-    readTraceEnvironment({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318", OTEL_EXPORTER_OTLP_HEADERS: "a=1, b=x%3Dy" }),
-  ).toEqual({ endpoint: "http://c:4318", headers: { a: "1", b: "x=y" }, serviceName: "modelwright-gateway" });
+  [{}, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: "" }, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318" }, true],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://c:4318/v1/traces" }, true],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318", OTEL_SDK_DISABLED: "true" }, false],
+])("OpenTelemetry's variables %j say whether anything is traced", (env, asked) => {
+  expect(isTracingAsked(env)).toBe(asked);
 });
