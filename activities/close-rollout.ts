@@ -1,4 +1,4 @@
-import type { RolloutResult } from "../contracts/messages.ts";
+import type { RolloutEnd, RolloutResult } from "../contracts/messages.ts";
 import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { recordExecution } from "../db/queries/lineage/record-execution.ts";
@@ -18,7 +18,7 @@ import { versionAs } from "./version-reference.ts";
  */
 export async function closeRollout(
   dependencies: Dependencies,
-  { rolloutId, status, reason }: RolloutResult,
+  { rolloutId, status, reason, hand }: RolloutEnd,
 ): Promise<RolloutResult> {
   const { database } = dependencies;
   const rollout = await findRollout(database, rolloutId);
@@ -29,7 +29,13 @@ export async function closeRollout(
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
     const champion = status === "promoted" ? rollout.canaryVersion : rollout.championVersion;
     if (champion !== null && (status === "promoted" || routing?.canary)) {
-      await moveTraffic(tx, rollout, routing, { champion, canary: null, share: 0, reason: `rollout ${status}` });
+      await moveTraffic(tx, dependencies, rollout, routing, {
+        champion,
+        canary: null,
+        share: 0,
+        reason: `rollout ${status}`,
+        hand: hand && { kind: status === "promoted" ? "promote" : "rollback", ...hand },
+      });
     }
     await endRollout(tx, { id: rolloutId, status, outcome: reason });
     await recordRollout(tx, dependencies, rollout);

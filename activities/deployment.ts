@@ -7,7 +7,6 @@ import type {
   RolloutOrder,
   RolloutResult,
 } from "../contracts/messages.ts";
-import { advanceEpoch } from "../db/queries/advance-epoch.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { findEndpoint } from "../db/queries/endpoint.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
@@ -15,6 +14,7 @@ import { findVersionById } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findFormerChampion, loadRouting } from "../db/queries/routing.ts";
 import { findPassedStageRun, findStageRun, finishStageRun, startStageRun } from "../db/queries/stage-run.ts";
+import { advanceRouting } from "./advance-routing.ts";
 import { isApproved } from "./approval.ts";
 import { authorize } from "./authorize.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
@@ -98,7 +98,7 @@ export async function restoreFormerChampion(
     const place = { model: found?.model ?? null, environment: found?.environment ?? null };
     return authorize(tx, { ...rollbackDeed(input), ...place, by: input.by, reason: input.reason, proof: input.proof });
   });
-  const orphan = await closeOrphan(dependencies, endpoint);
+  const orphan = await closeOrphan(dependencies, endpoint, { by, reason });
   const restored = await runOperation(
     database,
     { key: `endpoint-rollback/${requestId}`, request, context: operationContext() },
@@ -115,7 +115,7 @@ export async function restoreFormerChampion(
           problems: "it never had another champion; deploy a version instead",
         });
       }
-      const advanced = await advanceEpoch(tx, {
+      const epoch = await advanceRouting(tx, dependencies, {
         endpoint,
         expectedEpoch: routing.epoch,
         championVersion: former.id,
@@ -123,27 +123,13 @@ export async function restoreFormerChampion(
         canaryShare: 0,
         salt: requestId,
         rollout: null,
-        reason: `rollback by ${by}: ${reason}`,
+        reason,
         createdBy: by,
         leaseMs: 0,
-      });
-      if (advanced.outcome === "stale") throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: "another writer" });
-      await recordAudit(tx, {
-        actor: by,
+        hand: { kind: "rollback", by, reason },
         statement,
-        subject: `endpoint/${endpoint}`,
-        body: {
-          kind: "routing-advanced",
-          endpoint,
-          epoch: advanced.epoch,
-          championVersionId: former.id,
-          canaryVersionId: null,
-          canaryShare: 0,
-          evaluations: [...advanced.evaluations],
-          reason: `rollback: ${reason}`,
-        },
       });
-      return { epoch: advanced.epoch, champion: versionName(former) };
+      return { epoch, champion: versionName(former) };
     },
   );
   await awaitConfirmation(database, endpoint, whoConfirms.closing);

@@ -1,18 +1,17 @@
 import { Failure } from "../contracts/failures.ts";
-import type { ShareChange } from "../contracts/messages.ts";
+import type { ByHand, ShareChange } from "../contracts/messages.ts";
 import type { Database, Transaction } from "../db/client.ts";
-import { advanceEpoch } from "../db/queries/advance-epoch.ts";
-import { recordAudit } from "../db/queries/audit.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { findRollout, type Rollout } from "../db/queries/rollout.ts";
 import { loadRouting, type Routing } from "../db/queries/routing.ts";
+import { advanceRouting, type Hand } from "./advance-routing.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
 
 /** Mirrors requests to the candidate, which has no share yet; once. */
-export async function beginShadow({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
-  await moveOnce(database, rolloutId, "shadow", ({ championVersion, canaryVersion, plan }) => ({
+export async function beginShadow(dependencies: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+  await moveOnce(dependencies, rolloutId, "shadow", ({ championVersion, canaryVersion, plan }) => ({
     champion: championVersion,
     canary: canaryVersion,
     share: 0,
@@ -23,10 +22,10 @@ export async function beginShadow({ database }: Dependencies, { rolloutId }: { r
 
 /** Gives the canary the step's share by compare-and-set, once: a repeated call, at once or after a continued run, changes nothing. */
 export async function shiftTraffic(
-  { database }: Dependencies,
+  dependencies: Dependencies,
   { rolloutId, step }: { rolloutId: string; step: number },
 ): Promise<void> {
-  await moveOnce(database, rolloutId, `step/${step}`, ({ championVersion, canaryVersion, plan }) => {
+  await moveOnce(dependencies, rolloutId, `step/${step}`, ({ championVersion, canaryVersion, plan }) => {
     const share = plan.steps[step];
     if (share === undefined) throw new RangeError(`rollout ${rolloutId} has no step ${step}`);
     const reason = `step ${step + 1} of ${plan.steps.length}`;
@@ -35,41 +34,46 @@ export async function shiftTraffic(
 }
 
 /** Everything to the new version, with the former champion beside it, warm and without a share: going back is one epoch and no load. */
-export async function promoteCanary({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
-  await moveOnce(database, rolloutId, "promote", ({ championVersion, canaryVersion }) => ({
+export async function promoteCanary(
+  dependencies: Dependencies,
+  { rolloutId, hand }: { rolloutId: string; hand?: ByHand },
+): Promise<void> {
+  await moveOnce(dependencies, rolloutId, "promote", ({ championVersion, canaryVersion }) => ({
     champion: canaryVersion,
     canary: championVersion,
     share: 0,
     reason: "promoted and observed, the former champion kept warm",
+    hand: hand && { kind: "promote", ...hand },
   }));
 }
 
 /** Gives the canary the share that somebody set, or the plan's own again, once for each number. */
-export async function setShare({ database }: Dependencies, change: ShareChange): Promise<void> {
+export async function setShare(dependencies: Dependencies, change: ShareChange): Promise<void> {
   const { rolloutId, number, basisPoints, by, reason } = change;
-  await moveOnce(database, rolloutId, `share/${number}`, ({ championVersion, canaryVersion }) => ({
+  await moveOnce(dependencies, rolloutId, `share/${number}`, ({ championVersion, canaryVersion }) => ({
     champion: championVersion,
     canary: canaryVersion,
     share: basisPoints,
-    reason: by === null ? reason : `share set by ${by}: ${reason}`,
-    by,
+    reason,
+    ...(by !== null && { hand: { kind: "share", by, reason } }),
   }));
 }
 
 /** One move of a running rollout under a key of its own. */
 async function moveOnce(
-  database: Database,
+  dependencies: Dependencies,
   rolloutId: string,
   key: string,
   to: (rollout: Rollout) => Move,
 ): Promise<void> {
+  const { database } = dependencies;
   const rollout = await requireRunning(database, rolloutId);
   const move = to(rollout);
   const request = { share: move.share };
   const operation = { key: `rollout/${rolloutId}/${key}`, request, context: operationContext() };
   await runOperation(database, operation, async (tx) => {
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
-    await moveTraffic(tx, rollout, routing, move);
+    await moveTraffic(tx, dependencies, rollout, routing, move);
     return null;
   });
 }
@@ -78,15 +82,24 @@ async function moveOnce(
  * Everything back to the champion: the first thing a rollout does that does not promote, in a transaction of its own, so that nothing
  * else it has to record can keep the traffic where it is.
  */
-export async function withdrawCanary({ database }: Dependencies, { rolloutId }: { rolloutId: string }): Promise<void> {
+export async function withdrawCanary(
+  dependencies: Dependencies,
+  { rolloutId, hand }: { rolloutId: string; hand?: ByHand },
+): Promise<void> {
+  const { database } = dependencies;
   const rollout = await findRollout(database, rolloutId);
   if (!rollout || rollout.status !== "running" || rollout.championVersion === null) return;
   const operation = { key: `rollout/${rolloutId}/withdraw`, request: {}, context: operationContext() };
   await runOperation(database, operation, async (tx) => {
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
     if (routing?.rollout !== rolloutId || !routing.canary) return null;
-    const champion = rollout.championVersion;
-    await moveTraffic(tx, rollout, routing, { champion, canary: null, share: 0, reason: "canary withdrawn" });
+    await moveTraffic(tx, dependencies, rollout, routing, {
+      champion: rollout.championVersion,
+      canary: null,
+      share: 0,
+      reason: "canary withdrawn",
+      hand: hand && { kind: "rollback", ...hand },
+    });
     return null;
   });
   await awaitConfirmation(database, rollout.endpoint, whoConfirms.closing);
@@ -99,19 +112,19 @@ interface Move {
   /** Basis points of the champion's requests that are mirrored; none by default. */
   readonly shadow?: number;
   readonly reason: string;
-  /** Who wants it, when it is somebody else than who started the rollout. */
-  readonly by?: string | null;
+  /** Who wants it, when it is not the rollout itself. */
+  readonly hand?: Hand | undefined;
 }
 
 /** One epoch of a rollout, by compare-and-set on the one that was read in the same transaction. */
 export async function moveTraffic(
   tx: Transaction,
+  dependencies: Dependencies,
   rollout: Rollout,
   routing: Routing | undefined,
   to: Move,
 ): Promise<void> {
-  const by = to.by ?? rollout.startedBy;
-  const advanced = await advanceEpoch(tx, {
+  await advanceRouting(tx, dependencies, {
     endpoint: rollout.endpoint,
     expectedEpoch: routing?.epoch ?? 0,
     championVersion: to.champion,
@@ -122,24 +135,9 @@ export async function moveTraffic(
     salt: rollout.continues ?? rollout.id,
     rollout: rollout.id,
     reason: to.reason,
-    createdBy: by,
+    createdBy: rollout.startedBy,
     leaseMs: rollout.plan.leaseMs,
-  });
-  if (advanced.outcome === "stale")
-    throw new Failure("ENDPOINT_BUSY", { endpoint: rollout.endpoint, rollout: "another writer" });
-  await recordAudit(tx, {
-    actor: by,
-    subject: `endpoint/${rollout.endpoint}`,
-    body: {
-      kind: "routing-advanced",
-      endpoint: rollout.endpoint,
-      epoch: advanced.epoch,
-      championVersionId: to.champion,
-      canaryVersionId: to.canary,
-      canaryShare: to.share,
-      evaluations: [...advanced.evaluations],
-      reason: to.reason,
-    },
+    hand: to.hand,
   });
 }
 

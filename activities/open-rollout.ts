@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { deployDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
-import type { OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
+import type { ByHand, OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
 import { rolloutPlanSchema, type RolloutPlan } from "../contracts/rollout.ts";
 import { judgeApprovals, livingDecisions } from "../core/approval/judge-approvals.ts";
 import type { Transaction } from "../db/client.ts";
@@ -200,9 +200,13 @@ async function freezeRanges(
  * the endpoint's workflow id, so no other rollout of it can; one that began after this activity was scheduled is the successor of a
  * caller that is gone itself, and stays.
  */
-export async function closeOrphan(dependencies: Dependencies, endpoint: string): Promise<RolloutResult | null> {
+export async function closeOrphan(
+  dependencies: Dependencies,
+  endpoint: string,
+  hand?: ByHand,
+): Promise<RolloutResult | null> {
   const running = await findRunningRollout(dependencies.database, endpoint);
   if (!running || running.startedAt.getTime() > Context.current().info.scheduledTimestampMs) return null;
   const reason = "its workflow ended without closing it";
-  return closeRollout(dependencies, { rolloutId: running.id, status: "aborted", reason });
+  return closeRollout(dependencies, { rolloutId: running.id, status: "aborted", reason, ...(hand && { hand }) });
 }

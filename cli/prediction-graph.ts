@@ -5,49 +5,64 @@ import type { LineageEdge, LineageGraph, UsedEdge } from "../contracts/lineage.t
 
 const versionOf = ({ version: { model, number } }: PredictionExplanation) => `model/${model}@${number}`;
 
-/** The things a prediction stands on: the version that answered, its evaluation and what was decided about it. */
+const epochOf = ({ epoch: { endpoint, epoch } }: PredictionExplanation) => `routing-epoch/${endpoint}/${epoch}`;
+
+/**
+ * The things a prediction stands on: the version that answered, the epoch where somebody set it by hand, the version's evaluation and
+ * what was decided about it.
+ */
 export function groundsOf(explanation: PredictionExplanation): string[] {
   const { evaluation, approvals } = explanation;
   return [
     versionOf(explanation),
+    epochOf(explanation),
     ...(evaluation ? [`evaluation/${evaluation.id}`] : []),
     ...approvals.map(({ id }) => `approval/${id}`),
   ];
 }
 
 /**
- * A prediction's lineage: how it was routed, and all that lies upstream of its grounds (`behind`). Predictions and routing epochs are no
- * executions on record, so they are put on top here.
+ * A prediction's lineage: how it was routed, and all that lies upstream of its grounds (`behind`). Predictions are no executions on
+ * record, and routing epochs only those that somebody set by hand, so they are put on top here.
  */
 export function predictionGraph(explanation: PredictionExplanation, behind: LineageGraph): LineageGraph {
   const { prediction, epoch, evaluation, approvals } = explanation;
   const answered = `prediction/${prediction.inferenceId}`;
-  const routed = `routing-epoch/${epoch.endpoint}/${epoch.epoch}`;
-  const shares = `${formatBasisPoints(epoch.championShare)} champion, ${formatBasisPoints(epoch.canaryShare)} canary`;
-  const executions = [
-    { id: "answer", kind: "answer", label: "", at: prediction.at.toISOString() },
-    { id: "route", kind: "route", label: epoch.reason, at: epoch.createdAt.toISOString() },
-  ];
+  const routed = epochOf(explanation);
   const makerOf = (ref: string) => behind.generated.find((edge) => edge.ref === ref)?.execution ?? null;
-  const ground = (ref: string, role: string): UsedEdge => ({ execution: "route", ref, role, madeBy: makerOf(ref) });
-  const used: UsedEdge[] = [
-    { execution: "answer", ref: routed, role: prediction.arm, madeBy: "route" },
+  const byHand = makerOf(routed);
+  const route = byHand ?? "route";
+  const ground = (ref: string, role: string): UsedEdge => ({ execution: route, ref, role, madeBy: makerOf(ref) });
+  const grounds = [
     ground(versionOf(explanation), "version"),
     ...(evaluation ? [ground(`evaluation/${evaluation.id}`, "evidence")] : []),
     ...approvals.map(({ id, decision }) => ground(`approval/${id}`, decision === "approve" ? "approval" : "rejection")),
-  ];
+  ].filter(({ ref }) => !behind.used.some((edge) => edge.execution === route && edge.ref === ref));
+  const used: UsedEdge[] = [{ execution: "answer", ref: routed, role: prediction.arm, madeBy: route }, ...grounds];
   const generated: LineageEdge[] = [
     { execution: "answer", ref: answered, role: "prediction" },
-    { execution: "route", ref: routed, role: "routing-epoch" },
+    ...(byHand === null ? [{ execution: route, ref: routed, role: "routing-epoch" }] : []),
   ];
+  const shares = `${formatBasisPoints(epoch.championShare)} champion, ${formatBasisPoints(epoch.canaryShare)} canary`;
+  const nodes = [
+    { ref: answered, label: describePrediction(explanation) },
+    { ref: routed, label: shares },
+    ...behind.nodes.filter(({ ref }) => ref !== routed),
+  ];
+  const told = { kind: "route", label: epoch.reason, at: epoch.createdAt.toISOString() };
+  const others = behind.executions.filter(({ id }) => id !== byHand);
   return {
     ...behind,
     roots: [answered],
-    nodes: [{ ref: answered, label: describePrediction(explanation) }, { ref: routed, label: shares }, ...behind.nodes],
-    executions: [...executions, ...behind.executions],
+    nodes,
+    executions: [
+      { id: "answer", kind: "answer", label: "", at: prediction.at.toISOString() },
+      { ...told, ...behind.executions.find(({ id }) => id === byHand), id: route, label: told.label },
+      ...others,
+    ],
     used: [...used, ...behind.used],
     generated: [...generated, ...behind.generated],
-    nodeCount: behind.nodeCount + 2,
+    nodeCount: nodes.length,
     edgeCount: behind.edgeCount + used.length + generated.length,
   };
 }

@@ -11,6 +11,7 @@ const REFERENCE_KINDS = [
   "evaluation",
   "approval",
   "rollout",
+  "routing-epoch",
   "endpoint",
   "monitor",
   "drift-check",

@@ -140,7 +140,7 @@ export interface RolloutPosition {
   /** Before then the last step does not promote. */
   readonly bakedAt?: number;
   /** It is promoted, and the former champion warm until then. */
-  readonly observing?: { readonly until: number; readonly reason: string };
+  readonly observing?: { readonly until: number; readonly reason: string; readonly hand?: ByHand };
 }
 
 /** Whether a rollout whose endpoint is taken may try again now, or waits for others. */
@@ -189,6 +189,17 @@ export interface RolloutResult {
   readonly rolloutId: string;
   readonly status: Exclude<RolloutStatus, "running">;
   readonly reason: string;
+}
+
+/** Who did something by hand, as Postgres knows him: pseudonym and commitment. */
+export interface ByHand {
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** A rollout's end, and who wanted it where it was no look that ended it. */
+export interface RolloutEnd extends RolloutResult {
+  readonly hand?: ByHand;
 }
 
 export interface DriftCheckInput {

@@ -6,7 +6,14 @@ import {
   patched,
   workflowInfo,
 } from "@temporalio/workflow";
-import type { OpenedRollout, RolloutInput, RolloutPosition, RolloutResult } from "../contracts/messages.ts";
+import type {
+  ByHand,
+  OpenedRollout,
+  RolloutEnd,
+  RolloutInput,
+  RolloutPosition,
+  RolloutResult,
+} from "../contracts/messages.ts";
 import { closing, control, watching } from "./activity-options.ts";
 import type { Asked, Continued, Wishes } from "./rollout-requests.ts";
 
@@ -25,19 +32,20 @@ export async function climb(input: RolloutInput, wishes: Wishes): Promise<Rollou
       ...(opened.shadowed && { shadowing: true }),
     },
   };
-  const close = (status: RolloutResult["status"], reason: string) => {
+  const close = ({ status, reason, hand }: Verdict) => {
     wishes.ending = status;
-    const end = { rolloutId, status, reason };
+    const end = { rolloutId, status, reason, ...(hand && { hand }) };
     return status === "promoted" ? closing.closeRollout(end) : withdrawAndClose(end);
   };
   if (!opened.hasChampion) {
     const reason = "first version on this endpoint: there is no champion to compare with";
-    return close("promoted", reason);
+    return close(promoted(reason));
   }
-  const verdict = run.at.observing ? promoted(run.at.observing.reason) : ((await shadow(run)) ?? (await ramp(run)));
-  if (verdict.status !== "promoted" || opened.observeMs === undefined) return close(verdict.status, verdict.reason);
-  const harm = await observe(run, opened.observeMs, verdict.reason);
-  return close(harm === null ? "promoted" : "rolled-back", harm ?? verdict.reason);
+  const { observing } = run.at;
+  const verdict = observing ? promoted(observing.reason, observing.hand) : ((await shadow(run)) ?? (await ramp(run)));
+  if (verdict.status !== "promoted" || opened.observeMs === undefined) return close(verdict);
+  const harm = await observe(run, opened.observeMs, verdict);
+  return close(harm === null ? verdict : rolledBack(harm));
 }
 
 /** One run of the workflow; `at` is where a continued one goes on. */
@@ -48,8 +56,8 @@ interface Run {
   at: RolloutPosition;
 }
 
-type Verdict = Pick<RolloutResult, "status" | "reason">;
-const promoted = (reason: string): Verdict => ({ status: "promoted", reason });
+type Verdict = Omit<RolloutEnd, "rolloutId">;
+const promoted = (reason: string, hand?: ByHand): Verdict => ({ status: "promoted", reason, ...(hand && { hand }) });
 const rolledBack = (reason: string): Verdict => ({ status: "rolled-back", reason });
 const givesWay = (newer: string): Verdict => ({ status: "aborted", reason: `it gives way to rollout ${newer}` });
 
@@ -86,7 +94,7 @@ async function ramp(run: Run): Promise<Verdict> {
     if (isLast && opened.bakeMs !== undefined) run.at = { bakedAt: Date.now() + opened.bakeMs, ...run.at };
     for (;;) {
       await wait(run);
-      if (wishes.promote) return promoted(override(wishes.promote));
+      if (wishes.promote) return override(wishes.promote);
       const look = await control.lookAtRollout({ rolloutId, step, number: nextLook(run) });
       if (look.verdict === "rollback") return rolledBack(look.reason);
       if (look.givesWayTo) return givesWay(look.givesWayTo);
@@ -105,15 +113,16 @@ async function ramp(run: Run): Promise<Verdict> {
 }
 
 /** Everything is the new champion's, and the former one is warm; null when nothing tripped in that time, else what did. */
-async function observe(run: Run, observeMs: number, reason: string): Promise<string | null> {
+async function observe(run: Run, observeMs: number, { reason, hand }: Verdict): Promise<string | null> {
   const { input, wishes } = run;
   const { rolloutId } = input;
   wishes.ramp = null;
   wishes.promote = null;
   wishes.change = null;
   const { until } = run.at.observing ?? { until: Date.now() + observeMs };
-  run.at = { ...run.at, observing: { until, reason } };
-  await control.promoteCanary({ rolloutId });
+  const byHand = hand && { hand };
+  run.at = { ...run.at, observing: { until, reason, ...byHand } };
+  await control.promoteCanary({ rolloutId, ...byHand });
   await watching.confirmTraffic({ rolloutId });
   do {
     await wait(run);
@@ -131,13 +140,14 @@ function nextLook(run: Run): number {
   return run.at.lookCount;
 }
 
-const override = ({ by, reason }: { readonly by: string; readonly reason: string }) =>
-  `override by ${by}, past the evidence: ${reason}`;
+const override = ({ by, reason }: ByHand): Verdict =>
+  promoted(`override by ${by}, past the evidence: ${reason}`, { by, reason });
 
 /** Traffic before anything else: what else is recorded of the end cannot keep it waiting. */
-export async function withdrawAndClose(end: RolloutResult): Promise<RolloutResult> {
+export async function withdrawAndClose(end: RolloutEnd): Promise<RolloutResult> {
+  const { rolloutId, hand } = end;
   // Runs of earlier releases close in one step.
-  if (patched("withdraw-first")) await closing.withdrawCanary({ rolloutId: end.rolloutId });
+  if (patched("withdraw-first")) await closing.withdrawCanary({ rolloutId, ...(hand && { hand }) });
   return closing.closeRollout(end);
 }
 

@@ -5,7 +5,13 @@ import {
   condition,
   isCancellation,
 } from "@temporalio/workflow";
-import type { EndpointRollbackInput, EndpointRollbackResult, RolloutResult } from "../contracts/messages.ts";
+import type {
+  EndpointRollbackInput,
+  EndpointRollbackResult,
+  Request,
+  RolloutEnd,
+  RolloutResult,
+} from "../contracts/messages.ts";
 import { control } from "./activity-options.ts";
 import { climb, withdrawAndClose } from "./rollout-phases.ts";
 import { listen, nothingAsked, type Asked, type Continued, type Wishes } from "./rollout-requests.ts";
@@ -31,11 +37,8 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
     // Traffic first, whatever happened: back to the champion even while everything else fails.
     return await CancellationScope.nonCancellable(async () => {
       const stopped = isCancellation(thrown);
-      const result = await withdrawAndClose({
-        rolloutId,
-        status: stopped ? "aborted" : "rolled-back",
-        reason: wishes.rollback ? `${wishes.rollback.by}: ${wishes.rollback.reason}` : innermost(thrown),
-      });
+      const status = stopped ? "aborted" : "rolled-back";
+      const result = await withdrawAndClose({ rolloutId, status, ...why(wishes.rollback, thrown) });
       await condition(allHandlersFinished);
       // The first recorded end stands: a promotion whose answer got lost is a promotion.
       if (!stopped && result.status !== "promoted") throw thrown;
@@ -47,6 +50,13 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
 /** Back to the endpoint's former champion after a promotion. Runs under the endpoint's workflow id: one writer. */
 export async function endpointRollback(input: EndpointRollbackInput): Promise<EndpointRollbackResult> {
   return control.restoreFormerChampion(input);
+}
+
+/** Why traffic goes back: because somebody said so, or what failed. */
+function why(asked: Request | null, thrown: TemporalFailure): Pick<RolloutEnd, "reason" | "hand"> {
+  if (!asked) return { reason: innermost(thrown) };
+  const { by, reason } = asked;
+  return { reason: `${by}: ${reason}`, hand: { by, reason } };
 }
 
 function innermost(thrown: TemporalFailure): string {

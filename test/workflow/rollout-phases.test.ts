@@ -87,8 +87,9 @@ describe("the phases of a rollout", () => {
   it("go on where a long run left off: mirroring, or observing what it promoted", async () => {
     const at = { step: 0, lookCount: 9, deadlineAt: Date.now() + 600_000 };
     stage.stubs.set({ openRollout: opened({ shadowed: true, observeMs: 50 }) });
-    const observing = { until: Date.now() + 50, reason: "safe" };
+    const observing = { until: Date.now() + 50, reason: "safe", hand: request };
     expect(await (await start({ resume: { ...at, observing } })).result()).toMatchObject({ reason: "safe" });
+    expect(stage.stubs.inputsOf("closeRollout").at(-1)).toMatchObject({ hand: request });
     expect(steps().slice(0, 3)).toEqual(["promoteCanary", "confirmTraffic", "lookAtPromotion"]);
     stage.stubs.reset();
     stage.stubs.set({ openRollout: opened({ shadowed: true }) });
@@ -114,6 +115,8 @@ describe("people past a rollout's evidence", () => {
     expect(stage.stubs.inputsOf("recordRequest")).toEqual([
       { subject: `rollout/${endpoint}-1`, request: "promote", ...request },
     ]);
+    // Traffic moves in his name, and not in that of whoever started the rollout.
+    expect(stage.stubs.inputsOf("closeRollout")).toMatchObject([{ status: "promoted", hand: request }]);
   });
 
   it("do not promote against harm that a look finds meanwhile", async () => {
@@ -191,7 +194,9 @@ describe("a rollout that must go back", () => {
     await until(() => stage.stubs.inputsOf("lookAtRollout").length > 0);
     await handle.executeUpdate(UPDATES.rollback, { args: [request] });
     await recording.reached;
-    expect(stage.stubs.inputsOf("withdrawCanary")).toEqual([{ rolloutId: `${endpoint}-1` }]);
+    expect(stage.stubs.inputsOf("withdrawCanary")).toEqual([
+      { rolloutId: `${endpoint}-1`, hand: { by: "grace", reason: "looked wrong" } },
+    ]);
     expect(steps().slice(-2)).toEqual(["withdrawCanary", "closeRollout"]);
     recording.open();
     await handle.result();

@@ -22,6 +22,9 @@ const DESCRIPTIONS: Readonly<Record<string, SQL>> = {
     FROM asked JOIN evaluation ON id = ${uuid}`,
   approval: sql`SELECT asked.name, decision AS label FROM asked JOIN approval ON id = ${uuid}`,
   rollout: sql`SELECT asked.name, status || ' on ' || endpoint AS label FROM asked JOIN rollout ON id = asked.name`,
+  "routing-epoch": sql`SELECT asked.name, reason AS label FROM asked JOIN routing_epoch
+      ON endpoint = split_part(asked.name, '/', 1)
+      AND epoch = CASE WHEN asked.name ~ '/[0-9]{1,9}$' THEN split_part(asked.name, '/', 2)::integer END`,
   monitor: sql`SELECT asked.name, schedule || ' (UTC)' AS label FROM asked JOIN monitor ON id = asked.name`,
   "drift-check": sql`SELECT asked.name, verdict || ', ' || (time_window ->> 'from') || ' to ' || (time_window ->> 'to') AS label
     FROM asked JOIN drift_check ON id = ${uuid}`,
