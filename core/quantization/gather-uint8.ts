@@ -27,10 +27,9 @@ export function createGatherRewrite(graph: OpenGraph): (plan: Plan) => string {
     const [quantized, scale, zeroPoint] = table;
     const output = node.outputs[0]!;
     const rows = graph.uniqueName(`${output}_quantized`);
-    const name = graph.uniqueName(`${output}_DequantizeLinear`);
     graph.replace(node, [
       { ...node, inputs: [quantized, ...node.inputs.slice(1)], outputs: [rows] },
-      createNode("DequantizeLinear", [rows, scale, zeroPoint], [output], {}, { name }),
+      createNode("DequantizeLinear", [rows, scale, zeroPoint], [output]),
     ]);
     return `table [${weight.dims.join(", ")}] as uint8, one scale`;
   };

@@ -85,13 +85,14 @@ export function quantizeChannels(
   return quantized;
 }
 
-/** The integers a range is laid over. */
+/** The integers a range is laid over, and what holds them. */
 interface IntegerRange {
   readonly lowest: number;
   readonly highest: number;
+  readonly array: Uint8ArrayConstructor | Int8ArrayConstructor;
 }
-export const UINT8: IntegerRange = { lowest: 0, highest: 255 };
-export const INT8: IntegerRange = { lowest: -128, highest: 127 };
+export const UINT8: IntegerRange = { lowest: 0, highest: 255, array: Uint8Array };
+export const INT8: IntegerRange = { lowest: -128, highest: 127, array: Int8Array };
 
 /**
  * The scale and zero point of a range of float32 values, widened to hold 0, so that 0 is exact. A range too narrow for a normal
@@ -110,27 +111,31 @@ export function affineParameters(
 }
 
 export interface QuantizedTable {
-  readonly values: Uint8Array;
+  readonly values: Uint8Array | Int8Array;
   readonly scale: number;
   readonly zeroPoint: number;
 }
 
 /**
- * Quantizes a whole tensor to uint8 with one scale, over its range widened to hold 0. Never to 7 bits: it is looked up, not multiplied.
+ * Quantizes a whole tensor with one scale, over its range widened to hold 0. Never to 7 bits: it is looked up, and if it is multiplied
+ * then as an activation.
  *
  * @param table finite values in any order; an empty or all-zero table has scale 1
  */
-export function quantizeTable(table: Float32Array): QuantizedTable {
+export function quantizeTable(table: Float32Array, integers: IntegerRange = UINT8): QuantizedTable {
   let smallest = 0;
   let largest = 0;
   for (const value of table) {
     if (value < smallest) smallest = value;
     if (value > largest) largest = value;
   }
-  const { scale, zeroPoint } = affineParameters(smallest, largest);
-  const values = Uint8Array.from(table, (value) =>
-    clamp(Math.fround(roundHalfToEven(Math.fround(value / scale)) + zeroPoint), 0, 255),
-  );
+  const { lowest, highest } = integers;
+  const { scale, zeroPoint } = affineParameters(smallest, largest, integers);
+  const values = new integers.array(table.length);
+  for (let at = 0; at < table.length; at++) {
+    const rounded = roundHalfToEven(Math.fround(table[at]! / scale));
+    values[at] = clamp(Math.fround(rounded + zeroPoint), lowest, highest);
+  }
   return { values, scale, zeroPoint };
 }
 

@@ -6,22 +6,26 @@ import type { OpenGraph } from "../onnx/rewrite.ts";
 import type { Plan } from "./plan.ts";
 import { channelScales, channelsOf, quantizeChannels, scaleLayout, transposeInner } from "./linear.ts";
 
-interface QuantizedNames {
+interface QuantizedWeight {
   readonly quantized: string;
   readonly scale: string;
+}
+
+interface QuantizedActivation extends QuantizedWeight {
   readonly zeroPoint: string;
 }
 
 /**
  * Replaces MatMul and Gemm by DynamicQuantizeLinear, MatMulInteger, Cast, two Muls and, for a Gemm with bias, Add: the
- * pattern ONNX Runtime fuses into one kernel. A weight is quantized once and an activation is quantized once, however many
- * nodes read them. Names follow ONNX Runtime's quantizer, so that its debugging tools find them.
+ * pattern ONNX Runtime fuses into one kernel. The weights' zero points are 0 and left out; so are the names of the nodes beside the product, which
+ * took as many bytes as its scales. A weight is quantized once and an activation is quantized once, however many
+ * nodes read them. Names of values follow ONNX Runtime's quantizer, so that its debugging tools find them.
  *
  * @returns a function that rewrites one node and says what became of its weights
  */
 export function createMatMulRewrite(graph: OpenGraph, options: WeightOptions): (plan: Plan) => string {
-  const weights = new Map<string, QuantizedNames>();
-  const activations = new Map<string, QuantizedNames>();
+  const weights = new Map<string, QuantizedWeight>();
+  const activations = new Map<string, QuantizedActivation>();
 
   return (plan) => {
     const { node, weight, weightName } = plan;
@@ -40,20 +44,19 @@ export function createMatMulRewrite(graph: OpenGraph, options: WeightOptions): (
     const integers = graph.uniqueName(`${product}_output_quantized`);
     const cast = graph.uniqueName(`${integers}_cast_output`);
     const scales = graph.uniqueName(`${name}_quant_scales_mul:0`);
-    const unique = (wanted: string) => ({ name: graph.uniqueName(wanted) });
     graph.replace(node, [
-      ...(known === undefined ? [quantizeActivation(graph, input, activation)] : []),
+      ...(known === undefined ? [quantizeActivation(input, activation)] : []),
       createNode(
         "MatMulInteger",
-        [activation.quantized, weightNames.quantized, activation.zeroPoint, weightNames.zeroPoint],
+        [activation.quantized, weightNames.quantized, activation.zeroPoint],
         [integers],
         {},
-        unique(`${name}_quant`),
+        { name: graph.uniqueName(`${name}_quant`) },
       ),
-      createNode("Cast", [integers], [cast], { to: datatypeCode("FP32") }, unique(`${integers}_cast`)),
-      createNode("Mul", [activation.scale, weightNames.scale], [scales], {}, unique(`${name}_quant_scales_mul`)),
-      createNode("Mul", [cast, scales], [product], {}, unique(`${name}_quant_output_scale_mul`)),
-      ...(bias === "" ? [] : [createNode("Add", [product, bias], [output], {}, unique(`${replaced}_Add`))]),
+      createNode("Cast", [integers], [cast], { to: datatypeCode("FP32") }),
+      createNode("Mul", [activation.scale, weightNames.scale], [scales]),
+      createNode("Mul", [cast, scales], [product]),
+      ...(bias === "" ? [] : [createNode("Add", [product, bias], [output])]),
     ]);
     return `weights [${weight.dims.join(", ")}] as int8, one scale ${options.perChannel ? "a column" : "for all"}`;
   };
@@ -65,7 +68,7 @@ function addWeight(
   graph: OpenGraph,
   { weightName, weight, values, form }: Plan,
   options: WeightOptions,
-): QuantizedNames {
+): QuantizedWeight {
   const isTransposed = form === "transposed-columns";
   const [first, second] = [weight.dims[0]!, weight.dims[1]!];
   const axis = isTransposed ? 0 : 1;
@@ -78,11 +81,10 @@ function addWeight(
   return {
     quantized: graph.addConstant(createTensor(`${weightName}_quantized`, "INT8", dims, integers)),
     scale: graph.addConstant(createTensor(`${weightName}_scale`, "FP32", count, scales)),
-    zeroPoint: graph.addConstant(createTensor(`${weightName}_zero_point`, "INT8", count, new Int8Array(scales.length))),
   };
 }
 
-function nameActivation(graph: OpenGraph, input: string): QuantizedNames {
+function nameActivation(graph: OpenGraph, input: string): QuantizedActivation {
   return {
     quantized: graph.uniqueName(`${input}_quantized`),
     scale: graph.uniqueName(`${input}_scale`),
@@ -90,8 +92,7 @@ function nameActivation(graph: OpenGraph, input: string): QuantizedNames {
   };
 }
 
-function quantizeActivation(graph: OpenGraph, input: string, names: QuantizedNames): Node {
+function quantizeActivation(input: string, names: QuantizedActivation): Node {
   const outputs = [names.quantized, names.scale, names.zeroPoint];
-  const name = graph.uniqueName(`${input}_QuantizeLinear`);
-  return createNode("DynamicQuantizeLinear", [input], outputs, {}, { name });
+  return createNode("DynamicQuantizeLinear", [input], outputs);
 }

@@ -44,6 +44,21 @@ export function planMatrix(graph: OpenGraph, node: Node): Plan | string {
   return { node, weightName, ...found, form: isTransposed ? "transposed-columns" : "columns" };
 }
 
+/** The plan for a Gather from a constant table, or why there is none. */
+export function planTable(graph: OpenGraph, node: Node): Plan | string {
+  const weightName = node.inputs[0] ?? "";
+  const found = constantWeight(graph, weightName, "table");
+  return typeof found === "string" ? found : { node, weightName, ...found, form: "table" };
+}
+
+/** Bytes in the file of the node behind a Gather, names included. */
+const TABLE_NODE_BYTES = 150;
+
+/** The reason to leave a table in float that int8 would make larger. */
+export function reasonTableTooFew(graph: OpenGraph, { values, weightName }: Plan): string | undefined {
+  return reasonTooFew(values.length, 3 * values.length - 5 - TABLE_NODE_BYTES * graph.readers(weightName).length);
+}
+
 /** Why a weight cannot leave float though its node could be quantized: it would then be stored twice. */
 export function reasonToShareInFloat(
   graph: OpenGraph,

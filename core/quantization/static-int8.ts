@@ -7,18 +7,26 @@ import { createNode, createTensor } from "../onnx/create.ts";
 import type { Node, OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
 import { joinBiases } from "./join-bias.ts";
-import { affineParameters, INT8, UINT8 } from "./linear.ts";
+import { affineParameters, INT8, quantizeTable, UINT8, type QuantizedTable } from "./linear.ts";
 import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
+import type { Plan } from "./plan.ts";
 import { actionsInSubgraphs, excludedNodes, nodeNames } from "./report-nodes.ts";
-import { FOLLOWING_OPERATORS, outputOf, planStatic, WEIGHTED_OPERATORS, type StaticPlan } from "./static-plan.ts";
+import {
+  FOLLOWING_OPERATORS,
+  outputOf,
+  planStatic,
+  TABLE_OPERATOR,
+  WEIGHTED_OPERATORS,
+  type StaticPlan,
+} from "./static-plan.ts";
 import { addBias, addWeight, quantizeBias, weightScales } from "./static-weights.ts";
 
-const OPERATORS = [...WEIGHTED_OPERATORS, ...FOLLOWING_OPERATORS];
+const OPERATORS = [...WEIGHTED_OPERATORS, TABLE_OPERATOR, ...FOLLOWING_OPERATORS];
 
 export const staticInt8: QuantizationPass = {
   name: "static-int8",
   description:
-    "weights and activations of MatMul, Gemm and Conv as 8-bit integers, with ranges learned from data beforehand",
+    "weights and activations of MatMul, Gemm, Conv and Gather as 8-bit integers, with ranges learned from data beforehand",
   options: ["perChannel", "reduceRange", "activationType"],
   source: "folded",
   operators: OPERATORS,
@@ -26,13 +34,17 @@ export const staticInt8: QuantizationPass = {
   minimumOpset: 13,
   batchInvariant: true,
   isInteger: true,
-  calibrated: (model, options) => [...new Set(prepare(model, options).plan.scaleOf.values())],
+  calibrated: (model, options) => {
+    const { scaleOf, tables } = prepare(model, options).plan;
+    const known = new Set([...tables.values()].map(({ weightName }) => weightName));
+    return [...new Set(scaleOf.values())].filter((value) => !known.has(value));
+  },
   rewrite,
 };
 
 const INTEGERS = {
-  QUInt8: { name: "uint8", datatype: "UINT8", range: UINT8, array: Uint8Array },
-  QInt8: { name: "int8", datatype: "INT8", range: INT8, array: Int8Array },
+  QUInt8: { name: "uint8", datatype: "UINT8", range: UINT8 },
+  QInt8: { name: "int8", datatype: "INT8", range: INT8 },
 } as const;
 
 /** The graph as it is quantized, with every MatMul and the bias added to it made one Gemm, and the plan for it. */
@@ -54,7 +66,7 @@ function rewrite(model: OnnxModel, settings: PassSettings): NodeAction[] {
   const { graph, originals, joined, plan } = prepare(model, settings);
   const names = nodeNames(originals);
   const looked = originals.filter((node) => isDefaultDomain(node) && OPERATORS.includes(node.opType));
-  if (plan.weighted.size > 0) emit(graph, plan, settings);
+  if (plan.weighted.size + plan.tables.size > 0) emit(graph, plan, settings);
   else model.graph = untouched!;
   const actions = looked.map((node): NodeAction => {
     const about = { name: names.get(node)!, operator: node.opType };
@@ -65,11 +77,17 @@ function rewrite(model: OnnxModel, settings: PassSettings): NodeAction[] {
       return { ...about, action: "quantized", reason: "as the bias of the MatMul before it" };
     return { ...about, action: "quantized", reason: describe(plan, gemm ?? node, settings) };
   });
-  return [...actions, ...actionsInSubgraphs(graph, WEIGHTED_OPERATORS)];
+  return [...actions, ...actionsInSubgraphs(graph, [...WEIGHTED_OPERATORS, TABLE_OPERATOR])];
 }
 
-function describe({ weighted, followers, made, folded }: StaticPlan, node: Node, settings: PassSettings): string {
+function describe(
+  { weighted, tables, followers, made, folded }: StaticPlan,
+  node: Node,
+  settings: PassSettings,
+): string {
   const integer = INTEGERS[settings.activationType].name;
+  const table = tables.get(node);
+  if (table !== undefined) return `table [${table.weight.dims.join(", ")}] as ${integer}, one scale`;
   const plan = weighted.get(node);
   if (plan !== undefined) {
     const bias = plan.bias === null ? "" : ", bias as int32";
@@ -88,27 +106,12 @@ function describe({ weighted, followers, made, folded }: StaticPlan, node: Node,
 function emit(graph: OpenGraph, plan: StaticPlan, settings: PassSettings): void {
   const { ranges, perChannel } = settings;
   const activations = INTEGERS[settings.activationType];
-  const { weighted, followers, scaleOf, made, folded } = plan;
-  const parameters = new Map(
-    [...new Set(scaleOf.values())].map((value) => {
-      const range = ranges.get(value);
-      if (range === undefined) throw new TypeError(`static-int8 was given no range of "${value}"`);
-      return [value, affineParameters(range.low, range.high, activations.range)] as const;
-    }),
-  );
-  const inputScale = ({ node }: { readonly node: Node }) => parameters.get(scaleOf.get(node.inputs[0]!)!)!.scale;
+  const { weighted, tables, followers, scaleOf, made, folded } = plan;
+  const lookedUp = addTables(graph, plan, activations);
+  const quantizers = addQuantizers(graph, plan, { ranges, activations, lookedUp });
+  const quantizerOf = (value: string): Quantizer => quantizers.get(scaleOf.get(value)!)!;
+  const inputScale = ({ node }: { readonly node: Node }) => quantizerOf(node.inputs[0]!).scale;
   const scales = weightScales([...weighted.values()], inputScale, settings);
-  const constants = new Map(
-    [...parameters].map(([value, { scale, zeroPoint }]) => [
-      value,
-      [
-        graph.addConstant(createTensor(`${value}_scale`, "FP32", [], Float32Array.of(scale))),
-        graph.addConstant(
-          createTensor(`${value}_zero_point`, activations.datatype, [], activations.array.of(zeroPoint)),
-        ),
-      ] as const,
-    ]),
-  );
   const values = nameValues(graph, plan);
   const nodes: Node[] = [];
   const weights = new Map<string, string>();
@@ -116,11 +119,17 @@ function emit(graph: OpenGraph, plan: StaticPlan, settings: PassSettings): void 
   const pair = (value: string): void => {
     const names = values.get(value);
     if (names === undefined) return;
-    const quantizer = constants.get(scaleOf.get(value)!)!;
-    const named = (suffix: string) => ({ name: graph.uniqueName(`${value}_${suffix}`) });
+    const { operands } = quantizerOf(value);
     nodes.push(
-      createNode("QuantizeLinear", [names.source, ...quantizer], [names.quantized], {}, named("QuantizeLinear")),
-      createNode("DequantizeLinear", [names.quantized, ...quantizer], [names.result], {}, named("DequantizeLinear")),
+      createNode("QuantizeLinear", [names.source, ...operands], [names.quantized]),
+      createNode("DequantizeLinear", [names.quantized, ...operands], [names.result]),
+    );
+  };
+  const lookUp = (node: Node, { weightName }: Plan): void => {
+    const { quantized, result } = values.get(outputOf(node))!;
+    nodes.push(
+      { ...node, inputs: [lookedUp.get(weightName)!.name, ...node.inputs.slice(1)], outputs: [quantized] },
+      createNode("DequantizeLinear", [quantized, ...quantizers.get(weightName)!.operands], [result]),
     );
   };
   /** The inputs of a weighted node; its weight and bias are added when they are first needed. */
@@ -147,6 +156,11 @@ function emit(graph: OpenGraph, plan: StaticPlan, settings: PassSettings): void 
   }
   for (const node of graph.graph.nodes) {
     if (followers.get(node) === "folded") continue;
+    const table = tables.get(node);
+    if (table !== undefined) {
+      lookUp(node, table);
+      continue;
+    }
     // A value quantized for its weighted readers alone stays as it is for the others.
     const inputs = weighted.has(node)
       ? operands(node)
@@ -164,6 +178,66 @@ function emit(graph: OpenGraph, plan: StaticPlan, settings: PassSettings): void 
   graph.removeUnused();
 }
 
+type Activations = (typeof INTEGERS)[keyof typeof INTEGERS];
+
+interface LookedUp extends Pick<QuantizedTable, "scale" | "zeroPoint"> {
+  /** Of the integers. */
+  readonly name: string;
+}
+
+/** Adds the integers of every table. */
+function addTables(
+  graph: OpenGraph,
+  { tables }: StaticPlan,
+  { datatype, range }: Activations,
+): ReadonlyMap<string, LookedUp> {
+  const byName = new Map([...tables.values()].map((plan) => [plan.weightName, plan]));
+  return new Map(
+    [...byName].map(([weightName, { weight, values }]) => {
+      const { values: integers, scale, zeroPoint } = quantizeTable(values, range);
+      const tensor = createTensor(`${weightName}_quantized`, datatype, weight.dims, integers);
+      return [weightName, { scale, zeroPoint, name: graph.addConstant(tensor) }];
+    }),
+  );
+}
+
+/** What quantizes a value. */
+interface Quantizer {
+  readonly scale: number;
+  /** The constants QuantizeLinear and DequantizeLinear read behind it. */
+  readonly operands: readonly [scale: string, zeroPoint: string];
+}
+
+/** Adds scale and zero point of every range: of a table its own, of an activation the one learned. */
+function addQuantizers(
+  graph: OpenGraph,
+  { scaleOf }: StaticPlan,
+  {
+    ranges,
+    activations: { datatype, range: integers },
+    lookedUp,
+  }: Pick<PassSettings, "ranges"> & {
+    readonly activations: Activations;
+    readonly lookedUp: ReadonlyMap<string, LookedUp>;
+  },
+): ReadonlyMap<string, Quantizer> {
+  const parametersOf = (value: string) => {
+    const range = ranges.get(value);
+    if (range === undefined) throw new TypeError(`static-int8 was given no range of "${value}"`);
+    return affineParameters(range.low, range.high, integers);
+  };
+  return new Map(
+    [...new Set(scaleOf.values())].map((value) => {
+      const { scale, zeroPoint } = lookedUp.get(value) ?? parametersOf(value);
+      const constants = [
+        createTensor(`${value}_scale`, "FP32", [], Float32Array.of(scale)),
+        createTensor(`${value}_zero_point`, datatype, [], integers.array.of(zeroPoint)),
+      ] as const;
+      return [value, { scale, operands: [graph.addConstant(constants[0]), graph.addConstant(constants[1])] }];
+    }),
+  );
+}
+
 interface ValueNames {
   /** What QuantizeLinear reads. */
   readonly source: string;
@@ -172,9 +246,12 @@ interface ValueNames {
   readonly result: string;
 }
 
-/** Names around the QuantizeLinear of every quantized value; an output of the graph keeps its name behind it. */
-function nameValues(graph: OpenGraph, { scaleOf, made }: StaticPlan): Map<string, ValueNames> {
+/** Names around the QuantizeLinear of every quantized value; what is looked up and an output of the graph keep theirs behind it. */
+function nameValues(graph: OpenGraph, { scaleOf, made, tables }: StaticPlan): Map<string, ValueNames> {
+  const lookedUp = new Set([...tables.keys()].map(outputOf));
   const names = [...scaleOf.keys()].map((value): [string, ValueNames] => {
+    if (lookedUp.has(value))
+      return [value, { source: value, quantized: graph.uniqueName(`${value}_quantized`), result: value }];
     const quantized = graph.uniqueName(`${value}_QuantizeLinear_Output`);
     if (made.has(value) && graph.isOutput(value)) {
       return [value, { source: graph.uniqueName(`${value}_QuantizeLinear_Input`), quantized, result: value }];

@@ -11,9 +11,11 @@ import { floatValues } from "../onnx/tensor.ts";
 import { allNodes, allSubgraphs } from "../onnx/walk.ts";
 import { EXCLUDED } from "./report-nodes.ts";
 import { planWeighted, type WeightedPlan } from "./static-weights.ts";
-import { reasonToShareInFloat } from "./plan.ts";
+import { planTable, reasonTableTooFew, reasonToShareInFloat, type Plan } from "./plan.ts";
 
 export const WEIGHTED_OPERATORS = ["MatMul", "Gemm", "Conv", "ConvTranspose"];
+/** Looks rows up in a constant table of 8-bit integers, whose scale they keep. */
+export const TABLE_OPERATOR = "Gather";
 /**
  * Its clipping is done by quantizing to the range it leaves, so the node goes. Not a matter of speed alone: a float Relu or Clip left
  * between an integer MatMul and a QuantizeLinear makes ONNX Runtime 1.30 fuse the MatMul twice and refuse the model it made.
@@ -29,9 +31,11 @@ export type Role = "folded" | "shared" | "own";
 
 export interface StaticPlan {
   readonly weighted: ReadonlyMap<Node, WeightedPlan>;
+  /** Nodes that look up rows of a constant table. */
+  readonly tables: ReadonlyMap<Node, Plan>;
   /** Nodes without weights that stand between quantized values. */
   readonly followers: ReadonlyMap<Node, Role>;
-  /** Every quantized value, and the one whose range gives its scale: itself, or the input of a node that only moves values. */
+  /** Every quantized value, and what gives its scale: its own range, that of the input of a node that only moves values, or a table. */
   readonly scaleOf: ReadonlyMap<string, string>;
   /** Of the quantized values, those made by a quantized node; the others are quantized for the weighted nodes that read them. */
   readonly made: ReadonlySet<string>;
@@ -51,10 +55,10 @@ export function planStatic(
 ): StaticPlan {
   const { nodes } = graph.graph;
   const reasons = new Map([...excluded].map((node) => [node, EXCLUDED]));
-  const weighted = planAllWeighted(graph, { reasons, options });
-  const followers = findFollowers(graph, weighted, reasons);
+  const { weighted, tables } = planConstants(graph, { reasons, options });
+  const followers = findFollowers(graph, { weighted, tables, reasons });
   const producers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
-  const isMade = outputTest(graph, { weighted, followers, producers });
+  const isMade = outputTest(graph, { weighted, tables, followers, producers });
   pruneFollowers(nodes, followers, { producers, isMade, reasons });
 
   const folded = new Map<string, string>();
@@ -67,6 +71,11 @@ export function planStatic(
   for (const node of nodes) {
     const plan = weighted.get(node);
     const role = followers.get(node);
+    const table = tables.get(node);
+    if (table !== undefined) {
+      made.add(outputOf(node));
+      scaleOf.set(outputOf(node), table.weightName);
+    }
     if (plan === undefined && role === undefined) continue;
     const input = node.inputs[0]!;
     if (plan !== undefined && !scaleOf.has(input)) scaleOf.set(input, input);
@@ -75,40 +84,51 @@ export function planStatic(
     made.add(output);
     scaleOf.set(output, role === "shared" ? scaleOf.get(input)! : output);
   }
-  return { weighted, followers, scaleOf, made, folded, reasons };
+  return { weighted, tables, followers, scaleOf, made, folded, reasons };
 }
 
-function planAllWeighted(
+/** The nodes with constants that can be quantized. */
+function planConstants(
   graph: OpenGraph,
   { reasons, options }: { readonly reasons: Map<Node, string>; readonly options: Parameters<typeof planWeighted>[2] },
-): Map<Node, WeightedPlan> {
-  const plans = new Map<Node, WeightedPlan>();
-  for (const node of graph.graph.nodes) {
-    if (!isDefaultDomain(node) || !WEIGHTED_OPERATORS.includes(node.opType) || reasons.has(node)) continue;
-    const plan = planWeighted(graph, node, options);
+): Pick<StaticPlan, "weighted" | "tables"> {
+  const weighted = new Map<Node, WeightedPlan>();
+  const tables = new Map<Node, Plan>();
+  const planInto = <Made>(plans: Map<Node, Made>, node: Node, plan: Made | string): void => {
     if (typeof plan === "string") reasons.set(node, plan);
     else plans.set(node, plan);
+  };
+  for (const node of graph.graph.nodes) {
+    if (!isDefaultDomain(node) || reasons.has(node)) continue;
+    if (WEIGHTED_OPERATORS.includes(node.opType)) planInto(weighted, node, planWeighted(graph, node, options));
+    if (node.opType === TABLE_OPERATOR) planInto(tables, node, planWorthyTable(graph, node));
   }
+  const plans = new Map<Node, Plan>([...weighted, ...tables]);
   const shared = [...plans].flatMap(([node, plan]) => {
     const reason = reasonToShareInFloat(graph, plan, plans);
     return reason === undefined ? [] : [[node, reason] as const];
   });
   for (const [node, reason] of shared) {
-    plans.delete(node);
+    weighted.delete(node);
+    tables.delete(node);
     reasons.set(node, reason);
   }
-  return plans;
+  return { weighted, tables };
+}
+
+function planWorthyTable(graph: OpenGraph, node: Node): Plan | string {
+  const plan = planTable(graph, node);
+  return typeof plan === "string" ? plan : (reasonTableTooFew(graph, plan) ?? plan);
 }
 
 /** The nodes that could work on quantized values, if their readers want them so. */
 function findFollowers(
   graph: OpenGraph,
-  weighted: ReadonlyMap<Node, unknown>,
-  reasons: Map<Node, string>,
+  { weighted, tables, reasons }: Pick<StaticPlan, "weighted" | "tables"> & { readonly reasons: Map<Node, string> },
 ): Map<Node, Role> {
   const followers = new Map<Node, Role>();
   // By the value, the role of the node that made it.
-  const region = new Map<string, Role | "weighted">();
+  const region = new Map<string, Role | "weighted" | "table">();
   const hidden = readInSubgraphs(graph);
   const roleOf = (node: Node): Role | { readonly reason: string } => {
     const data = SHARED_OPERATORS.includes(node.opType) ? node.inputs.slice(0, 1) : node.inputs.filter(Boolean);
@@ -116,6 +136,7 @@ function findFollowers(
     if (FOLDED_OPERATORS.includes(node.opType)) {
       const from = region.get(first);
       if (from === undefined) return { reason: "its input is not quantized" };
+      if (from === "table") return { reason: "its input is looked up, and not quantized to the range it leaves" };
       if (graph.readers(first).length !== 1 || graph.isOutput(first))
         return { reason: "its input is also read without it" };
       if (hidden.has(first) || hidden.has(outputOf(node))) return { reason: "its value is read inside a subgraph" };
@@ -132,6 +153,7 @@ function findFollowers(
   };
   for (const node of graph.graph.nodes) {
     if (weighted.has(node)) region.set(outputOf(node), "weighted");
+    if (tables.has(node)) region.set(outputOf(node), "table");
     if (!isDefaultDomain(node) || !FOLLOWING_OPERATORS.includes(node.opType) || reasons.has(node)) continue;
     const role = roleOf(node);
     if (typeof role === "object") {
@@ -144,16 +166,15 @@ function findFollowers(
   return followers;
 }
 
-interface Found {
-  readonly weighted: ReadonlyMap<Node, WeightedPlan>;
-  readonly followers: ReadonlyMap<Node, Role>;
+interface Found extends Pick<StaticPlan, "weighted" | "tables" | "followers"> {
   readonly producers: ReadonlyMap<string, Node>;
 }
 
 /** Tells whether the output of a weighted node or follower is quantized, as the followers stand when it is asked. */
-function outputTest(graph: OpenGraph, { weighted, followers, producers }: Found): (node: Node) => boolean {
+function outputTest(graph: OpenGraph, { weighted, tables, followers, producers }: Found): (node: Node) => boolean {
   const hidden = readInSubgraphs(graph);
   return (node) => {
+    if (tables.has(node)) return true;
     if (!weighted.has(node) && !followers.has(node)) return false;
     const output = outputOf(node);
     let maker = node;

@@ -6,7 +6,7 @@ import { intAttribute, type OpenGraph } from "../onnx/rewrite.ts";
 import { channelScales, channelsOf, quantizeChannels, scaleLayout, type ChannelLayout } from "./linear.ts";
 import { constantWeight, planMatrix, reasonTooFew, type Plan } from "./plan.ts";
 
-/** Bytes in the file of the nodes and constants around a quantized MatMul or Gemm, names included. */
+/** Bytes in the file, at most, of the nodes and constants around a quantized MatMul or Gemm, names included. */
 const NODE_BYTES = 900;
 
 const INT32 = { lowest: -(2 ** 31), highest: 2 ** 31 - 1 };
@@ -130,6 +130,7 @@ export function addWeight(
     weight.dims,
     quantizeChannels(values, layout, scales),
   );
+  // All 0, and yet written: without them ONNX Runtime makes no QGemm of a Gemm.
   const zeroPoints = createTensor(`${weightName}_zero_point`, "INT8", count, new Int8Array(scales.length));
   const scale = createTensor(`${weightName}_scale`, "FP32", count, scales);
   return dequantize(graph, {
@@ -139,7 +140,7 @@ export function addWeight(
   });
 }
 
-/** As `addWeight`, for the int32 bias. */
+/** As `addWeight`, for the int32 bias, whose zero points are 0 and need not be written. */
 export function addBias(
   graph: OpenGraph,
   name: string,
@@ -148,14 +149,8 @@ export function addBias(
   const count = scales.length;
   const axis = count === 1 ? null : 0;
   const integers = createTensor(`${name}_quantized`, "INT32", [values.length], values);
-  const zeroPoints = createTensor(
-    `${name}_quantized_zero_point`,
-    "INT32",
-    axis === null ? [] : [count],
-    new Int32Array(count),
-  );
   const scale = createTensor(`${name}_quantized_scale`, "FP32", [count], scales);
-  return dequantize(graph, { of: name, axis, constants: [integers, scale, zeroPoints] });
+  return dequantize(graph, { of: name, axis, constants: [integers, scale] });
 }
 
 function dequantize(
@@ -173,6 +168,5 @@ function dequantize(
 ): Node {
   const inputs = constants.map((tensor) => graph.addConstant(tensor));
   const output = graph.uniqueName(`${of}_DequantizeLinear_Output`);
-  const name = graph.uniqueName(`${of}_DequantizeLinear`);
-  return createNode("DequantizeLinear", inputs, [output], axis === null ? {} : { axis }, { name });
+  return createNode("DequantizeLinear", inputs, [output], axis === null ? {} : { axis });
 }

@@ -21,12 +21,35 @@ export type Store = (
   constant: StoredConstant,
 ) => { readonly nodes: readonly Node[]; readonly as: string } | { readonly reason: string };
 
+export interface Stored {
+  readonly action: "stored" | "left";
+  readonly reason: string;
+}
+
 /**
- * Stores the FP32 constants of the main graph in another form, with nodes that turn them into FP32 again under their own names.
- * The nodes must be ones ONNX Runtime folds when it loads the model: it then computes as before, with the memory of fp32.
+ * Stores one FP32 constant of the main graph in another form, with nodes that turn it into FP32 again under its own name. The nodes must
+ * be ones ONNX Runtime folds when it loads the model: it then computes as before, with the memory of fp32.
  *
- * @param store gives these nodes and a few words for the report, or the reason to leave a constant
+ * @param read the constant, and a node that reads it as one of its operands
+ * @param store gives these nodes and a few words for the report, or the reason to leave the constant
  */
+export function storeConstant(
+  graph: OpenGraph,
+  { name, reader, operand }: Pick<StoredConstant, "name" | "reader" | "operand">,
+  { store, excluded }: { readonly store: Store; readonly excluded: ReadonlySet<Node> },
+): Stored {
+  const found = constantWeight(graph, name, "operand");
+  if (typeof found === "string") return { action: "left", reason: found };
+  if (graph.readers(name).some((node) => excluded.has(node))) return { action: "left", reason: EXCLUDED };
+  if (graph.isOutput(name)) return { action: "left", reason: "its constant is an output of the graph" };
+  const { weight, values } = found;
+  const stored = store({ graph, name, dims: weight.dims, values, reader, operand });
+  if ("reason" in stored) return { action: "left", reason: stored.reason };
+  graph.compute(name, stored.nodes);
+  return { action: "stored", reason: `${name} [${weight.dims.join(", ")}] as ${stored.as}` };
+}
+
+/** Stores every FP32 constant of the main graph that is worth it; see `storeConstant`. */
 export function storeConstants(
   model: OnnxModel,
   store: Store,
@@ -34,23 +57,13 @@ export function storeConstants(
 ): NodeAction[] {
   const graph = openGraph(model);
   const excluded = excludedNodes(graph.graph.nodes, nodesToExclude);
-  const results = new Map<string, { readonly action: "stored" | "left"; readonly reason: string }>();
-  const decide = (name: string, reader: Node, operand: number) => {
-    const found = constantWeight(graph, name, "operand");
-    if (typeof found === "string") return { action: "left", reason: found } as const;
-    if (graph.readers(name).some((node) => excluded.has(node))) return { action: "left", reason: EXCLUDED } as const;
-    if (graph.isOutput(name)) return { action: "left", reason: "its constant is an output of the graph" } as const;
-    const { weight, values } = found;
-    const stored = store({ graph, name, dims: weight.dims, values, reader, operand });
-    if ("reason" in stored) return { action: "left", reason: stored.reason } as const;
-    graph.compute(name, stored.nodes);
-    return { action: "stored", reason: `${name} [${weight.dims.join(", ")}] as ${stored.as}` } as const;
-  };
+  const results = new Map<string, Stored>();
   const nodes = [...graph.graph.nodes];
   const names = nodeNames(nodes);
   const actions = nodes.flatMap((node): NodeAction[] => {
     for (const [operand, name] of node.inputs.entries()) {
-      if (!results.has(name) && graph.constant(name) !== undefined) results.set(name, decide(name, node, operand));
+      if (results.has(name) || graph.constant(name) === undefined) continue;
+      results.set(name, storeConstant(graph, { name, reader: node, operand }, { store, excluded }));
     }
     const decided = [...new Set(node.inputs)].flatMap((name) => results.get(name) ?? []);
     if (decided.length === 0) return [];

@@ -28,7 +28,8 @@ function channelAxes({ reader, operand, dims }: Parameters<Store>[0]): readonly 
 
 const isRecurrentBias = (reader: Node, operand: number) => RECURRENT.includes(reader.opType) && operand > 2;
 
-const storeInt8Channels: Store = (constant) => {
+/** One scale a channel, behind Cast and Mul. */
+export const storeInt8Channels: Store = (constant) => {
   const { graph, name, dims, values, reader, operand } = constant;
   if (dims.length < 2 || isRecurrentBias(reader, operand)) {
     return { reason: `${name} [${dims.join(", ")}] is no matrix: a bias or factor is kept exact` };
@@ -44,11 +45,10 @@ const storeInt8Channels: Store = (constant) => {
   const integers = graph.addConstant(createTensor(`${name}_quantized`, "INT8", dims, quantized));
   const scale = graph.addConstant(createTensor(`${name}_scale`, "FP32", scaleDims, scales));
   const floats = graph.uniqueName(`${name}_Cast_output`);
-  const named = (suffix: string) => ({ name: graph.uniqueName(`${name}_${suffix}`) });
   return {
     nodes: [
-      createNode("Cast", [integers], [floats], { to: datatypeCode("FP32") }, named("Cast")),
-      createNode("Mul", [floats, scale], [name], {}, named("Mul")),
+      createNode("Cast", [integers], [floats], { to: datatypeCode("FP32") }),
+      createNode("Mul", [floats, scale], [name]),
     ],
     as: "int8, one scale a channel",
   };

@@ -87,7 +87,7 @@ describe("what may not be quantized is told so, with what to do instead", () => 
     [
       "operators no pass knows",
       modelOf([node("GRU", ["x", "w", "r"], "y")], [matrix("w"), matrix("r")]),
-      /no MatMul, Gemm, Gather, LSTM node; it has 1 GRU\).*store-int8/,
+      /no MatMul, Gemm, Gather, LSTM, Conv, ConvTranspose node; it has 1 GRU\).*store-int8/,
     ],
     [
       "weights in another file",

@@ -57,11 +57,17 @@ describe("static int8 beside onnxruntime.quantization", () => {
         { dims, bytes: Buffer.from(rawData!).toString("base64") },
       ]);
       // Two outputs that are only read in float stay float here.
-      const theirs = Object.entries(fixture.quantized[kind]).filter(([name]) => !/^d[23]_/.test(name));
-      expect(Object.fromEntries(ours)).toEqual(
-        Object.fromEntries(theirs.map(([name, { dims, bytes }]) => [name, { dims, bytes }])),
+      const all = Object.entries(fixture.quantized[kind]).filter(([name]) => !/^d[23]_/.test(name));
+      // What is 0 for every bias is not written.
+      const [zeros, theirs] = [true, false].map((isZero) =>
+        all.filter(([name]) => name.endsWith("_quantized_zero_point") === isZero),
       );
-      expect(ours).toHaveLength(64);
+      expect(zeros!.every(([, { bytes }]) => Buffer.from(bytes, "base64").every((value) => value === 0))).toBe(true);
+      expect(zeros).toHaveLength(6);
+      expect(Object.fromEntries(ours)).toEqual(
+        Object.fromEntries(theirs!.map(([name, { dims, bytes }]) => [name, { dims, bytes }])),
+      );
+      expect(ours).toHaveLength(58);
     },
   );
 
@@ -268,6 +274,60 @@ describe("what static int8 leaves in float", () => {
       "its input is not quantized",
     ]);
     expect(await signalToNoise(bytes)).toBeGreaterThan(28);
+  });
+});
+
+describe("static int8 of tables", () => {
+  const table = matrix("t", [300, 32]);
+  const lookedUp = (nodes: readonly Node[], tensors: readonly Tensor[], outputs = ["y"]) => {
+    const graph = createModel({
+      nodes: [createNode("Gather", ["t", "ids"], ["rows"], {}, { name: "look" }), ...nodes],
+      initializers: [table, ...tensors],
+      inputs: [createValueInfo("ids", "INT64", ["batch", 2])],
+      outputs: outputs.map((name) => createValueInfo(name, "FP32", ["batch", -1])),
+    });
+    return serializeModel(graph);
+  };
+  const flat = createTensor("flat", "INT64", [2], BigInt64Array.of(-1n, 64n));
+  const dense = [node("Reshape", ["rows", "flat"], "row"), node("MatMul", ["row", "w"], "y")];
+  const ids = { ids: { dims: [16, 2], data: BigInt64Array.from({ length: 32 }, (_, at) => BigInt(at * 9)) } };
+  const decibels = async (bytes: Uint8Array) => {
+    const [reference, candidate] = [
+      await runModel(bytes, ids),
+      await runModel(quantize(bytes, { known: { row: [0, 0.4] } }).model, ids),
+    ];
+    return measureAgreement({ where: "m", reference, candidate, threshold: 0 }).signalToNoiseDb!;
+  };
+
+  it("looks up integers that the layer behind multiplies, with the table's own range and no float in between", async () => {
+    const bytes = lookedUp(dense, [matrix("w"), flat]);
+    expect(valuesToCalibrate(bytes, "static-int8", "m")).toEqual([]);
+    const { model, nodes, sizeBytes } = quantize(bytes);
+    expect(nodes.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
+      "look: table [300, 32] as uint8, one scale",
+      "Reshape_row: works on uint8, with the scale of its input",
+      "MatMul_y: weights [64, 64] as int8, one scale a channel, output in float",
+    ]);
+    expect(sizeBytes / bytes.length).toBeLessThan(0.3);
+    expect((await fusedOperators(model)).join(" ")).toBe("Gather Reshape MatMulIntegerToFloat");
+    expect(await decibels(bytes)).toBeGreaterThan(35);
+  });
+
+  it("gives what is read in float, or returned, or clipped, in float, and leaves a table that is read otherwise", async () => {
+    const returned = lookedUp([...dense, node("Tanh", ["rows"], "z")], [matrix("w"), flat], ["y", "z", "rows"]);
+    const clipped = lookedUp(
+      [node("Relu", ["rows"], "r"), node("Reshape", ["r", "flat"], "row"), node("MatMul", ["row", "w"], "y")],
+      [matrix("w"), flat],
+    );
+    for (const bytes of [returned, clipped]) expect(await decibels(bytes)).toBeGreaterThan(30);
+    const reasonOf = (bytes: Uint8Array, name: string) => quantize(bytes).nodes.find((at) => at.name === name)?.reason;
+    expect(reasonOf(clipped, "Relu_r")).toMatch(/its input is looked up/);
+    const shared = lookedUp(
+      [...dense, node("ReduceSum", ["t"], "s", { keepdims: 0 })],
+      [matrix("w"), flat],
+      ["y", "s"],
+    );
+    expect(reasonOf(shared, "look")).toMatch(/its weights are also read in float by ReduceSum/);
   });
 });
 
