@@ -32,9 +32,9 @@ export async function admitModel(dependencies: Dependencies, run: LifecycleRun):
     return {
       verdict: "pass",
       headline: `${facts.parameterCount.toLocaleString("en-US")} parameters, ${facts.operators.length} kinds of operators`,
-      record: async (tx, seal) => {
+      record: async (tx, seal, frame) => {
         await stored.register(tx);
-        const version = await recordVersion(tx, seal, {
+        const version = await recordVersion(tx, frame, {
           model: spec.model.name,
           artifact: model,
           signature,

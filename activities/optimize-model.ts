@@ -49,7 +49,7 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
       return {
         verdict: "pass",
         headline: `${report.chosen}: ${report.reason}`,
-        record: async (tx, seal) => {
+        record: async (tx, seal, frame) => {
           await stored.register(tx);
           await page.register(tx);
           await serving.register(tx);
@@ -70,7 +70,7 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
             ],
           });
           if (rewrite === null) return { version: trained, report: stored.digest, chosen: report.chosen };
-          const version = await recordVersion(tx, seal, {
+          const version = await recordVersion(tx, frame, {
             model: trained.model,
             artifact: rewrite.file.digest,
             signature,

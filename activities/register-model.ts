@@ -7,14 +7,12 @@ import { Failure } from "../contracts/failures.ts";
 import type { Registration, RegistrationInput } from "../contracts/messages.ts";
 import { modelSignatureSchema, type ModelSignature } from "../contracts/signature.ts";
 import { ensureModel, findRegistered } from "../db/queries/model.ts";
-import { recordExecution } from "../db/queries/lineage/record-execution.ts";
 import { runOperation } from "../db/queries/operation.ts";
 import { authorize } from "./authorize.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import { keepFile } from "./keep-artifact.ts";
 import { executionContext, operationContext } from "./operation-context.ts";
-import type { Seal } from "./stage.ts";
 import { recordVersion, referenceOf } from "./version-reference.ts";
 
 /**
@@ -32,7 +30,7 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
     const { signature, facts, file } = await takeIn(dependencies, input, signal);
     const { registrationId, modelPath, signaturePath } = input;
     return runOperation(
-      dependencies.database,
+      dependencies.database.earlyRelease,
       {
         key: `registration/${registrationId}`,
         request: { model, modelPath, signaturePath, digest: file.digest },
@@ -43,10 +41,8 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
         const before = await findRegistered(tx, { model, artifact: file.digest, signature });
         if (before) return { ...referenceOf(before), existing: true };
         await file.register(tx);
-        const seal: Seal = async (execution) => {
-          await recordExecution(tx, { ...execution, lifecycle: null, context: executionContext(dependencies) });
-        };
-        const version = await recordVersion(tx, seal, {
+        const frame = { lifecycle: null, context: executionContext(dependencies) };
+        const version = await recordVersion(tx, frame, {
           model,
           artifact: file.digest,
           signature,

@@ -14,6 +14,7 @@ import { requireLifecycle, type Lifecycle } from "../db/queries/lifecycle.ts";
 import {
   recordExecution,
   type ExecutionContext,
+  type ExecutionFrame,
   type ExecutionRequest,
 } from "../db/queries/lineage/record-execution.ts";
 import { findOperation, runOperation } from "../db/queries/operation.ts";
@@ -39,9 +40,9 @@ export interface StageTools {
 }
 
 /** What a stage did, besides what every execution of it shares: lifecycle, round, start, who ran it. */
-export type StageExecution = Pick<ExecutionRequest, "kind" | "parameters" | "used" | "generated">;
+export type StageExecution = Omit<ExecutionRequest, keyof ExecutionFrame>;
 /** Records an execution of the stage, sealed with it. */
-export type Seal = (execution: StageExecution) => Promise<void>;
+type Seal = (execution: StageExecution) => Promise<void>;
 
 /** What a stage's work hands back to be recorded in one transaction. */
 export interface StageEnd<Name extends ResultStage> {
@@ -49,7 +50,7 @@ export interface StageEnd<Name extends ResultStage> {
   /** The one number that mattered, in a sentence. */
   readonly headline: string;
   /** Writes the stage's domain rows and lineage and tells what it leaves behind; stage run, ledger and audit event are written around it. */
-  readonly record: (tx: Transaction, seal: Seal) => Promise<StageResult<Name>>;
+  readonly record: (tx: Transaction, seal: Seal, frame: ExecutionFrame) => Promise<StageResult<Name>>;
 }
 
 const STATUS_OF_VERDICT = { pass: "passed", fail: "failed", inconclusive: "inconclusive" } as const satisfies Record<
@@ -91,7 +92,7 @@ export async function runStage<Name extends ResultStage>(
       }),
     );
     return await runOperation(
-      database,
+      database.earlyRelease,
       { key, request: { lifecycleId, stage, round }, context: operationContext() },
       (tx) => recordEnd(tx, { stage, lifecycle, stageRun, end, context: executionContext(dependencies) }),
     );
@@ -129,10 +130,11 @@ async function recordEnd<Name extends ResultStage>(
   }: Ending & { readonly end: StageEnd<Name>; readonly context: ExecutionContext },
 ): Promise<StageOutcome> {
   const { round, startedAt } = stageRun;
+  const frame: ExecutionFrame = { lifecycle: lifecycle.id, round, startedAt, context };
   const seal: Seal = async (execution) => {
-    await recordExecution(tx, { ...execution, lifecycle: lifecycle.id, round, startedAt, context });
+    await recordExecution(tx, { ...execution, ...frame });
   };
-  const result = (await end.record(tx, seal)) as unknown as JsonValue;
+  const result = (await end.record(tx, seal, frame)) as unknown as JsonValue;
   const { verdict, headline } = end;
   const status = STATUS_OF_VERDICT[verdict];
   await finishStageRun(tx, { id: stageRun.id, attempt: stageRun.attempt, status, verdict, headline, result });

@@ -1,9 +1,7 @@
 import type { VersionReference } from "../contracts/stages.ts";
 import type { Transaction } from "../db/client.ts";
-import { recordAudit } from "../db/queries/audit.ts";
-import type { LineagePart } from "../db/queries/lineage/record-execution.ts";
+import type { ExecutionFrame, LineagePart } from "../db/queries/lineage/record-execution.ts";
 import { registerVersion, type ModelVersion, type VersionRequest } from "../db/queries/model.ts";
-import type { Seal } from "./stage.ts";
 
 /** How people and lineage name a version. */
 export const versionName = ({ model, number }: { readonly model: string; readonly number: number }) =>
@@ -34,30 +32,10 @@ export interface RecordedVersion extends Omit<VersionRequest, "parentVersion"> {
 /** Registers a version with its lineage and audit event: the one way a version comes into the registry. */
 export async function recordVersion(
   tx: Transaction,
-  seal: Seal,
-  { trainingData, statement, parent, ...request }: RecordedVersion,
+  frame: ExecutionFrame,
+  { trainingData, statement = null, parent, ...request }: RecordedVersion,
 ): Promise<ModelVersion> {
-  const version = await registerVersion(tx, { ...request, parentVersion: parent?.versionId ?? null });
-  const subject = `model/${versionName(version)}`;
-  await seal({
-    kind: "register",
-    parameters: { model: version.model, origin: version.origin, signature: version.signature },
-    used: [{ ref: `artifact/${version.artifact}`, role: "bytes" }, ...(parent ? [versionAs("parent", parent)] : [])],
-    generated: [{ ref: subject, role: "version" }],
-  });
-  await recordAudit(tx, {
-    actor: version.createdBy,
-    statement: statement ?? null,
-    subject,
-    body: {
-      kind: "version-registered",
-      versionId: version.id,
-      digest: version.artifact,
-      origin: version.origin,
-      parentVersionId: version.parentVersion,
-      trainingData,
-      lifecycle: version.lifecycle,
-    },
-  });
-  return version;
+  const used = parent ? [versionAs("parent", parent)] : [];
+  const values = { ...request, parentVersion: parent?.versionId ?? null };
+  return await registerVersion(tx, values, { frame, used, trainingData, statement });
 }

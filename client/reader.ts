@@ -180,6 +180,7 @@ export function createReader(database: Database, client: Client): Reader {
       heads: () => translated(log.heads()),
       verify: (options) => translated(log.verify(options)),
       keepNodes: (stream) => translated(log.keepNodes(stream)),
+      onDisk: () => translated(log.onDisk()),
       tiles: (stream, wanted) => translated(log.tiles(stream, wanted)),
     },
     artifacts: () => listArtifacts(database),

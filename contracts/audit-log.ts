@@ -50,6 +50,8 @@ export interface AuditLog {
   readonly verify: (options?: AuditVerificationOptions) => Promise<AuditVerification>;
   /** Keeps the roots of the complete subtrees that are not kept yet. */
   readonly keepNodes: (stream: string) => Promise<void>;
+  /** Returns when everything that was read before is on disk: what is signed outside the database must not go with a crash. */
+  readonly onDisk: () => Promise<void>;
   /** Tiles as far as they are there. */
   readonly tiles: (stream: string, wanted: readonly TileName[]) => Promise<readonly Tile[]>;
 }

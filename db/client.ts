@@ -3,6 +3,7 @@ import { drizzle, type NodePgQueryResultHKT } from "drizzle-orm/node-postgres";
 import type { PgDatabase, PgTransaction } from "drizzle-orm/pg-core";
 import { Pool } from "pg";
 
+import { createEarlyRelease, type Transacting } from "./early-release.ts";
 import { APPLICATION_NAME } from "./release.ts";
 
 type NoSchema = Record<string, never>;
@@ -15,7 +16,7 @@ export type Queryable = PgDatabase<NodePgQueryResultHKT, NoSchema, Relations>;
 export type Transaction = PgTransaction<NodePgQueryResultHKT, NoSchema, Relations>;
 
 /** A pool of connections. One a process; close it when the process ends. */
-export type Database = Queryable & { close(): Promise<void> };
+export type Database = Queryable & { readonly earlyRelease: Transacting; close(): Promise<void> };
 
 export interface DatabaseOptions {
   /** Connection string of the application role. */
@@ -37,5 +38,6 @@ export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions):
   pool.on("error", () => undefined);
   // So does one that is lost between two statements of a transaction: the pool takes its own listener off while it is in use.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  return Object.assign(drizzle(pool), { close: () => pool.end() });
+  const database = drizzle(pool);
+  return Object.assign(database, { earlyRelease: createEarlyRelease(database), close: () => pool.end() });
 }

@@ -17,17 +17,31 @@ export async function recordRows<Table extends PgTable>(
   rows: readonly Table["$inferInsert"][],
 ): Promise<Table["$inferSelect"][]> {
   if (rows.length === 0) return [];
-  const columns = Object.entries(getTableColumns(table));
-  const given = rows.map((row) => {
-    const values = row as Readonly<Record<string, unknown>>;
-    return Object.fromEntries(
-      columns.flatMap(([key, column]) =>
-        values[key] === undefined ? [] : [[column.name, jsonValue(column, values[key])]],
-      ),
-    );
-  });
+  const given = rows.map((row) => rowAsJson(table, row));
   const recorder = sql.identifier(`record_${getTableName(table)}`);
-  return await rowsOf(tx, table, sql`${recorder}(${JSON.stringify(given)}::jsonb)`).catch((thrown: unknown) => {
+  return await recordedRows(tx, table, sql`${recorder}(${JSON.stringify(given)}::jsonb)`);
+}
+
+/** A row as the functions that record one take it: an object by the names of columns. */
+export function rowAsJson<Table extends PgTable>(
+  table: Table,
+  row: Table["$inferInsert"],
+): Readonly<Record<string, unknown>> {
+  const values = row as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(
+    Object.entries(getTableColumns(table)).flatMap(([key, column]) =>
+      values[key] === undefined ? [] : [[column.name, jsonValue(column, values[key])]],
+    ),
+  );
+}
+
+/** The rows that a function records and returns. */
+export async function recordedRows<Table extends PgTable>(
+  tx: Transaction,
+  table: Table,
+  call: SQL,
+): Promise<Table["$inferSelect"][]> {
+  return await rowsOf(tx, table, call).catch((thrown: unknown) => {
     throw refusalOfDeleted(thrown) ?? thrown;
   });
 }

@@ -68,6 +68,7 @@ export async function signLog(
   for (const { stream } of await log.heads()) await log.keepNodes(stream);
   const { streams, problem } = await readStreams(log, anchors, whole ? readWhole : readSince);
   if (problem) return { problem };
+  await log.onDisk();
   const checkpoints = streams.map((reading) => checkpointOf(reading, key));
   await appendNotes(
     path,

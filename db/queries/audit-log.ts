@@ -11,6 +11,7 @@ import type {
 } from "../../contracts/audit-log.ts";
 import { sha256 } from "../canonical.ts";
 import type { Database, Queryable } from "../client.ts";
+import { reachDisk } from "../early-release.ts";
 import { auditHead } from "../schema/evidence.ts";
 
 /** The audit log as it lies in a database. */
@@ -26,6 +27,7 @@ export const createAuditLog = (database: Database): AuditLog => ({
   keepNodes: async (stream) => {
     await database.execute(sql`SELECT keep_audit_nodes(${stream})`);
   },
+  onDisk: () => reachDisk(database),
   tiles: (stream, wanted) => loadTiles(database, stream, wanted),
 });
 

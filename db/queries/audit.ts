@@ -16,6 +16,9 @@ export interface AuditRequest {
   readonly body: AuditBody;
 }
 
+/** The body as an event has it: checked, and canonical. */
+export const auditBodyText = (body: AuditBody): string => canonicalText(auditEntrySchema.shape.body.parse(body));
+
 /**
  * Appends an event to its stream in the transaction that does what it tells of, chained by
  * `SHA-256(previous hash || canonical bytes)`. Holds the stream's head until the transaction ends, and everybody else who records

@@ -4,15 +4,19 @@ import { Failure } from "../../contracts/failures.ts";
 import { digestOf } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
-import { recordRows } from "../record-rows.ts";
+import { recordedRows, recordRows, rowAsJson } from "../record-rows.ts";
 import { model, modelVersion } from "../schema/model.ts";
 import { versionState } from "../schema/registry.ts";
+import { auditBodyText } from "./audit.ts";
+import { executionRow, type ExecutionFrame, type LineagePart } from "./lineage/record-execution.ts";
 
 export type ModelVersion = typeof modelVersion.$inferSelect;
 
 /** Makes the model if it is new. What is said about it, its purpose for one, are entries of the registry. */
 export async function ensureModel(tx: Transaction, name: string): Promise<void> {
-  await recordRows(tx, model, [{ name, purpose: "" }]);
+  // Looked for before: an INSERT that meets the name would wait for everybody who registers a version of it.
+  const found = await tx.select({ name: model.name }).from(model).where(eq(model.name, name));
+  if (found.length === 0) await recordRows(tx, model, [{ name, purpose: "" }]);
 }
 
 const SHOWN = 20;
@@ -48,16 +52,50 @@ export interface VersionRequest extends Pick<
   readonly key: VersionKey | null;
 }
 
+/** How a version came: its execution, and what its audit event tells besides the version's own. */
+export interface VersionProvenance {
+  readonly frame: ExecutionFrame;
+  /** Its bytes are used anyway. */
+  readonly used: readonly LineagePart[];
+  /** Digest of the snapshot it was trained on, null unless it was. */
+  readonly trainingData: string | null;
+  /** Digest of the statement by which somebody asked for it, or null. */
+  readonly statement: string | null;
+}
+
 /**
- * Adds the next version of a model; its number comes from the database, gap-free however many register at once. Under a key
- * that has its version that one is returned; with other bytes it fails with OPERATION_CONFLICT. Model and artifact are
- * registered before.
+ * Adds the next version of a model with its lineage and audit event; its number comes from the database, gap-free however many
+ * register at once. Under a key that has its version that one is returned and nothing recorded; with other bytes it fails with
+ * OPERATION_CONFLICT. Model and artifact are registered before.
  */
-export async function registerVersion(tx: Transaction, { key, ...values }: VersionRequest): Promise<ModelVersion> {
-  const [made] = await recordRows(tx, modelVersion, [{ ...values, ...key, id: createId(), number: 0 }]);
+export async function registerVersion(
+  tx: Transaction,
+  { key, ...values }: VersionRequest,
+  { frame, used, trainingData, statement }: VersionProvenance,
+): Promise<ModelVersion> {
+  const { model: name, artifact, signature, origin, parentVersion } = values;
+  const id = createId();
+  const execution = executionRow({ ...frame, kind: "register", parameters: { model: name, origin, signature } });
+  const body = auditBodyText({
+    kind: "version-registered",
+    versionId: id,
+    digest: artifact,
+    origin,
+    parentVersionId: parentVersion,
+    trainingData,
+    lifecycle: key?.lifecycle ?? null,
+  });
+  const parts: LineagePart[] = [{ ref: `artifact/${artifact}`, role: "bytes" }, ...used];
+  const [row, executed, usedParts] = [
+    rowAsJson(modelVersion, { ...values, ...key, id, number: 0 }),
+    execution,
+    parts,
+  ].map((part) => JSON.stringify(part));
+  const call = sql`register_version(${row}, ${executed}, ${usedParts}, ${statement}, ${body})`;
+  const [made] = await recordedRows(tx, modelVersion, call);
   if (made) return made;
   const found = key && (await findVersionByKey(tx, key));
-  if (!found || found.artifact !== values.artifact) {
+  if (!found || found.artifact !== artifact) {
     throw new Failure("OPERATION_CONFLICT", { key: `${key?.lifecycle}/${key?.round}/${key?.name}` });
   }
   return found;

@@ -2,7 +2,8 @@ import { eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import { digestOf } from "../canonical.ts";
-import type { Database, Queryable, Transaction } from "../client.ts";
+import type { Queryable, Transaction } from "../client.ts";
+import type { Transacting } from "../early-release.ts";
 import type { JsonValue } from "../json.ts";
 import { recordRows } from "../record-rows.ts";
 import { operation } from "../schema/evidence.ts";
@@ -38,7 +39,7 @@ export async function findOperation(db: Queryable, key: string): Promise<Operati
  * a transaction. Fails with OPERATION_CONFLICT when the key was used for another request.
  */
 export async function runOperation<Result>(
-  db: Database,
+  db: Transacting,
   { key, request, context }: OperationRequest,
   work: (tx: Transaction) => Promise<Result>,
 ): Promise<Result> {

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { findDerivation } from "../../db/queries/derivation.ts";
-import { registerVersion } from "../../db/queries/model.ts";
 import { finishStageRun, startStageRun } from "../../db/queries/stage-run.ts";
 import { audited } from "../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { addArtifact, addLifecycle, addVersion, digest, facts, signature } from "./sample.ts";
+import { addArtifact, addLifecycle, addVersion, digest, facts, insertVersion, signature } from "./sample.ts";
 
 let test: TestDatabase;
 beforeAll(async () => {
@@ -21,7 +20,7 @@ describe("what a version was rewritten from", () => {
     const child = await audited(test.database).transaction(async (tx) => {
       const artifact = await addArtifact(tx, "child");
       const made = { model: "derived", artifact, signature, facts, createdBy: "ada", key } as const;
-      const version = await registerVersion(tx, { ...made, origin: "optimized", parentVersion: parent.id });
+      const version = await insertVersion(tx, { ...made, origin: "optimized", parentVersion: parent.id });
       const run = await startStageRun(tx, { lifecycle: "derivation", stage: "optimize", round: 1 });
       const reference = { versionId: version.id, model: "derived", number: version.number, digest: artifact };
       const result = { version: reference, report: digest("report"), chosen: "static-int8" };

@@ -13,8 +13,10 @@ import { ensureEndpoint } from "../../db/queries/endpoint.ts";
 import { recordEvaluation, type Evaluation } from "../../db/queries/evaluation.ts";
 import { createLifecycle, setLifecycleStatus, type Lifecycle } from "../../db/queries/lifecycle.ts";
 import { recordExecution, type ExecutionContext } from "../../db/queries/lineage/record-execution.ts";
-import { ensureModel, registerVersion, type ModelVersion } from "../../db/queries/model.ts";
+import { ensureModel, type ModelVersion, type VersionProvenance, type VersionRequest } from "../../db/queries/model.ts";
 import { startStageRun } from "../../db/queries/stage-run.ts";
+import { recordRows } from "../../db/record-rows.ts";
+import { modelVersion } from "../../db/schema/model.ts";
 import { audited } from "../support/audited.ts";
 
 export const signature = modelSignatureSchema.parse({
@@ -63,11 +65,26 @@ export async function addArtifact(tx: Transaction, text: string): Promise<string
   return name;
 }
 
+/** A version alone: what was made from what the tests of lineage tell themselves. */
+export async function insertVersion(tx: Transaction, { key, ...values }: VersionRequest): Promise<ModelVersion> {
+  const [version] = await recordRows(tx, modelVersion, [{ ...values, ...key, id: createId(), number: 0 }]);
+  if (!version) throw new Error(`${values.model} has the version already`);
+  return version;
+}
+
+/** How a version comes that nobody's lifecycle made. */
+export const provenance = (): VersionProvenance => ({
+  frame: { lifecycle: null, context: executionContext },
+  used: [],
+  trainingData: null,
+  statement: null,
+});
+
 /** A model with one version of its own bytes, outside any lifecycle. */
 export async function addVersion(db: Database, model: string, bytes: string, createdBy = "ada"): Promise<ModelVersion> {
   return await audited(db).transaction(async (tx) => {
     await ensureModel(tx, model);
-    return await registerVersion(tx, {
+    return await insertVersion(tx, {
       model,
       artifact: await addArtifact(tx, bytes),
       signature,
@@ -185,7 +202,6 @@ export interface SampleExecution {
   readonly lifecycle?: string | null;
 }
 
-/** An execution nobody did. */
 /** Of no workflow that ever ran. */
 export const executionContext: ExecutionContext = {
   workflowId: "w",
@@ -195,6 +211,7 @@ export const executionContext: ExecutionContext = {
   codeDigest: digest("code"),
 };
 
+/** An execution nobody did. */
 export async function execute(
   tx: Transaction,
   { used, generated, lifecycle = null }: SampleExecution,

@@ -50,6 +50,7 @@ export function createMemoryLog(
       return { ok: false, events, problem: { stream: AUDIT_STREAM, seq: events + 1, kind: problem } };
     },
     keepNodes: async () => undefined,
+    onDisk: async () => undefined,
     tiles: async (stream, wanted) => wanted.map((name) => ({ ...name, hashes: hashesOf(stream, name) })),
   };
 }

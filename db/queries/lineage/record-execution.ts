@@ -30,13 +30,13 @@ export interface ExecutionRequest {
   readonly generated: readonly LineagePart[];
 }
 
-/**
- * Records what was made from what and seals it: no edge is added to it later. Which execution had made a thing that is used is
- * fixed now: the newest of the same lifecycle, else the first on record. Returns the execution's number.
- */
-export async function recordExecution(tx: Transaction, request: ExecutionRequest): Promise<number> {
-  const { kind, lifecycle, round, context, parameters, startedAt, used, generated } = request;
-  const row = {
+/** What executions of one step share: whose it is, since when, by whom. */
+export type ExecutionFrame = Pick<ExecutionRequest, "lifecycle" | "round" | "context" | "startedAt">;
+
+/** The execution's row as `record_execution` takes it. */
+export function executionRow(request: Omit<ExecutionRequest, "used" | "generated">) {
+  const { kind, lifecycle, round, context, parameters, startedAt } = request;
+  return {
     kind,
     lifecycle,
     round,
@@ -48,8 +48,16 @@ export async function recordExecution(tx: Transaction, request: ExecutionRequest
     parameters_digest: digestOf(parameters),
     started_at: startedAt,
   };
-  const { rows } = await tx.execute<{ id: string }>(
-    sql`SELECT record_execution(${JSON.stringify(row)}, ${JSON.stringify(used)}, ${JSON.stringify(generated)}) AS id`,
+}
+
+/**
+ * Records what was made from what and seals it: no edge is added to it later. Which execution had made a thing that is used is
+ * fixed now: the newest of the same lifecycle, else the first on record. Returns the execution's number.
+ */
+export async function recordExecution(tx: Transaction, request: ExecutionRequest): Promise<number> {
+  const [row, used, generated] = [executionRow(request), request.used, request.generated].map((part) =>
+    JSON.stringify(part),
   );
+  const { rows } = await tx.execute<{ id: string }>(sql`SELECT record_execution(${row}, ${used}, ${generated}) AS id`);
   return Number(rows[0]?.id);
 }

@@ -11,8 +11,9 @@ import { advanceEpoch } from "../../../db/queries/advance-epoch.ts";
 import { registerArtifact } from "../../../db/queries/artifact.ts";
 import { ensureEndpoint } from "../../../db/queries/endpoint.ts";
 import { liveGateways } from "../../../db/queries/gateway.ts";
-import { ensureModel, registerVersion } from "../../../db/queries/model.ts";
+import { ensureModel } from "../../../db/queries/model.ts";
 import { findPrediction } from "../../../db/queries/prediction.ts";
+import { insertVersion } from "../../database/sample.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { createGrpcClient } from "../../unit/serving/grpc-client.ts";
@@ -62,7 +63,7 @@ async function addVersion(bias: number): Promise<string> {
   return await audited(database.database).transaction(async (tx) => {
     await ensureModel(tx, "delay");
     await registerArtifact(tx, { digest, kind: "model", sizeBytes, mediaType: "application/onnx" });
-    const version = await registerVersion(tx, {
+    const version = await insertVersion(tx, {
       model: "delay",
       artifact: digest,
       signature: SIGNATURE,

@@ -107,6 +107,7 @@ const WRITTEN_BY = [
   "record_feedback",
   "record_gateway_seen",
   "remove_gateway",
+  "register_version",
   "report_version",
   "set_lease",
   "set_lifecycle_status",
@@ -232,6 +233,17 @@ describe("A10: the live catalogue", () => {
       ...Object.fromEntries(WRITTEN_BY.map((name) => [name, "application"])),
       ...Object.fromEntries(RECORDED.map((table) => [`record_${table}`, "application"])),
     });
+  });
+
+  it("records every column of a table, but for what the database finds itself", async () => {
+    const rows = await ask(
+      `SELECT relname, attname FROM pg_proc JOIN pg_class ON proname = 'record_' || relname
+         JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND attidentity = '' AND attgenerated = ''
+         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+       WHERE relname IN ('${RECORDED.join("', '")}') AND coalesce(pg_get_expr(adbin, adrelid), '') NOT LIKE 'nextval(%'
+         AND attname <> ALL (coalesce(substring(prosrc FROM 'ALL \\(''(\\{.*?\\})''::text'), '{}')::text[])`,
+    );
+    expect(rows).toEqual([]);
   });
 
   it("runs what only the application calls as the owner, and nothing else a reader may call", async () => {

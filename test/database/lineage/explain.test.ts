@@ -6,7 +6,6 @@ import { recordSnapshot } from "../../../db/queries/artifact.ts";
 import { recordEvaluation } from "../../../db/queries/evaluation.ts";
 import { explainPrediction } from "../../../db/queries/explain.ts";
 import { recordFeedback } from "../../../db/queries/feedback.ts";
-import { registerVersion } from "../../../db/queries/model.ts";
 import { startStageRun } from "../../../db/queries/stage-run.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
@@ -18,6 +17,7 @@ import {
   digest,
   execute,
   facts,
+  insertVersion,
   reportFor,
   signature,
   type Parts,
@@ -47,7 +47,7 @@ describe("explaining a prediction", () => {
         window: { from: "2001-01-01", to: "2001-04-01" },
       });
       const version = async (name: "trained" | "optimized", parentVersion: string | null) =>
-        registerVersion(tx, {
+        insertVersion(tx, {
           model: "flights",
           artifact: await addArtifact(tx, name),
           signature,

@@ -9,7 +9,7 @@ import { searchVersions } from "../../../db/queries/registry/versions.ts";
 import { endRollout, startRollout } from "../../../db/queries/rollout.ts";
 import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { addArtifact, addEndpoint, addLifecycle, addVersion, facts, plan, signature } from "../sample.ts";
+import { addArtifact, addEndpoint, addLifecycle, addVersion, facts, plan, provenance, signature } from "../sample.ts";
 import { alias, owner, restored, say, stage, tag, tombstone } from "./say.ts";
 
 let test: TestDatabase;
@@ -40,16 +40,20 @@ const advance = (request: Pick<EpochRequest, "endpoint" | "expectedEpoch"> & Par
 
 const addChild = (parent: ModelVersion, bytes: string) =>
   audited(test.database).transaction(async (tx) =>
-    registerVersion(tx, {
-      model: parent.model,
-      artifact: await addArtifact(tx, bytes),
-      signature,
-      origin: "optimized",
-      parentVersion: parent.id,
-      facts,
-      createdBy: "ada",
-      key: null,
-    }),
+    registerVersion(
+      tx,
+      {
+        model: parent.model,
+        artifact: await addArtifact(tx, bytes),
+        signature,
+        origin: "optimized",
+        parentVersion: parent.id,
+        facts,
+        createdBy: "ada",
+        key: null,
+      },
+      provenance(),
+    ),
   );
 
 describe("a version may not be deleted", () => {

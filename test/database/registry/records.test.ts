@@ -16,6 +16,7 @@ import {
   addVersion,
   digest,
   facts,
+  provenance,
   reportFor,
   signature,
   specFor,
@@ -34,16 +35,20 @@ describe("model versions", () => {
     await audited(test.database).transaction((tx) => ensureModel(tx, "crowded"));
     const register = (index: number) =>
       audited(test.database).transaction(async (tx) => {
-        const version = await registerVersion(tx, {
-          model: "crowded",
-          artifact: await addArtifact(tx, `crowded ${index}`),
-          signature,
-          origin: "registered",
-          parentVersion: null,
-          facts,
-          createdBy: "ada",
-          key: null,
-        });
+        const version = await registerVersion(
+          tx,
+          {
+            model: "crowded",
+            artifact: await addArtifact(tx, `crowded ${index}`),
+            signature,
+            origin: "registered",
+            parentVersion: null,
+            facts,
+            createdBy: "ada",
+            key: null,
+          },
+          provenance(),
+        );
         if (index % 10 === 3) throw new Error("killed before the commit");
         return version.number;
       });
@@ -56,16 +61,20 @@ describe("model versions", () => {
     await addLifecycle(test.database, "lc-key", "keyed");
     const register = (bytes: string) =>
       audited(test.database).transaction(async (tx) =>
-        registerVersion(tx, {
-          model: "keyed",
-          artifact: await addArtifact(tx, bytes),
-          signature,
-          origin: "trained",
-          parentVersion: null,
-          facts,
-          createdBy: "ada",
-          key: { lifecycle: "lc-key", round: 1, name: "trained" },
-        }),
+        registerVersion(
+          tx,
+          {
+            model: "keyed",
+            artifact: await addArtifact(tx, bytes),
+            signature,
+            origin: "trained",
+            parentVersion: null,
+            facts,
+            createdBy: "ada",
+            key: { lifecycle: "lc-key", round: 1, name: "trained" },
+          },
+          provenance(),
+        ),
       );
     const attempts = await Promise.all([register("bytes"), register("bytes"), register("bytes")]);
     expect(new Set(attempts.map(({ id }) => id)).size).toBe(1);

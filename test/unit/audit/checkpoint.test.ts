@@ -14,6 +14,7 @@ import {
   signText,
   type PrivateNoteKey,
 } from "../../../adapters/checkpoints/note-key.ts";
+import type { AuditLog } from "../../../contracts/audit-log.ts";
 import { checkpointText, parseCheckpoint, signedNote, splitNotes } from "../../../core/audit/checkpoint.ts";
 import { createMemoryLog, treeOver } from "../../support/memory-log.ts";
 
@@ -158,6 +159,13 @@ describe("signing a log", () => {
     const before = await readFile(path, "utf8");
     expect(await sign(path, present)).toMatchObject({ problem: { kind } });
     expect(await readFile(path, "utf8")).toBe(before);
+  });
+
+  it("not before what was read is on disk, or a crash of the server would leave a signature over events that are gone", async () => {
+    const path = newPath("log");
+    const lost: AuditLog = { ...logOf(words(3)), onDisk: () => Promise.reject(new Error("the server is gone")) };
+    await expect(signLog(lost, { path, key, formerKeys: [], whole: false })).rejects.toThrow("the server is gone");
+    expect(await loadNotes(path)).toEqual([]);
   });
 
   it("refuses one whose chain is broken, and a file that another key signed", async () => {
