@@ -1,10 +1,10 @@
-import type { ExtractTablesWithRelations } from "drizzle-orm";
+import { sql, type ExtractTablesWithRelations } from "drizzle-orm";
 import { drizzle, type NodePgQueryResultHKT } from "drizzle-orm/node-postgres";
 import type { PgDatabase, PgTransaction } from "drizzle-orm/pg-core";
 import { Pool } from "pg";
 
-import { createEarlyRelease, type Transacting } from "./early-release.ts";
 import { APPLICATION_NAME } from "./release.ts";
+import { createSharedWait } from "./shared-wait.ts";
 
 type NoSchema = Record<string, never>;
 type Relations = ExtractTablesWithRelations<NoSchema>;
@@ -14,6 +14,11 @@ export type Queryable = PgDatabase<NodePgQueryResultHKT, NoSchema, Relations>;
 
 /** Every write takes one, so that a row, its lineage and its audit event are committed together or not at all. */
 export type Transaction = PgTransaction<NodePgQueryResultHKT, NoSchema, Relations>;
+
+/** Where transactions are run. */
+export interface Transacting {
+  transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
+}
 
 /** A pool of connections. One a process; close it when the process ends. */
 export type Database = Queryable & { readonly earlyRelease: Transacting; close(): Promise<void> };
@@ -40,4 +45,30 @@ export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions):
   pool.on("connect", (client) => client.on("error", () => undefined));
   const database = drizzle(pool);
   return Object.assign(database, { earlyRelease: createEarlyRelease(database), close: () => pool.end() });
+}
+
+/**
+ * Transactions with early lock release: at the commit their locks end, and the caller is answered when it is on disk, for which all who
+ * commit meanwhile wait together. Whoever records holds the audit log's head, so that otherwise all writers wait for the disk one after
+ * the other. Others see what was written before it is on disk, and a crash of the server in between takes it away again, with all that was
+ * written after it: not for what somebody outside the database acts on as soon as he sees it, such as routing epochs.
+ */
+function createEarlyRelease(db: Queryable): Transacting {
+  const wait = createSharedWait(() => reachDisk(db));
+  return {
+    transaction: async (work) => {
+      const result = await db.transaction(async (tx) => {
+        await tx.execute(sql`SET LOCAL synchronous_commit = off`);
+        return await work(tx);
+      });
+      await wait();
+      return result;
+    },
+  };
+}
+
+/** Returns when everything that is committed now is on disk. */
+export async function reachDisk(db: Queryable): Promise<void> {
+  // A commit of its own, which waits as the server is told to, for its standbys too; the log is written in order.
+  await db.execute(sql`SELECT pg_logical_emit_message(true, 'modelwright', '')`);
 }

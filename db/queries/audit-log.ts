@@ -10,8 +10,7 @@ import type {
   VerifiedEvent,
 } from "../../contracts/audit-log.ts";
 import { sha256 } from "../canonical.ts";
-import type { Database, Queryable } from "../client.ts";
-import { reachDisk } from "../early-release.ts";
+import { reachDisk, type Database, type Queryable } from "../client.ts";
 import { auditHead } from "../schema/evidence.ts";
 
 /** The audit log as it lies in a database. */

@@ -2,8 +2,7 @@ import { eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import { digestOf } from "../canonical.ts";
-import type { Queryable, Transaction } from "../client.ts";
-import type { Transacting } from "../early-release.ts";
+import type { Queryable, Transacting, Transaction } from "../client.ts";
 import type { JsonValue } from "../json.ts";
 import { recordRows } from "../record-rows.ts";
 import { operation } from "../schema/evidence.ts";

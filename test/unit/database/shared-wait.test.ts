@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { createSharedWait } from "../../../db/early-release.ts";
+import { createSharedWait } from "../../../db/shared-wait.ts";
 
 /** A disk whose writes end when told. */
 function slowDisk() {
