@@ -1,4 +1,5 @@
 import type { ArtifactStore } from "../adapters/artifacts/store.ts";
+import type { KnownGateways } from "../adapters/gateways/known-gateways.ts";
 import type { Schedules } from "../adapters/schedules/temporal.ts";
 import type { Database } from "../db/client.ts";
 
@@ -13,6 +14,7 @@ export interface Dependencies {
   readonly database: Database;
   readonly artifacts: ArtifactStore;
   readonly schedules: Schedules;
+  readonly gateways: KnownGateways;
   /** Of the sources this worker runs; executions carry it. */
   readonly codeDigest: string;
   /** Scratch space on this machine; everything worth keeping becomes an artifact. */

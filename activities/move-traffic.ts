@@ -2,11 +2,12 @@ import { Failure } from "../contracts/failures.ts";
 import type { ByHand, ShareChange } from "../contracts/messages.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import { runOperation } from "../db/queries/operation.ts";
-import { findRollout, type Rollout } from "../db/queries/rollout.ts";
+import { findRollout, findRunningRollout, type Rollout } from "../db/queries/rollout.ts";
 import { loadRouting, type Routing } from "../db/queries/routing.ts";
 import { advanceRouting, type Hand } from "./advance-routing.ts";
 import { awaitConfirmation, whoConfirms } from "./confirm-traffic.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { withdrawWhileSilent } from "./even-without-postgres.ts";
 import { operationContext } from "./operation-context.ts";
 
 /** Mirrors requests to the candidate, which has no share yet; once. */
@@ -80,15 +81,28 @@ async function moveOnce(
 
 /**
  * Everything back to the champion: the first thing a rollout does that does not promote, in a transaction of its own, so that nothing
- * else it has to record can keep the traffic where it is.
+ * else it has to record can keep the traffic where it is; and not even Postgres itself, where gateways can be told directly.
  */
 export async function withdrawCanary(
   dependencies: Dependencies,
-  { rolloutId, hand }: { rolloutId: string; hand?: ByHand },
+  { rolloutId, endpoint, hand }: { readonly rolloutId: string; readonly endpoint?: string; readonly hand?: ByHand },
 ): Promise<void> {
+  const withdrawing = withdraw(dependencies, rolloutId, hand);
+  // Runs of earlier releases do not say what endpoint it is.
+  if (endpoint !== undefined) await withdrawWhileSilent(dependencies, endpoint, withdrawing);
+  const withdrawn = await withdrawing;
+  if (withdrawn !== null) await awaitConfirmation(dependencies.database, withdrawn, whoConfirms.closing);
+}
+
+/** The endpoint whose traffic is back; null where the rollout has none. */
+async function withdraw(
+  dependencies: Dependencies,
+  rolloutId: string,
+  hand: ByHand | undefined,
+): Promise<string | null> {
   const { database } = dependencies;
   const rollout = await findRollout(database, rolloutId);
-  if (!rollout || rollout.status !== "running" || rollout.championVersion === null) return;
+  if (!rollout || rollout.status !== "running" || rollout.championVersion === null) return null;
   const operation = { key: `rollout/${rolloutId}/withdraw`, request: {}, context: operationContext() };
   await runOperation(database, operation, async (tx) => {
     const [routing] = await loadRouting(tx, { endpoint: rollout.endpoint });
@@ -102,7 +116,26 @@ export async function withdrawCanary(
     });
     return null;
   });
-  await awaitConfirmation(database, rollout.endpoint, whoConfirms.closing);
+  return rollout.endpoint;
+}
+
+/** The same shares in an epoch of its own, once for each key: what gateways withdrew for somebody who may not ask for it is void with it. */
+export async function shareAgain(dependencies: Dependencies, endpoint: string, key: string): Promise<void> {
+  const { database } = dependencies;
+  const rollout = await findRunningRollout(database, endpoint);
+  if (!rollout) return;
+  await runOperation(database, { key, request: { endpoint }, context: operationContext() }, async (tx) => {
+    const [routing] = await loadRouting(tx, { endpoint });
+    if (routing?.rollout !== rollout.id || !routing.canary || !routing.champion) return null;
+    await moveTraffic(tx, dependencies, rollout, routing, {
+      champion: routing.champion.versionId,
+      canary: routing.canary.versionId,
+      share: routing.canaryShare,
+      shadow: routing.shadowShare,
+      reason: "its withdrawal was refused",
+    });
+    return null;
+  });
 }
 
 interface Move {

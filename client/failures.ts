@@ -1,5 +1,6 @@
 import { ApplicationFailure, TemporalFailure } from "@temporalio/common";
 import { WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError } from "@temporalio/client";
+import { whyAway } from "../db/hear.ts";
 import { Failure, FAILURES, type FailureCode, type FailureFields } from "../contracts/failures.ts";
 
 /**
@@ -38,38 +39,21 @@ function findKnown(thrown: unknown): ApplicationFailure | null {
   return null;
 }
 
-/** Codes of sockets, and SQLSTATEs of a Postgres that is stopping or starting (class 57P) or lost its connection (class 08). */
-const SOCKET_CODES = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"];
-const POSTGRES_CODES = /^(08|57P)/;
-/** How pg words it, without a code. */
-const POSTGRES_WORDS =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error/i;
 const GRPC_UNAVAILABLE = 14;
 
 /** STACK_UNREACHABLE for what pg, drizzle and Temporal's client throw while a server is away, else null. */
 function findUnreachable(thrown: unknown): Failure<"STACK_UNREACHABLE"> | null {
   for (let cause: unknown = thrown, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth += 1) {
-    const code = "code" in cause ? cause.code : undefined;
-    // An address with several IPs gives an AggregateError, which carries the code and no message.
-    const reason = cause.message || String(code);
-    if (code === GRPC_UNAVAILABLE && "metadata" in cause) {
-      return new Failure(
-        "STACK_UNREACHABLE",
-        { what: "Temporal", address: "the address of this stack", reason },
-        { cause: thrown },
-      );
-    }
-    const away = typeof code === "string" && (SOCKET_CODES.includes(code) || POSTGRES_CODES.test(code));
-    if (away || POSTGRES_WORDS.test(cause.message)) {
-      return new Failure(
-        "STACK_UNREACHABLE",
-        { what: "Postgres", address: "the address of this stack", reason },
-        { cause: thrown },
-      );
+    if ("code" in cause && cause.code === GRPC_UNAVAILABLE && "metadata" in cause) {
+      return unreachable("Temporal", cause.message, thrown);
     }
   }
-  return null;
+  const reason = whyAway(thrown);
+  return reason === null ? null : unreachable("Postgres", reason, thrown);
 }
+
+const unreachable = (what: string, reason: string, cause: unknown) =>
+  new Failure("STACK_UNREACHABLE", { what, address: "the address of this stack", reason }, { cause });
 
 /** Runs a call to a server and gives back the catalogue's failure in what it throws, if there is one. */
 export async function translated<Result>(work: Promise<Result>): Promise<Result> {

@@ -18,6 +18,7 @@ import { rolloutPlanSchema } from "../contracts/rollout.ts";
 import type { LifecycleSpecInput } from "../contracts/spec.ts";
 import { digestOf } from "../db/canonical.ts";
 import { openDatabase, type Database } from "../db/client.ts";
+import { hear } from "../db/hear.ts";
 import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
 import { resolveVersion } from "../db/queries/registry/resolve.ts";
 import { reveal } from "../db/queries/reveal.ts";
@@ -197,7 +198,8 @@ function createLifecycleDeeds(client: Client, database: Database, { sign }: Acti
     resume: (lifecycleId, request) => tell(lifecycleId, UPDATES.resume, request),
     abort: async (lifecycleId, request) => {
       // One that Temporal accepted and no worker has recorded yet can be aborted too.
-      const recorded = await loadLifecycle(database, lifecycleId);
+      // And while Postgres is away: Temporal knows what runs, and gateways take a canary back before anything is on record.
+      const recorded = (await hear(loadLifecycle(database, lifecycleId)))?.answer;
       if (recorded && ENDED.includes(recorded.status)) throw alreadyEnded(lifecycleId, recorded.status);
       const signed = await sign(requestDeed({ subject: `lifecycle/${lifecycleId}`, request: "abort" }), request);
       await translated(handleOf(lifecycleId).executeUpdate(UPDATES.abort, { args: [{ ...request, ...signed }] }));

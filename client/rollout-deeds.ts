@@ -5,6 +5,7 @@ import { Failure } from "../contracts/failures.ts";
 import type { AskedShare, EndpointRollbackResult, Request, RolloutResult } from "../contracts/messages.ts";
 import { QUEUES, UPDATES, WORKFLOWS, workflowIds } from "../contracts/names.ts";
 import type { Database } from "../db/client.ts";
+import { hear } from "../db/hear.ts";
 import { reveal } from "../db/queries/reveal.ts";
 import { findRollout, findRunningRollout, type Rollout } from "../db/queries/rollout.ts";
 import type { Acting } from "./acting.ts";
@@ -70,16 +71,18 @@ async function rollBack(
   endpoint: string,
   request: Request,
 ): Promise<RolloutResult | EndpointRollbackResult> {
-  const running = await findRunningRollout(database, endpoint);
+  const heard = await hear(findRunningRollout(database, endpoint));
   const handle = client.workflow.getHandle(workflowIds.rollout(endpoint));
   // A rollout whose workflow was terminated still counts as running; ending it is the endpoint's own rollback.
-  if (running && (await isRunning(handle))) {
-    const signed = await sign(requestDeed({ subject: `rollout/${running.id}`, request: "rollback" }), request);
+  // While Postgres is away, the workflow is whom to ask: gateways take the canary back before anything is on record.
+  if (heard?.answer !== null && (await isRunning(handle))) {
+    const subject = `rollout/${heard?.answer.id ?? ""}`;
+    const signed = await sign(requestDeed({ subject, request: "rollback" }), request);
     await translated(handle.executeUpdate(UPDATES.rollback, { args: [{ ...request, ...signed }] }));
-    await translated(handle.result());
-    const ended = await findRollout(database, running.id);
+    const { rolloutId } = (await translated(handle.result())) as RolloutResult;
+    const ended = await findRollout(database, rolloutId);
     const status = ended && ended.status !== "running" ? ended.status : "aborted";
-    return reveal(database, { rolloutId: running.id, status, reason: ended?.outcome ?? request.reason });
+    return reveal(database, { rolloutId, status, reason: ended?.outcome ?? request.reason });
   }
   const asked = { endpoint, requestId: randomUUID() };
   const signed = await sign(rollbackDeed(asked), request);

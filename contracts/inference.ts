@@ -78,6 +78,12 @@ export const routingSnapshotSchema = z.strictObject({
 });
 export type RoutingSnapshot = z.output<typeof routingSnapshotSchema>;
 
+/** What a gateway keeps on disk of canaries that were withdrawn at it: of each endpoint the newest such epoch. */
+export const withdrawnEpochsSchema = z.strictObject({
+  version: z.literal(1),
+  epochs: z.record(z.string(), z.int().min(0)),
+});
+
 /** How a request ended; a shed one was refused because too many waited. */
 export const REQUEST_OUTCOMES = ["ok", "error", "shed"] as const;
 
@@ -231,6 +237,10 @@ export const repositoryModelRequestSchema = z.object({
   parameters: z.object({ version: z.string().optional() }).optional(),
 });
 
+/** The epoch whose canary was taken back at the gateway that says so. */
+export const withdrawnSchema = z.object({ endpoint: z.string(), epoch: z.int().min(0) });
+export type Withdrawn = z.output<typeof withdrawnSchema>;
+
 /** An error of the protocol: words for people. */
 const errorSchema = z.object({ error: z.string() });
 
@@ -308,6 +318,7 @@ const BODIES = {
   ),
   RepositoryModelRequest: repositoryModelRequestSchema,
   RepositoryModelAnswer: z.object({}),
+  Withdrawn: withdrawnSchema,
   FeedbackRequest: feedbackRequestSchema,
   /** How many labels came, and what became of them. */
   FeedbackOutcome: z.record(z.string(), z.int().min(0)),

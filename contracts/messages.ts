@@ -110,6 +110,8 @@ export interface RecordedRequest extends Request {
   readonly request: RequestName;
   /** Of a `share`. */
   readonly share?: AskedShare;
+  /** The endpoint whose canary goes back with it. */
+  readonly withdraws?: string;
 }
 
 /** A rollout of one version on one endpoint; `lifecycle` is null for `modelwright deploy`. */

@@ -7,11 +7,23 @@ import { loadIdentityMode } from "../db/queries/identity.ts";
 import { loadRouting, ROUTING_CHANNEL, type RoutedVersion, type Routing } from "../db/queries/routing.ts";
 import type { RouteSource } from "./route-source.ts";
 
-/** The route source of production: Postgres, with a connection of its own to be told of changes. Each load says that this gateway lives. */
-export function createDatabaseRoutes(database: Database, url: string, gateway: string): RouteSource {
+export interface DatabaseRoutesOptions {
+  readonly database: Database;
+  readonly url: string;
+  /** Its id. */
+  readonly gateway: string;
+  /** Where it answers; null while it does not yet. */
+  readonly address: () => string | null;
+}
+
+/**
+ * The route source of production: Postgres, with a connection of its own to be told of changes. Each load says that this gateway lives,
+ * and where.
+ */
+export function createDatabaseRoutes({ database, url, gateway, address }: DatabaseRoutesOptions): RouteSource {
   return {
     load: async () => {
-      const seenAt = await recordGatewaySeen(database, gateway);
+      const seenAt = await recordGatewaySeen(database, gateway, address());
       const routings = await loadRouting(database);
       const identity = await loadIdentityMode(database);
       return {

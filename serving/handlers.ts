@@ -111,6 +111,15 @@ function serverRoutes(parts: HandlerParts): Routes {
       },
     ),
     post(
+      "/v2/repository/models/{model}/withdraw",
+      { summary: "Take its canary back at this gateway, until the endpoint's next epoch", answer: "Withdrawn" },
+      async ({ parameters, headers, address }) => {
+        const model = parameters["model"] ?? "";
+        await admitOperator(parts, model, { authorization: headers.authorization, address });
+        return answerJson(200, await parts.repository.withdraw(model));
+      },
+    ),
+    post(
       "/v2/feedback",
       {
         summary: "Labels of earlier predictions",

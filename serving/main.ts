@@ -7,19 +7,20 @@ import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { Failure } from "../contracts/failures.ts";
 import { openDatabase } from "../db/client.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
-import { findToken } from "../db/queries/identity.ts";
+import { findToken, listTokensFor, loadIdentityMode } from "../db/queries/identity.ts";
 import { removeGateway } from "../db/queries/gateway.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./log/database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
 import { watchAlarms } from "./alarms.ts";
 import { isTracingAsked } from "./trace/tracer.ts";
+import { followOperators } from "./operator-tokens.ts";
 import { createQuota } from "./quota.ts";
 import { startGateway } from "./gateway.ts";
 
 /**
  * Entry of the gateway's process. Environment: DATABASE_URL (application role), MODELWRIGHT_DATA_DIR, GATEWAY_PORT and
  * GRPC_PORT (0: any), GATEWAY_HOST (loopback), GATEWAY_REQUESTS_PER_SECOND (of one caller; no bound), GATEWAY_MODEL_MEMORY_MB (what
- * all models together may hold; no bound), GATEWAY_TLS_CERT and GATEWAY_TLS_KEY (PEM files; plain without). Prints one JSON line
+ * all models together may hold; no bound), GATEWAY_ADDRESS (where workers reach it; its host and port), GATEWAY_TLS_CERT and GATEWAY_TLS_KEY (PEM files; plain without). Prints one JSON line
  * when it answers. Ends in order on SIGTERM, on SIGINT, and when the parent's channel closes.
  */
 const url = required("DATABASE_URL");
@@ -43,9 +44,15 @@ await Promise.race([allowed, sleep(ANSWER_WITHIN_MS)]);
 const store = createFileStore(join(dataDir, "artifacts"));
 const log = createDatabaseLog(database, id);
 const alarms = watchAlarms(database, url);
+const tokens = await followOperators({
+  find: (hash) => findToken(database, { hash }),
+  listOperators: async () =>
+    (await loadIdentityMode(database)) === "required" ? listTokensFor(database, "deploy") : new Map(),
+});
 
+let address: string | null = null;
 const gateway = await startGateway({
-  source: createDatabaseRoutes(database, url, id),
+  source: createDatabaseRoutes({ database, url, gateway: id, address: () => address }),
   localPath: store.localPath,
   shipLog: log.ship,
   logDirectory: join(dataDir, "gateway", "log"),
@@ -54,7 +61,7 @@ const gateway = await startGateway({
   openAlarms: alarms.open,
   ...(requestsPerSecond > 0 && { quota: createQuota({ requestsPerSecond, nowMs: () => performance.now() }) }),
   traced: isTracingAsked(process.env),
-  findToken: (hash) => findToken(database, { hash }),
+  findToken: tokens.find,
   snapshotPath: join(dataDir, "gateway", `routes-${hostname()}-${port}.json`),
   host,
   port,
@@ -64,12 +71,15 @@ const gateway = await startGateway({
   onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
 });
 
+address = process.env["GATEWAY_ADDRESS"] ?? reachable(gateway.url);
+
 let stopping = false;
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
   await gateway.stop();
   await alarms.close();
+  tokens.close();
   await removeGateway(database, id).catch(() => undefined);
   await database.close();
   process.exit();
@@ -84,6 +94,13 @@ process.on("SIGINT", () => void stop());
 process.on("disconnect", () => void stop());
 
 process.stdout.write(`${JSON.stringify({ ready: true, http: gateway.url, grpc: gateway.grpcAddress })}\n`);
+
+/** An address of all interfaces is none to others; the machine's name is, where names are resolved, as among containers. */
+function reachable(url: string): string {
+  const found = new URL(url);
+  if (["0.0.0.0", "[::]"].includes(found.hostname)) found.hostname = hostname();
+  return found.origin;
+}
 
 function required(name: string): string {
   const value = process.env[name];

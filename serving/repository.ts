@@ -1,4 +1,5 @@
 import { Failure } from "../contracts/failures.ts";
+import type { Withdrawn } from "../contracts/inference.ts";
 import { refuse } from "./http/answer.ts";
 import type { ServingRoutes } from "./routing-table.ts";
 import type { VersionPool } from "./version-pool.ts";
@@ -18,6 +19,14 @@ export interface Repository {
    * @throws ENDPOINT_UNKNOWN where there is none; REQUEST_REFUSED 409 where the route needs one of them
    */
   readonly unload: (endpoint: string, version: string | null) => Promise<void>;
+  /**
+   * Takes the endpoint's canary back at this gateway, until its next epoch: what a rollout's end asks of each gateway it can reach
+   * while Postgres cannot tell them.
+   *
+   * @throws ENDPOINT_UNKNOWN; REQUEST_REFUSED 409 where there is no champion to answer; STORAGE_UNAVAILABLE when it holds, and
+   * would not survive a restart
+   */
+  readonly withdraw: (endpoint: string) => Promise<Withdrawn>;
 }
 
 export function createRepository(routes: ServingRoutes, pool: VersionPool): Repository {
@@ -44,6 +53,17 @@ export function createRepository(routes: ServingRoutes, pool: VersionPool): Repo
         endpoint: version === null ? endpoint : `${endpoint}, version ${version}`,
         found,
       });
+    },
+    withdraw: async (endpoint) => {
+      if (routes.route(endpoint)?.champion === null) {
+        throw refuse(409, `${endpoint} has no champion`, "one that a champion answers for");
+      }
+      const epoch = await routes.withdraw(endpoint).catch((cause: unknown) => {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new Failure("STORAGE_UNAVAILABLE", { what: "the gateway's folder", reason }, { cause });
+      });
+      if (epoch !== null) return { endpoint, epoch };
+      throw new Failure("ENDPOINT_UNKNOWN", { endpoint, found: routes.endpoints().join(", ") });
     },
   };
 }

@@ -5,6 +5,7 @@ import type { DatabaseClock } from "./database-clock.ts";
 import type { RouteSource } from "./route-source.ts";
 import { readRoutingSnapshot, writeRoutingSnapshot } from "./routing-snapshot.ts";
 import type { LiveVersion, VersionPool } from "./version-pool.ts";
+import { openWithdrawals, type Withdrawals } from "./withdrawals.ts";
 
 /** An epoch that is being served: its processes are up. */
 export interface AppliedRoute {
@@ -29,7 +30,7 @@ export interface RoutingTableOptions {
   readonly source: RouteSource;
   readonly pool: Pick<VersionPool, "start" | "keep">;
   readonly clock: DatabaseClock;
-  /** File of the last applied routes. */
+  /** File of the last applied routes; what was withdrawn is kept beside it. */
   readonly snapshotPath: string;
   /** 1 s by default. */
   readonly pollMs?: number;
@@ -61,6 +62,7 @@ export class ServingRoutes {
   private pollAgain = false;
   private timer: NodeJS.Timeout | undefined;
   private stopWatching: (() => Promise<void>) | undefined;
+  private withdrawals: Withdrawals | undefined;
   private snapshotWrites: Promise<void> = Promise.resolve();
 
   constructor(options: RoutingTableOptions) {
@@ -69,6 +71,7 @@ export class ServingRoutes {
 
   /** Loads once, from the source or else from the snapshot, applies what can be applied, then follows. */
   async start(): Promise<void> {
+    this.withdrawals = await openWithdrawals(`${this.options.snapshotPath}.withdrawn`);
     await this.poll();
     if (!this.loaded) {
       const snapshot = await readRoutingSnapshot(this.options.snapshotPath);
@@ -85,6 +88,20 @@ export class ServingRoutes {
   async refresh(): Promise<void> {
     await this.poll();
     await Promise.all(this.converging.values());
+  }
+
+  /**
+   * Takes the canary, and what is mirrored to it, back at once, and for good: a restart does not bring it again, a later epoch does. Comes
+   * back with the epoch it was taken from when that is on disk; null where nobody routes the endpoint.
+   */
+  async withdraw(endpoint: string): Promise<number | null> {
+    const epoch = (this.desired.get(endpoint) ?? this.applied.get(endpoint)?.route)?.epoch;
+    if (epoch === undefined || !this.withdrawals) return null;
+    const kept = this.withdrawals.add(endpoint, epoch);
+    const applied = this.applied.get(endpoint);
+    if (applied) applied.leaseDeadline = this.leaseDeadline(applied.route);
+    await kept;
+    return epoch;
   }
 
   route(endpoint: string): AppliedRoute | undefined {
@@ -237,7 +254,8 @@ export class ServingRoutes {
   }
 
   private leaseDeadline(route: EndpointRoute): number {
-    return route.leaseUntilMs === null ? Number.NEGATIVE_INFINITY : this.options.clock.deadline(route.leaseUntilMs);
+    if (route.leaseUntilMs === null || this.withdrawals?.cover(route)) return Number.NEGATIVE_INFINITY;
+    return this.options.clock.deadline(route.leaseUntilMs);
   }
 
   private forget(endpoint: string): void {

@@ -3,6 +3,7 @@ import { ensureNoteKey } from "../adapters/checkpoints/note-key.ts";
 import { QUEUES } from "../contracts/names.ts";
 import { logAlarms } from "./alarm-log.ts";
 import { becomeCurrentBuild, DEPLOYMENT_NAME } from "./deployment.ts";
+import { followGateways } from "./follow-gateways.ts";
 import { lookEarly } from "./early-look.ts";
 import { loadWorkflowBundle } from "./workflow-bundle.ts";
 import { runWorkerProcess } from "./worker-process.ts";
@@ -10,7 +11,7 @@ import { runWorkerProcess } from "./worker-process.ts";
 /** Entry of the control worker: workflows and short database work. Never anything that blocks its event loop. */
 await runWorkerProcess({
   maximumConnections: 20,
-  create: async ({ environment, connection, client, activities, schedules, database }) => {
+  create: async ({ environment, connection, client, activities, schedules, gateways, database }) => {
     const { code, buildId } = await loadWorkflowBundle(environment.cacheDirectory);
     const worker = await Worker.create({
       connection,
@@ -28,6 +29,7 @@ await runWorkerProcess({
       },
     });
     const trouble = lookEarly(client, environment.databaseUrl);
+    const heartbeats = followGateways(database, gateways);
     const alarms = logAlarms(database, environment.databaseUrl, Runtime.instance().logger);
     return {
       worker,
@@ -38,7 +40,7 @@ await runWorkerProcess({
         await schedules.ensureCheckpoints();
       },
       close: async () => {
-        await Promise.all([alarms.close(), trouble.close()]);
+        await Promise.all([alarms.close(), trouble.close(), heartbeats.close()]);
       },
     };
   },

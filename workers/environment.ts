@@ -12,6 +12,8 @@ const environmentSchema = z.object({
   /** The key that signs checkpoints of the audit log, made when it is not there, and the file they go to. */
   MODELWRIGHT_CHECKPOINT_KEY: z.string().min(1).optional(),
   MODELWRIGHT_CHECKPOINTS: z.string().min(1).optional(),
+  /** Of an operator: takes canaries back at gateways that ask for a token, while Postgres is away. */
+  MODELWRIGHT_GATEWAY_TOKEN: z.string().min(1).optional(),
 });
 
 export interface WorkerEnvironment {
@@ -22,6 +24,7 @@ export interface WorkerEnvironment {
   readonly workDirectory: string;
   readonly cacheDirectory: string;
   readonly checkpoints: CheckpointPlace | null;
+  readonly gatewayToken: string | null;
 }
 
 /** The environment of a worker process, parsed once. */
@@ -44,5 +47,6 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
     workDirectory: join(MODELWRIGHT_DATA_DIR, "work"),
     cacheDirectory: MODELWRIGHT_CACHE_DIR ?? join(MODELWRIGHT_DATA_DIR, "cache"),
     checkpoints: keyPath !== undefined && path !== undefined ? { keyPath, path } : null,
+    gatewayToken: parsed.data.MODELWRIGHT_GATEWAY_TOKEN ?? null,
   };
 }

@@ -2,6 +2,7 @@ import { Client, Connection } from "@temporalio/client";
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from "@temporalio/worker";
 import { createActivities, type Activities } from "../activities/index.ts";
 import { createFileStore } from "../adapters/artifacts/file-store.ts";
+import { createKnownGateways, type KnownGateways } from "../adapters/gateways/known-gateways.ts";
 import { createTemporalSchedules, type Schedules } from "../adapters/schedules/temporal.ts";
 import { openDatabase, type Database } from "../db/client.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
@@ -15,6 +16,7 @@ export interface WorkerTools {
   readonly client: Client;
   readonly activities: Activities;
   readonly schedules: Schedules;
+  readonly gateways: KnownGateways;
   readonly database: Database;
 }
 
@@ -38,10 +40,12 @@ export async function runWorkerProcess(options: {
   const database = openDatabase({ url: environment.databaseUrl, maximumConnections: options.maximumConnections });
   await refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
   const schedules = createTemporalSchedules(client);
+  const gateways = createKnownGateways(environment.gatewayToken);
   const activities = createActivities({
     database,
     artifacts: createFileStore(environment.artifactsDirectory),
     schedules,
+    gateways,
     checkpoints: environment.checkpoints,
     codeDigest: await activityCodeDigest(),
     workDirectory: environment.workDirectory,
@@ -53,6 +57,7 @@ export async function runWorkerProcess(options: {
     client,
     activities,
     schedules,
+    gateways,
     database,
   });
   const stopping = new AbortController();

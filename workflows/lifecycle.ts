@@ -8,11 +8,11 @@ import {
   allHandlersFinished,
   condition,
   defineUpdate,
-  executeChild,
   isCancellation,
   patched,
   setHandler,
   sleep,
+  startChild,
 } from "@temporalio/workflow";
 import type {
   AcceptedSpec,
@@ -47,6 +47,8 @@ interface Said {
   /** What ended the wait, when somebody rejected. */
   rejection: string | null;
   abort: Request | null;
+  /** The endpoint whose rollout is under way. */
+  rollingOut: string | null;
 }
 
 /** Leaves the story early with a result; never an error of the program. */
@@ -62,7 +64,14 @@ class Ended extends Error {
 /** From data to production. Judgements are made and recorded by the activities; this holds their order. */
 export async function modelLifecycle(input: LifecycleInput): Promise<LifecycleResult> {
   const run: LifecycleRun = { lifecycleId: input.lifecycleId, round: input.round };
-  const said: Said = { paused: false, approvalAwaited: false, standing: null, rejection: null, abort: null };
+  const said: Said = {
+    paused: false,
+    approvalAwaited: false,
+    standing: null,
+    rejection: null,
+    abort: null,
+    rollingOut: null,
+  };
   const story = new CancellationScope();
   listen(input, said, story);
 
@@ -122,7 +131,7 @@ async function deployApproved(
   for (let asks = spec.approvalRequired; ; asks = true) {
     if (asks) await approval(run, said);
     await unpaused();
-    const reason = await deploy(spec, run);
+    const reason = await deploy(spec, run, said);
     if (reason !== null) return reason;
   }
 }
@@ -139,26 +148,29 @@ async function approval(run: LifecycleRun, said: Said): Promise<void> {
 }
 
 /** Null when approvals are missing. */
-async function deploy(spec: AcceptedSpec, run: LifecycleRun): Promise<string | null> {
+async function deploy(spec: AcceptedSpec, run: LifecycleRun, said: Said): Promise<string | null> {
   if (spec.endpoint === null) return "evaluated; the spec names no endpoint";
   const plan = await control.planRollout(run);
   if (plan === "unapproved") return null;
   if (plan === null) return "deployed in an earlier round";
-  const rollout = await rollOut(plan);
+  const rollout = await rollOut(plan, said);
   await closing.recordDeployment({ ...run, rollout });
   if (rollout.status !== "promoted") throw new Ended({ status: "failed", reason: rollout.reason });
   return rollout.reason;
 }
 
-async function rollOut(plan: RolloutInput): Promise<RolloutResult> {
+async function rollOut(plan: RolloutInput, said: Said): Promise<RolloutResult> {
   for (;;) {
     try {
-      return await executeChild(canaryRollout, {
+      const child = await startChild(canaryRollout, {
         workflowId: workflowIds.rollout(plan.endpoint),
         args: [plan],
         // Terminating a lifecycle leaves the rollout to bring its own traffic back.
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
+      // Until now the endpoint's canary may have been somebody else's.
+      said.rollingOut = plan.endpoint;
+      return await child.result().finally(() => (said.rollingOut = null));
     } catch (thrown) {
       if (!isAlreadyStarted(thrown)) throw thrown;
       // Runs of earlier releases never waited.
@@ -226,10 +238,15 @@ function listen(input: LifecycleInput, said: Said, story: CancellationScope): vo
   const subject = `lifecycle/${lifecycleId}`;
   setHandler(
     abortUpdate,
-    remembered(subject, "abort", (request) => {
-      said.abort = request;
-      story.cancel();
-    }),
+    remembered(
+      subject,
+      "abort",
+      (request) => {
+        said.abort = request;
+        story.cancel();
+      },
+      () => said.rollingOut,
+    ),
   );
   setHandler(
     pauseUpdate,

@@ -35,7 +35,7 @@ export async function climb(input: RolloutInput, wishes: Wishes): Promise<Rollou
   const close = ({ status, reason, hand }: Verdict) => {
     wishes.ending = status;
     const end = { rolloutId, status, reason, ...(hand && { hand }) };
-    return status === "promoted" ? closing.closeRollout(end) : withdrawAndClose(end);
+    return status === "promoted" ? closing.closeRollout(end) : withdrawAndClose(input, end);
   };
   if (!opened.hasChampion) {
     const reason = "first version on this endpoint: there is no champion to compare with";
@@ -144,10 +144,10 @@ const override = ({ by, reason }: ByHand): Verdict =>
   promoted(`override by ${by}, past the evidence: ${reason}`, { by, reason });
 
 /** Traffic before anything else: what else is recorded of the end cannot keep it waiting. */
-export async function withdrawAndClose(end: RolloutEnd): Promise<RolloutResult> {
+export async function withdrawAndClose({ endpoint }: RolloutInput, end: RolloutEnd): Promise<RolloutResult> {
   const { rolloutId, hand } = end;
   // Runs of earlier releases close in one step.
-  if (patched("withdraw-first")) await closing.withdrawCanary({ rolloutId, ...(hand && { hand }) });
+  if (patched("withdraw-first")) await closing.withdrawCanary({ rolloutId, endpoint, ...(hand && { hand }) });
   return closing.closeRollout(end);
 }
 

@@ -43,7 +43,11 @@ export interface Wishes extends Asked {
 export const nothingAsked: Asked = { paused: false, pinned: false, change: null, shareChanges: 0, promote: null };
 
 /** Listens to what people ask of a running rollout. `stop` ends its ramp. */
-export function listen(rolloutId: string, wishes: Wishes, stop: () => void): void {
+export function listen(
+  { rolloutId, endpoint }: Pick<RolloutInput, "rolloutId" | "endpoint">,
+  wishes: Wishes,
+  stop: () => void,
+): void {
   const subject = `rollout/${rolloutId}`;
   setHandler(lookUpdate, () => {
     wishes.lookSoon = true;
@@ -64,12 +68,17 @@ export function listen(rolloutId: string, wishes: Wishes, stop: () => void): voi
       changeShare(wishes, { basisPoints, by: null, reason: "the plan's share again" });
     }),
   );
-  const rollBack = remembered(subject, "rollback", (request) => {
-    // While it was remembered the end may have been decided.
-    if (wishes.ending) throw justEnded(rolloutId, wishes.ending);
-    wishes.rollback = request;
-    stop();
-  });
+  const rollBack = remembered(
+    subject,
+    "rollback",
+    (request) => {
+      // While it was remembered the end may have been decided.
+      if (wishes.ending) throw justEnded(rolloutId, wishes.ending);
+      wishes.rollback = request;
+      stop();
+    },
+    () => endpoint,
+  );
   setHandler(
     rollbackUpdate,
     async (request) => {

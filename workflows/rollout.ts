@@ -26,7 +26,7 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
   const wishes: Wishes = { ...asked, rollback: null, lookSoon: false, rollbacksChecked: 0, ramp: null, ending: null };
   const ramp = new CancellationScope();
   const { rolloutId } = input;
-  listen(rolloutId, wishes, () => ramp.cancel());
+  listen(input, wishes, () => ramp.cancel());
 
   try {
     const result = await ramp.run(() => climb(input, wishes));
@@ -38,7 +38,7 @@ export async function canaryRollout(input: Continued): Promise<RolloutResult> {
     return await CancellationScope.nonCancellable(async () => {
       const stopped = isCancellation(thrown);
       const status = stopped ? "aborted" : "rolled-back";
-      const result = await withdrawAndClose({ rolloutId, status, ...why(wishes.rollback, thrown) });
+      const result = await withdrawAndClose(input, { rolloutId, status, ...why(wishes.rollback, thrown) });
       await condition(allHandlersFinished);
       // The first recorded end stands: a promotion whose answer got lost is a promotion.
       if (!stopped && result.status !== "promoted") throw thrown;

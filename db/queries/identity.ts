@@ -1,6 +1,6 @@
-import { and, desc, eq, isNull, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, sql, type SQL } from "drizzle-orm";
 
-import type { IdentityMode, Role, SignedStatement, Scope } from "../../contracts/identity.ts";
+import type { Deed, IdentityMode, Role, SignedStatement, Scope } from "../../contracts/identity.ts";
 import { canonicalBytes, sha256 } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { recordRows } from "../record-rows.ts";
@@ -65,6 +65,21 @@ export async function findToken(
     .leftJoin(tokenRevocation, eq(tokenRevocation.token, apiToken.id))
     .where(wanted);
   return found ? { ...found, grants: await listHeldRoles(db, found.principal) } : null;
+}
+
+/** Tokens whose scope has a deed and that are good now, by the SHA-256 of the token. */
+export async function listTokensFor(db: Queryable, deed: Deed): Promise<Map<string, TokenHolder>> {
+  const good = await db
+    .select({ hash: apiToken.hash, scope: apiToken.scope })
+    .from(apiToken)
+    .leftJoin(tokenRevocation, eq(tokenRevocation.token, apiToken.id))
+    .where(and(isNull(tokenRevocation.token), gt(apiToken.expiresAt, sql`clock_timestamp()`)));
+  const tokens = new Map<string, TokenHolder>();
+  for (const { hash, scope } of good) {
+    const token = scope.deeds === null || scope.deeds.includes(deed) ? await findToken(db, { hash }) : null;
+    if (token) tokens.set(hash, token);
+  }
+  return tokens;
 }
 
 /** Roles of a principal that were not taken away. */

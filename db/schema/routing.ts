@@ -50,6 +50,8 @@ export const promotion = pgTable("promotion", {
 
 export const gateway = pgTable("gateway", {
   id: text("id").primaryKey(),
+  /** Where it answers; null while it does not yet. */
+  address: text("address"),
   startedAt: instant("started_at").notNull().defaultNow(),
   seenAt: instant("seen_at").notNull().defaultNow(),
 });

@@ -200,6 +200,7 @@ describe("an abort", () => {
     await until(() => stage.stubs.inputsOf("lookAtRollout").length > 1);
     await handle.executeUpdate(UPDATES.abort, { args: [request] });
     expect((await handle.result()).status).toBe("aborted");
+    expect(stage.stubs.inputsOf("recordRequest")).toMatchObject([{ request: "abort", withdraws: id }]);
     expect(stage.stubs.inputsOf("closeRollout")).toMatchObject([{ rolloutId: `${id}-1`, status: "aborted" }]);
     expect(stage.stubs.namesOf(id).at(-1)).toBe("endLifecycle");
     expect(ended()).toMatchObject({ status: "aborted" });

@@ -195,8 +195,10 @@ describe("a rollout that must go back", () => {
     await handle.executeUpdate(UPDATES.rollback, { args: [request] });
     await recording.reached;
     expect(stage.stubs.inputsOf("withdrawCanary")).toEqual([
-      { rolloutId: `${endpoint}-1`, hand: { by: "grace", reason: "looked wrong" } },
+      { rolloutId: `${endpoint}-1`, endpoint, hand: { by: "grace", reason: "looked wrong" } },
     ]);
+    // Where Postgres cannot say whether he may ask, it is known what to withdraw meanwhile.
+    expect(stage.stubs.inputsOf("recordRequest")).toMatchObject([{ request: "rollback", withdraws: endpoint }]);
     expect(steps().slice(-2)).toEqual(["withdrawCanary", "closeRollout"]);
     recording.open();
     await handle.result();

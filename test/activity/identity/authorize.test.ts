@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
+
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { authorize, type AskedFor, type Authority } from "../../../activities/authorize.ts";
 import { requestDeed } from "../../../contracts/deeds.ts";
 import type { SignedStatement } from "../../../contracts/identity.ts";
+import { listTokensFor } from "../../../db/queries/identity.ts";
 import { loadOpenings } from "../../../db/queries/person.ts";
 import { signStatement } from "../../../db/statement.ts";
 import { audited, recordFixtureEvent } from "../../support/audited.ts";
@@ -41,6 +44,19 @@ const refused = async (asking: Promise<unknown>): Promise<string> =>
 const proving = (proof: SignedStatement, by = ops.ref) => ask({ by, proof });
 
 describe("somebody with a token", () => {
+  it("is known by it to gateways in advance when it is good and its scope has the deed", async () => {
+    const [loader, caller, revoked] = [
+      await addAccount(test.database, { roles: ["operator"], scope: { deeds: ["deploy"] } }),
+      await addAccount(test.database, { scope: { deeds: ["infer"] } }),
+      await addAccount(test.database, { roles: ["operator"] }),
+    ];
+    await change(test.database, { change: "revoke-token", token: revoked.token.id });
+    const known = await listTokensFor(test.database, "deploy");
+    const hashOf = ({ text }: Account) => createHash("sha256").update(text).digest("hex");
+    expect(known.get(hashOf(loader))).toMatchObject({ principal: loader.ref, grants: [{ role: "operator" }] });
+    for (const other of [caller, revoked]) expect(known.has(hashOf(other))).toBe(false);
+  });
+
   it("is known by the statement it signed: who, why, with what roles", async () => {
     const proof = ops.prove(pause, "holiday traffic");
     const authority = await ask({ by: ops.ref, reason: "holiday traffic", proof });

@@ -7,6 +7,7 @@ import { DefaultLogger, Runtime } from "@temporalio/worker";
 
 import { createActivities, type Activities } from "../../../activities/index.ts";
 import type { Dependencies } from "../../../activities/dependencies.ts";
+import { createKnownGateways } from "../../../adapters/gateways/known-gateways.ts";
 import { createFileStore } from "../../../adapters/artifacts/file-store.ts";
 import { confirmRoute, recordGatewaySeen } from "../../../db/queries/gateway.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
@@ -48,6 +49,7 @@ export async function openActivityStage(): Promise<ActivityStage> {
       remove: async (monitorId) => void schedules.delete(monitorId),
       ensureCheckpoints: async () => undefined,
     },
+    gateways: createKnownGateways(null),
     checkpoints: { keyPath: join(directory, "audit.key"), path: join(directory, "checkpoints.txt") },
     codeDigest: "c0de".repeat(16),
     workDirectory: join(directory, "work"),

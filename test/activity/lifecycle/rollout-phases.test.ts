@@ -1,12 +1,20 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createActivities } from "../../../activities/index.ts";
+import { createKnownGateways } from "../../../adapters/gateways/known-gateways.ts";
+import { requestDeed } from "../../../contracts/deeds.ts";
 import type { AskedShare, RolloutInput } from "../../../contracts/messages.ts";
 import type { RequestName } from "../../../contracts/names.ts";
+import { openDatabase } from "../../../db/client.ts";
 import { recordGatewaySeen } from "../../../db/queries/gateway.ts";
 import { reportVersion } from "../../../db/queries/gateway-report.ts";
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
 import { listOverrides } from "../../../db/queries/rollout-override.ts";
 import { takeTurn } from "../../../db/queries/rollout-turn.ts";
+import { addAccount } from "../identity/accounts.ts";
 import { addEvaluation, addVersion } from "../../database/sample.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
 import { createRollouts } from "./rollouts.ts";
@@ -190,6 +198,52 @@ describe("the phases of a rollout, and people past its evidence", () => {
       { request: "promote", override: true },
     ]);
     expect(bodies[1]).not.toHaveProperty("override");
+  });
+
+  it("withdraw a canary at the gateways themselves while Postgres is away, and fail all the same: the record is still to be made", async () => {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
+      response.end(JSON.stringify({ endpoint: "away", epoch: 7 }));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const gateways = createKnownGateways("mw_token");
+    gateways.remember([`http://127.0.0.1:${(server.address() as AddressInfo).port}`, "http://127.0.0.1:1"]);
+    const database = openDatabase({ url: "postgres://nobody@127.0.0.1:1/nothing" });
+    const { withdrawCanary, recordRequest } = createActivities({ ...stage.dependencies, database, gateways });
+    const run = (work: () => Promise<unknown>) => new MockActivityEnvironment().run(work);
+    const rolloutId = "away-second";
+    await expect(run(() => withdrawCanary({ rolloutId, endpoint: "away" }))).rejects.toThrow("Failed query");
+    const request = { subject: `rollout/${rolloutId}`, request: "rollback", by: "grace", reason: "" } as const;
+    await expect(run(() => recordRequest({ ...request, withdraws: "away" }))).rejects.toThrow("ECONNREFUSED");
+    const told = "POST /v2/repository/models/away/withdraw Bearer mw_token";
+    expect(asked).toEqual([told, told]);
+    // What takes nothing back has to wait for who may.
+    await expect(run(() => recordRequest({ ...request, request: "pause" }))).rejects.toThrow("ECONNREFUSED");
+    expect(asked).toHaveLength(2);
+    await database.close();
+    server.close();
+  });
+
+  it("give a canary its share again that was withdrawn for somebody who may not ask for it", async () => {
+    const { rolloutId, endpoint } = await openRollout("refused");
+    await stage.run("shiftTraffic", { rolloutId, step: 0 });
+    const before = await routingOf(endpoint);
+    const subject = `rollout/${rolloutId}`;
+    const { ref: by, prove } = await addAccount(stage.test.database);
+    const proof = prove(requestDeed({ subject, request: "pause" }), "looks wrong");
+    const ask = (attempt: number) =>
+      stage.run(
+        "recordRequest",
+        { subject, request: "rollback", by, reason: "looks wrong", proof, withdraws: endpoint },
+        new MockActivityEnvironment({ attempt }),
+      );
+    await expect(ask(1)).rejects.toMatchObject({ type: "PROOF_REFUSED" });
+    expect((await routingOf(endpoint)).epoch).toBe(before.epoch);
+    // The attempt before found Postgres away, and had the gateways withdraw it.
+    await expect(ask(2)).rejects.toMatchObject({ type: "PROOF_REFUSED" });
+    const { epoch, canaryShare, salt } = await routingOf(endpoint);
+    expect({ epoch, canaryShare, salt }).toEqual({ epoch: before.epoch + 1, canaryShare: 2500, salt: before.salt });
   });
 
   it("bring the traffic back while the registry and the lineage take nothing, and record the end when they do again", async () => {

@@ -122,6 +122,9 @@ test("a gateway follows Postgres, confirms, logs, takes labels, starts without i
   const before = await infer(url);
   expect([before.status, before.epoch, before.json.model_version]).toEqual([200, "1", "1"]);
   expect(await applied()).toEqual([1]);
+  const addresses = async () =>
+    (await liveGateways(database.database, { maximumAgeMs: 10_000 })).map(({ address }) => address);
+  await eventually("it says where it answers", async () => (await addresses())[0] === url);
 
   const client = createGrpcClient(grpc);
   const asked = await client.call("ModelReady", { name: "delay", version: "1" });

@@ -105,6 +105,7 @@ const WRITTEN_BY = [
   "record_audit",
   "record_execution",
   "record_feedback",
+  "record_gateway_at",
   "record_gateway_seen",
   "remove_gateway",
   "register_version",

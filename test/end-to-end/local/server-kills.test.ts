@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -71,6 +72,25 @@ function ask(endpoint: string) {
   };
 }
 
+/** The server and whatever it started; each has sessions of its own. */
+function processesOfPostgres(): number[] {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const parents = lines.map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
+  const found = [stack.servers.postgres.pid ?? 0];
+  for (const parent of found) for (const [pid, ppid] of parents) if (ppid === parent) found.push(pid);
+  return found;
+}
+
+/** Which versions answer a few requests. */
+async function armsOf(endpoint: string): Promise<Set<string | null>> {
+  const url = `${stack.addresses.gateway}/v2/models/${endpoint}/infer`;
+  const inputs = [{ name: "numbers", datatype: "FP32", shape: [1, 2], data: [0.5, 0.1] }];
+  const answers = await Promise.all(
+    Array.from({ length: 25 }, async () => fetch(url, { method: "POST", body: JSON.stringify({ inputs }) })),
+  );
+  return new Set(answers.map(({ headers }) => headers.get("modelwright-arm")));
+}
+
 describe("SIGKILL", () => {
   it("of Postgres in the middle of a canary: every request is answered meanwhile, and the rollout promotes once", async () => {
     const deployment = { endpoint: "served", rollout: { ...quickRollout, minimumRequestsPerStep: 60 } };
@@ -109,6 +129,33 @@ describe("SIGKILL", () => {
     expect(await query("SELECT number FROM model_version WHERE model = 'trained'")).toEqual([{ number: 1 }]);
     const { stages } = await client.lifecycle("training");
     expect(stages.map(({ status }) => status)).toEqual(stages.map(() => "passed"));
+    expect(await client.auditLog.verify()).toMatchObject({ ok: true });
+  });
+});
+
+describe("Postgres that answers nobody", () => {
+  it("keeps no abort waiting: the champion has everything at once, and the record is made when Postgres is back", async () => {
+    const never = { steps: [9000], minimumRequestsPerStep: 1_000_000, leaseMs: 3_600_000, deadlineMs: 3_600_000 };
+    const deployment = { endpoint: "served", rollout: { ...quickRollout, ...never } };
+    const model = join(project.directory, "three.onnx");
+    await writeFile(model, tinyModel(1.2));
+    await client.start(project.spec({ deployment }, { model }), { as: "ada", id: "three" });
+    await until(async () => (await armsOf("served")).has("canary"));
+    const frozen = processesOfPostgres();
+    for (const pid of frozen) process.kill(pid, "SIGSTOP");
+    try {
+      const aborting = client.abort("three", { by: "grace", reason: "looks wrong" });
+      await until(async () => !(await armsOf("served")).has("canary"));
+      for (const pid of frozen) process.kill(pid, "SIGCONT");
+      await aborting;
+    } finally {
+      for (const pid of frozen) process.kill(pid, "SIGCONT");
+    }
+
+    expect(await client.result("three")).toMatchObject({ status: "aborted" });
+    expect(await client.rollout("three-1")).toMatchObject({ status: "aborted" });
+    const [endpoint] = await client.endpoints({ endpoint: "served" });
+    expect(endpoint).toMatchObject({ champion: { number: 2 }, canary: null });
     expect(await client.auditLog.verify()).toMatchObject({ ok: true });
   });
 });

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createGatekeeper, type Caller, type KnownToken } from "../../../serving/gatekeeper.ts";
+import { followOperators } from "../../../serving/operator-tokens.ts";
 import type { Scope } from "../../../contracts/identity.ts";
 import { createGrpcClient, type GrpcClient } from "./grpc-client.ts";
 import { eventually, runGateway, tensors, type RunningGateway } from "./running-gateway.ts";
@@ -25,7 +26,7 @@ let away = false;
 let lookUps = 0;
 async function findToken(hash: string): Promise<KnownToken | null> {
   lookUps += 1;
-  if (away) throw new Error("connection refused");
+  if (away) throw Object.assign(new Error("connection refused"), { code: "ECONNREFUSED" });
   for (const [name, token] of tokens) if (hashOf(name) === hash) return token;
   return null;
 }
@@ -129,6 +130,19 @@ describe("a gateway where identity is required", () => {
     models.remove();
   });
   const one = tensors([0, 1, 0.5]);
+
+  test("knows tokens of operators that nobody showed before Postgres went away, and no others", async () => {
+    const operator = good({ deeds: ["deploy"] }, { grants: [{ role: "operator", model: null, environment: null }] });
+    tokens.set("mw_operator", operator);
+    tokens.set("mw_caller", good());
+    const listOperators = async () => new Map([[hashOf("mw_operator"), operator]]);
+    const { find, close } = await followOperators({ find: findToken, listOperators });
+    expect(await find(hashOf("mw_caller"))).toBe(tokens.get("mw_caller"));
+    away = true;
+    expect(await find(hashOf("mw_operator"))).toBe(operator);
+    await expect(find(hashOf("mw_caller"))).rejects.toThrow("refused");
+    close();
+  });
 
   test("answers 401 without a token and 403 beyond its scope, in HTTP and in gRPC, and shows neither token nor secret", async () => {
     tokens.set("mw_secret", good({ deeds: ["feedback"] }));

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { array, assert, asyncProperty, constantFrom, nat, oneof, record, type Arbitrary } from "fast-check";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import type { EndpointRoute, RoutingSnapshot, ServedVersion } from "../../../contracts/inference.ts";
+import type { EndpointRoute, ServedVersion } from "../../../contracts/inference.ts";
 import { BASIS_POINTS } from "../../../contracts/names.ts";
 import { routingPoint } from "../../../core/rollout/assign.ts";
 import { chooseArm } from "../../../serving/choose-arm.ts";
@@ -15,15 +15,10 @@ import { SIGNATURE } from "./served-model.ts";
  * Random interleavings of what a rollout's workflow decides, what people ask, and what happens to gateways, against the gateways' real routing
  * table, clock and choice of arm. Simulated are Postgres (a route, a lease and its own clock), model processes and time.
  */
-const snapshots = new Map<string, RoutingSnapshot>();
-vi.mock(import("../../../serving/routing-snapshot.ts"), () => ({
-  writeRoutingSnapshot: async (path: string, snapshot: Omit<RoutingSnapshot, "version">) => {
-    snapshots.set(path, { version: 1, ...snapshot });
-  },
-  readRoutingSnapshot: async (path: string) => {
-    const kept = snapshots.get(path);
-    return kept ? { ...kept, routes: kept.routes.map((route) => ({ ...route, leaseUntilMs: null })) } : null;
-  },
+const files = new Map<string, unknown>();
+vi.mock(import("../../../serving/durable-file.ts"), () => ({
+  writeDurably: async (path: string, content: unknown) => void files.set(path, content),
+  readDurable: async (path: string) => files.get(path) ?? null,
 }));
 
 const STEPS = [500, 2500, 5000] as const;
@@ -47,7 +42,7 @@ type Action =
   | { readonly kind: "open" | "step" | "promote" | "abort" | "repeat" | "renew" }
   | { readonly kind: "share"; readonly basisPoints: number }
   | { readonly kind: "pass"; readonly ms: number }
-  | { readonly kind: "poll" | "cut" | "join" | "restart" | "fail" | "heal"; readonly gateway: number }
+  | { readonly kind: "poll" | "cut" | "join" | "restart" | "withdraw" | "fail" | "heal"; readonly gateway: number }
   | { readonly kind: "ask"; readonly gateway: number; readonly keys: readonly number[] };
 
 const gateway = nat(GATEWAYS - 1);
@@ -60,7 +55,7 @@ const actions: Arbitrary<Action> = oneof(
   record({ kind: constantFrom("open", "step", "step", "step", "promote", "abort", "repeat", "renew", "renew") }),
   record({ kind: constantFrom("share" as const), basisPoints: nat(9998).map((share) => share + 1) }),
   record({ kind: constantFrom("pass" as const), ms: nat(LEASE_MS / 2) }),
-  record({ kind: constantFrom("poll", "poll", "poll", "cut", "join", "restart", "fail", "heal"), gateway }),
+  record({ kind: constantFrom("poll", "poll", "poll", "cut", "join", "restart", "withdraw", "fail", "heal"), gateway }),
   asks,
   asks,
 );
@@ -157,6 +152,8 @@ class Gateway {
   private routes: ServingRoutes;
   private tell: () => void = () => undefined;
   private newest = 0;
+  /** The newest epoch somebody withdrew here, past every restart. */
+  private withdrawn = 0;
   private readonly database: Database;
   private readonly name: string;
 
@@ -178,6 +175,10 @@ class Gateway {
     this.newest = 0;
     this.routes = this.create();
     await this.start();
+  }
+
+  async withdraw(): Promise<void> {
+    this.withdrawn = Math.max(this.withdrawn, (await this.routes.withdraw("e")) ?? 0);
   }
 
   async poll(): Promise<void> {
@@ -203,6 +204,7 @@ class Gateway {
     this.answered[arm] += 1;
     must(this.open.get(live.version.versionId) === live, "a request's process was started here and not given up since");
     if (arm === "champion") return;
+    must(route.epoch > this.withdrawn, "what was withdrawn stays so until the next epoch");
     const intended = this.database.epochs[route.epoch - 1];
     must(live.version.versionId === intended?.canary?.versionId, "the epoch's canary answers");
     const point = routingPoint({ salt: route.salt, key, hash: sha256 });
@@ -281,6 +283,7 @@ async function act(database: Database, gateways: readonly Gateway[], action: Act
   else if (action.kind === "ask") for (const key of action.keys) one.ask(`user-${key}`);
   else if (action.kind === "poll") await one.poll();
   else if (action.kind === "restart") await one.restart();
+  else if (action.kind === "withdraw") await one.withdraw();
   else if (action.kind === "cut" || action.kind === "join") one.isCut = action.kind === "cut";
   else one.failing = action.kind === "fail";
   must(action.kind !== "repeat" || database.epochs.length === before, "what is repeated makes no epoch");
@@ -308,7 +311,7 @@ it(`${RUNS.toLocaleString("en")} interleavings: no share beyond what was intende
     asyncProperty(run, async ({ clockOffsetMs, skewMs, story }) => {
       now = 1000;
       wallSkewMs = skewMs;
-      snapshots.clear();
+      files.clear();
       const database = new Database(clockOffsetMs);
       const gateways = Array.from({ length: GATEWAYS }, (_, index) => new Gateway(database, `gateway-${index}`));
       database.decide({ kind: "open" });

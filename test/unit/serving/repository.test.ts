@@ -88,6 +88,44 @@ describe("unload", () => {
   });
 });
 
+describe("withdraw", () => {
+  const canary = { canaryBasisPoints: 9999, leaseUntilMs: Date.now() + NEVER_MS };
+  const answeredBy = async (gateway: RunningGateway) => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => gateway.infer(row)));
+    return [...new Set(answers.map(({ headers }) => headers.get("modelwright-arm")))];
+  };
+
+  test("takes the canary back at once and past a restart, until the next epoch", async () => {
+    const [champion, version] = [models.add(1, 0), models.add(2, 1)];
+    const source = new MemoryRoutes(route(champion, { epoch: 4, canary: version, ...canary }));
+    const gateway = await start(source);
+    expect(await answeredBy(gateway)).toContain("canary");
+    expect(await ask(gateway, "delay/withdraw", "")).toEqual({ status: 200, json: { endpoint: "delay", epoch: 4 } });
+    expect(await answeredBy(gateway)).toEqual(["champion"]);
+    await gateway.gateway.stop();
+    const again = await start(source);
+    // Nor does a lease that is renewed meanwhile bring it back.
+    source.set(route(champion, { epoch: 4, canary: version, ...canary, leaseUntilMs: Date.now() + 2 * NEVER_MS }));
+    await ask(again, "delay/load");
+    expect(await answeredBy(again)).toEqual(["champion"]);
+    source.set(route(champion, { epoch: 5, canary: version, ...canary }));
+    await eventually("epoch 5", () => source.confirmed.includes("delay/5"));
+    expect(await answeredBy(again)).toContain("canary");
+  });
+
+  test("is refused where no champion would answer, for an endpoint nobody routes, and to whoever is no operator", async () => {
+    const source = new MemoryRoutes(route(models.add(3, 0.1)));
+    const gateway = await start(source);
+    expect((await ask(gateway, "other/withdraw")).status).toBe(404);
+    source.set({ ...route(models.add(4, 0.2), { epoch: 2 }), champion: null, canary: models.add(5, 0.3), ...canary });
+    await eventually("epoch 2", () => source.confirmed.includes("delay/2"));
+    expect((await ask(gateway, "delay/withdraw")).status).toBe(409);
+    source.identity = "required";
+    await ask(gateway, "delay/load");
+    expect((await ask(gateway, "delay/withdraw")).status).toBe(401);
+  });
+});
+
 describe("a memory budget", () => {
   test("closes cold versions before their grace is over, and never what a route names", async () => {
     const versions = [models.add(1, 0), models.add(2, 1), models.add(3, 2)] as const;
