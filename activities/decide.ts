@@ -2,7 +2,7 @@ import type { ApprovalStanding } from "../contracts/approval.ts";
 import { breakGlassDeed, decideDeed } from "../contracts/deeds.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { Decision, Request } from "../contracts/messages.ts";
-import { judgeStanding } from "../core/approval/judge-approvals.ts";
+import { isGood, judgeStanding } from "../core/approval/judge-approvals.ts";
 import type { Transaction } from "../db/client.ts";
 import { recordApproval } from "../db/queries/approval.ts";
 import { loadApprovalCase, lockApprovals, type ApprovalCase } from "../db/queries/approval-case.ts";
@@ -111,7 +111,7 @@ async function isRepeated(tx: Transaction, asked: ApprovalCase, { by: who, decis
       one.by === by &&
       one.decision === decision &&
       one.evidenceDigest === asked.evidenceDigest &&
-      asked.at < one.expiresAt,
+      isGood(one, asked.at),
   );
 }
 

@@ -41,26 +41,32 @@ function evaluated({ evaluation, gates, environment }: PredictionExplanation): s
   return `Exactly these bytes had the verdict ${evaluation.verdict} in evaluation/${evaluation.id} on ${instantText(evaluation.createdAt)}, on ${formatCount(evaluation.rowCount)} rows of artifact/${evaluation.dataDigest}: ${reasons}.`;
 }
 
-function approved({ approvals, brokenGlass, lifecycle }: PredictionExplanation): string[] {
-  const broken = brokenGlass.map((one) => `${describeBrokenGlass(one)}.`);
-  if (approvals.length > 0) return [...approvals.map(decided), ...broken];
+function approved({ approvals, brokenGlass, lifecycle, proofs }: PredictionExplanation): string[] {
+  const broken = brokenGlass.map((one) => `${describeBrokenGlass(one)}${describeRevoked(proofs, one.statement)}.`);
+  if (approvals.length > 0) return [...approvals.map((one) => decided(one, proofs)), ...broken];
   const nobody = lifecycle
     ? "Nobody had approved it: no approval was asked for, or the glass was broken."
     : "Nobody approved it in a lifecycle.";
   return [nobody, ...broken];
 }
 
-function decided({
-  decision,
-  decidedBy,
-  decidedAt,
-  reason,
-  startedBy,
-  statement,
-}: PredictionExplanation["approvals"][number]): string {
+type Proofs = PredictionExplanation["proofs"];
+
+function decided(
+  { decision, decidedBy, decidedAt, reason, startedBy, statement }: PredictionExplanation["approvals"][number],
+  proofs: Proofs,
+): string {
   const verb = decision === "approve" ? "approved" : "rejected";
-  const sure = statement === null ? "by word" : `signed, statement ${statement}`;
+  const sure = statement === null ? "by word" : `signed, statement ${statement}${describeRevoked(proofs, statement)}`;
   return `${decidedBy} ${verb} it on ${instantText(decidedAt)} ("${reason}", ${sure}); ${startedBy} had made it.`;
+}
+
+/** What was signed while the token was good stays signed; what became of the token since is told beside it. */
+function describeRevoked(proofs: Proofs, statement: string | null): string {
+  const revoked = proofs.find(({ digest }) => digest === statement)?.revoked;
+  if (!revoked) return "";
+  const how = revoked.compromised ? "revoked as compromised" : "revoked";
+  return `, whose token was ${how} on ${instantText(revoked.at)} ("${revoked.reason}")`;
 }
 
 function data({ snapshots, trainingData, evaluation }: PredictionExplanation): string[] {

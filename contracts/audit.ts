@@ -28,6 +28,8 @@ export const AUDIT_STREAM = "modelwright";
 const versionId = z.string();
 
 /** Who may do what is changed by somebody who is believed, who signed it, or who owns the database. */
+/** It was in the wrong hands. */
+const compromised = z.literal(true).optional();
 const access = { assurance: z.enum(ASSURANCES), reason: textRefSchema };
 
 /**
@@ -221,7 +223,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     environment: z.string().nullable(),
     ...access,
   }),
-  z.strictObject({ kind: z.literal("role-revoked"), grantId: z.string(), role: z.enum(ROLES), ...access }),
+  z.strictObject({ kind: z.literal("role-revoked"), grantId: z.string(), role: z.enum(ROLES), compromised, ...access }),
   /** Whose signatures are whose: the key that the token's statements are checked with. */
   z.strictObject({
     kind: z.literal("token-issued"),
@@ -231,7 +233,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     expiresAt: z.string(),
     ...access,
   }),
-  z.strictObject({ kind: z.literal("token-revoked"), principal: actorRefSchema, ...access }),
+  z.strictObject({ kind: z.literal("token-revoked"), principal: actorRefSchema, compromised, ...access }),
   /** What was erased is not said, only how much. */
   z.strictObject({ kind: z.literal("person-erased"), textCount: z.int(), ...access }),
   z.strictObject({ kind: z.literal("identity-set"), mode: z.enum(IDENTITY_MODES), ...access }),

@@ -132,6 +132,9 @@ export type SignedStatement = z.output<typeof signedStatementSchema>;
 /** Longest time a statement may be good for. */
 export const STATEMENT_LIFE_MS = 31 * 24 * 3600 * 1000;
 
+/** It was in the wrong hands: what was decided with it and not used yet counts no more. Can also be said after it was revoked. */
+const compromised = z.literal(true).optional();
+
 /** What changes accounts. One at a time; who and why travel beside it. `who` is a name as people type it or a ref. */
 export const accessChangeSchema = z.discriminatedUnion("change", [
   z.strictObject({
@@ -147,7 +150,7 @@ export const accessChangeSchema = z.discriminatedUnion("change", [
     model: nameSchema.nullable(),
     environment: nameSchema.nullable(),
   }),
-  z.strictObject({ change: z.literal("revoke"), grant: grantIdSchema }),
+  z.strictObject({ change: z.literal("revoke"), grant: grantIdSchema, compromised }),
   z.strictObject({
     change: z.literal("token"),
     id: tokenIdSchema,
@@ -164,7 +167,7 @@ export const accessChangeSchema = z.discriminatedUnion("change", [
       .min(1)
       .max(10 * 366 * 24 * 3600 * 1000),
   }),
-  z.strictObject({ change: z.literal("revoke-token"), token: tokenIdSchema }),
+  z.strictObject({ change: z.literal("revoke-token"), token: tokenIdSchema, compromised }),
   z.strictObject({ change: z.literal("erase"), who: z.string().min(1).max(200) }),
   z.strictObject({ change: z.literal("identity"), mode: identityModeSchema }),
 ]);

@@ -3,6 +3,7 @@ import { grantIdSchema, ROLE_DEEDS, ROLES, roleSchema } from "../../contracts/id
 import { nameSchema } from "../../contracts/primitives.ts";
 import { checked } from "../verb.ts";
 import { defineChange, type ChangeOptions } from "./changing.ts";
+import { addCompromised, COMPROMISED, type CompromiseOptions } from "./compromised.ts";
 
 const roles = ROLES.map((role) => `${role}: ${ROLE_DEEDS[role].length === 0 ? "reads" : ROLE_DEEDS[role].join(", ")}`);
 
@@ -28,14 +29,19 @@ export function addRoles(access: Command): void {
       return { document: { grant, who, role, ...place }, lines: [`${who} is ${role}${reach}`, `  grant ${grant}`] };
     },
   });
-  defineChange(access, {
+  defineChange<CompromiseOptions>(access, {
     usage: "revoke <grant>",
     summary: "Take a role away; `access list` shows the ids of grants",
+    details: `What somebody decided while he had it stays decided. ${COMPROMISED}`,
     examples: ['access revoke 0193a0c2-7e55-7c3e-9f0a-3b1d2c4e5f60 --as grace --reason "left the team"'],
-    change: async (to, request, [id = ""]) => {
+    options: addCompromised,
+    change: async (to, request, [id = ""], { compromised }) => {
       const grant = checked(grantIdSchema, id, "grant");
-      await to.changeAccess({ change: "revoke", grant }, request);
-      return { document: { grant, revoked: true }, lines: [`grant ${grant} is taken away`] };
+      await to.changeAccess({ change: "revoke", grant, ...(compromised && { compromised }) }, request);
+      return {
+        document: { grant, revoked: true, compromised: compromised === true },
+        lines: [`grant ${grant} is taken away`],
+      };
     },
   });
 }

@@ -4,6 +4,7 @@ import { nameSchema } from "../../contracts/primitives.ts";
 import { parseDuration } from "../parse-duration.ts";
 import { checked } from "../verb.ts";
 import { defineChange, type ChangeOptions } from "./changing.ts";
+import { addCompromised, COMPROMISED, type CompromiseOptions } from "./compromised.ts";
 
 interface TokenOptions extends ChangeOptions {
   readonly label: string;
@@ -47,14 +48,19 @@ export function addTokens(access: Command): void {
       };
     },
   });
-  defineChange(access, {
+  defineChange<CompromiseOptions>(access, {
     usage: "revoke-token <id>",
     summary: "End a token at once",
-    examples: ['access revoke-token 9f86d081884c7d65 --as grace --reason "laptop was stolen"'],
-    change: async (to, request, [id = ""]) => {
+    details: `What it signed while it was good stays good, and answers say that it was revoked since and why. ${COMPROMISED}`,
+    examples: ['access revoke-token 9f86d081884c7d65 --compromised --as grace --reason "laptop was stolen"'],
+    options: addCompromised,
+    change: async (to, request, [id = ""], { compromised }) => {
       const token = checked(tokenIdSchema, id, "token");
-      await to.changeAccess({ change: "revoke-token", token }, request);
-      return { document: { token, revoked: true }, lines: [`token ${token} is revoked`] };
+      await to.changeAccess({ change: "revoke-token", token, ...(compromised && { compromised }) }, request);
+      return {
+        document: { token, revoked: true, compromised: compromised === true },
+        lines: [`token ${token} is revoked`],
+      };
     },
   });
 }

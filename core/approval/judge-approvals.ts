@@ -11,6 +11,8 @@ export interface Decided {
   readonly signed: boolean;
   readonly evidenceDigest: string;
   readonly expiresAt: number;
+  /** Since then it is known that the token which signed it, or the role by which it counted, was in the wrong hands; else null. */
+  readonly compromisedAt: number | null;
 }
 
 export interface ApprovalQuestion {
@@ -41,8 +43,8 @@ export function judgeStanding(question: StandingQuestion): ApprovalStanding {
 }
 
 /**
- * Whether a version is approved. Counted are decisions over exactly the present evidence that have not expired, by people with a
- * role the terms name, signed where they ask for it; each person once. One such rejection outweighs every approval, and the author
+ * Whether a version is approved. Counted are decisions over exactly the present evidence that have not expired and were given with
+ * no compromised token or role, by people with a role the terms name, signed where they ask for it; each person once. One such rejection outweighs every approval, and the author
  * may reject. `void` says that approvals were there and why they count no more.
  */
 export function judgeApprovals(question: ApprovalQuestion): ApprovalStanding {
@@ -72,13 +74,21 @@ export function livingDecisions<One extends Decided>(
   decisions: readonly One[],
 ): One[] {
   return decisions.filter(
-    (one) => one.evidenceDigest === evidenceDigest && at < one.expiresAt && isEligible(one, terms, author),
+    (one) => one.evidenceDigest === evidenceDigest && isGood(one, at) && isEligible(one, terms, author),
   );
 }
+
+/** Whether a decision still counts by itself: it has not expired, and nobody says that it was somebody else's. */
+export const isGood = (
+  { expiresAt, compromisedAt }: Pick<Decided, "expiresAt" | "compromisedAt">,
+  at: number,
+): boolean => at < expiresAt && (compromisedAt === null || at < compromisedAt);
 
 /** Why approvals that are there count no more, or null when there are none. */
 function describeLapse({ decisions, evidenceDigest, at }: ApprovalQuestion): string | null {
   const approvals = decisions.filter((one) => one.decision === "approve");
+  const stolen = approvals.some(({ compromisedAt }) => compromisedAt !== null && compromisedAt <= at);
+  if (stolen) return "its approval was given with a token or a role that was compromised";
   const expired = approvals.some((one) => one.evidenceDigest === evidenceDigest && one.expiresAt <= at);
   if (expired) return "its approval expired";
   const other = approvals.some((one) => one.evidenceDigest !== evidenceDigest);

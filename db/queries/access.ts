@@ -9,6 +9,7 @@ import { createId } from "../identifiers.ts";
 import { recordRows } from "../record-rows.ts";
 import {
   apiToken,
+  compromise,
   identitySetting,
   principal,
   roleGrant,
@@ -70,11 +71,17 @@ const changes: { readonly [Kind in AccessChange["change"]]: (making: Making, cha
     await tell(holder, { kind: "role-granted", grantId: id, role, model, environment });
     return id;
   },
-  revoke: async ({ tx, authority: { by, reason }, tell }, { grant: id }) => {
+  revoke: async ({ tx, authority: { by, reason }, tell }, { grant: id, compromised }) => {
     const [grant] = await tx.select().from(roleGrant).where(eq(roleGrant.id, id));
     if (!grant) throw new Failure("REFERENCE_UNKNOWN", { reference: `grant ${id}` });
     await recordRows(tx, roleRevocation, [{ grant: id, revokedBy: by, reason }]);
-    await tell(grant.principal, { kind: "role-revoked", grantId: id, role: grant.role });
+    if (compromised) await recordRows(tx, compromise, [{ id: createId(), token: null, grant: id, toldBy: by, reason }]);
+    await tell(grant.principal, {
+      kind: "role-revoked",
+      grantId: id,
+      role: grant.role,
+      ...(compromised && { compromised }),
+    });
     return id;
   },
   token: async ({ tx, authority: { by, reason }, tell }, change) => {
@@ -88,11 +95,16 @@ const changes: { readonly [Kind in AccessChange["change"]]: (making: Making, cha
     await tell(`token/${id}`, { kind: "token-issued", ...told });
     return id;
   },
-  "revoke-token": async ({ tx, authority: { by, reason }, tell }, { token: id }) => {
+  "revoke-token": async ({ tx, authority: { by, reason }, tell }, { token: id, compromised }) => {
     const [token] = await tx.select().from(apiToken).where(eq(apiToken.id, id));
     if (!token) throw new Failure("REFERENCE_UNKNOWN", { reference: `token/${id}` });
     await recordRows(tx, tokenRevocation, [{ token: id, revokedBy: by, reason }]);
-    await tell(`token/${id}`, { kind: "token-revoked", principal: token.principal });
+    if (compromised) await recordRows(tx, compromise, [{ id: createId(), token: id, grant: null, toldBy: by, reason }]);
+    await tell(`token/${id}`, {
+      kind: "token-revoked",
+      principal: token.principal,
+      ...(compromised && { compromised }),
+    });
     return id;
   },
   erase: async ({ tx, authority, tell }, { who }) => {

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull, notExists, or, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, gt, isNull, notExists, or, sql } from "drizzle-orm";
 
 import type { JudgedGate } from "../../contracts/audit.ts";
 import {
@@ -32,6 +32,8 @@ export interface CountedDecision {
   readonly signed: boolean;
   readonly evidenceDigest: string;
   readonly expiresAt: number;
+  /** From then on it counts no more: the token that signed it, or the role it counted by, was compromised. Null unless one was. */
+  readonly compromisedAt: number | null;
 }
 
 /** Everything an approval of a version for an environment is judged by, read at one moment. Has the shape that core/approval asks for. */
@@ -75,6 +77,7 @@ export async function loadApprovalCase(
     reason: row.reason,
     roles: row.roles,
     signed: row.statement !== null,
+    compromisedAt: row.compromisedAt?.getTime() ?? null,
     // Decided by release 0.1.0 about the report, when only the default was there to ask for it.
     ...(row.evidence === null
       ? {
@@ -168,14 +171,23 @@ async function judgedEvaluation(db: Queryable, id: string): Promise<ApprovalEvid
   return { id, report: found?.report ?? null, gates: digestOf(judged) };
 }
 
+/** A recorded decision, and since when it counts no more because a token or a role was compromised. */
+export type ListedApproval = Approval & { readonly compromisedAt: Date | null };
+
 /** What was decided about a version for an environment, and what release 0.1.0 decided in its lifecycle; oldest first. */
 export async function listApprovals(
   db: Queryable,
   { version, environment }: { readonly version: ModelVersion; readonly environment: string | null },
-): Promise<Approval[]> {
+): Promise<ListedApproval[]> {
   const here = environment === null ? isNull(approval.environment) : eq(approval.environment, environment);
+  const { statement, decidedBy, roles, decidedAt } = approval;
   return await db
-    .select()
+    .select({
+      ...getTableColumns(approval),
+      compromisedAt: sql<Date | null>`compromised_at(${statement}, ${decidedBy}, ${roles}, ${decidedAt})`.mapWith(
+        decidedAt,
+      ),
+    })
     .from(approval)
     .where(
       or(
@@ -185,7 +197,7 @@ export async function listApprovals(
           : and(eq(approval.lifecycle, version.lifecycle), isNull(approval.evidence)),
       ),
     )
-    .orderBy(asc(approval.decidedAt), asc(approval.id));
+    .orderBy(asc(decidedAt), asc(approval.id));
 }
 
 async function findOpenGlass(
@@ -204,6 +216,7 @@ async function findOpenGlass(
         eq(breakGlass.environment, environment),
         gt(breakGlass.brokenAt, new Date(at.getTime() - BREAK_GLASS_LIFE_MS)),
         notExists(db.select().from(breakGlassUse).where(eq(breakGlassUse.breakGlass, breakGlass.id))),
+        sql`compromised_at(${breakGlass.statement}, ${breakGlass.brokenBy}, '{}', ${breakGlass.brokenAt}) IS NULL`,
       ),
     )
     .orderBy(asc(breakGlass.brokenAt))

@@ -75,6 +75,16 @@ export const tokenRevocation = pgTable("token_revocation", {
   at: instant("at").notNull().defaultNow(),
 });
 
+/** A token, or a role, that was in the wrong hands. */
+export const compromise = pgTable("compromise", {
+  id: uuid("id").primaryKey(),
+  token: text("token"),
+  grant: uuid("role_grant"),
+  toldBy: text("told_by").notNull(),
+  reason: text("reason").notNull(),
+  at: instant("at").notNull().defaultNow(),
+});
+
 export const signedStatement = pgTable("signed_statement", {
   nonce: text("nonce").primaryKey(),
   token: text("token").notNull(),

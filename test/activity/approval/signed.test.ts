@@ -6,12 +6,16 @@ import type { ApprovalStanding } from "../../../contracts/approval.ts";
 import { breakGlassDeed, decideDeed } from "../../../contracts/deeds.ts";
 import type { SignedStatement } from "../../../contracts/identity.ts";
 import type { Decision } from "../../../contracts/messages.ts";
-import { loadApprovalCase, type ApprovalCase } from "../../../db/queries/approval-case.ts";
-import { listBrokenGlass } from "../../../db/queries/break-glass.ts";
+import { judgeStanding } from "../../../core/approval/judge-approvals.ts";
+import { listApprovals, loadApprovalCase, type ApprovalCase } from "../../../db/queries/approval-case.ts";
+import { listBrokenGlass, useBreakGlass } from "../../../db/queries/break-glass.ts";
+import { reveal } from "../../../db/queries/reveal.ts";
 import { loadProofs } from "../../../db/queries/signed-statement.ts";
 import { isSignedBy } from "../../../db/statement.ts";
 import { startLife, type ApprovalLife } from "../../database/approval/life.ts";
+import { refusalOf } from "../../database/refusal.ts";
 import { executionContext } from "../../database/sample.ts";
+import { audited } from "../../support/audited.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { addAccount, change, type Account } from "../identity/accounts.ts";
 
@@ -144,6 +148,90 @@ describe("a signed approval", () => {
     expect(await say(life, { proof: again.prove(deedOf(asked), REASON) })).toMatchObject({ missing: 1 });
     const second = linus.prove(deedOf(asked), REASON);
     expect(await say(life, { by: linus.ref, proof: second })).toMatchObject({ status: "approved" });
+  });
+});
+
+describe("a signed approval whose token or role is taken away afterwards", () => {
+  const NEEDS_APPROVAL = "routing_epoch_needs_approval";
+  const reviewer = () => addAccount(test.database, { roles: ["approver"] });
+  const approved = async (life: Awaited<ReturnType<typeof strictLife>>, who: Account): Promise<void> => {
+    const proof = who.prove(deedOf(life.asked), REASON);
+    expect(await say(life, { by: who.ref, proof })).toMatchObject({ status: "approved" });
+  };
+  const standing = async ({ version }: ApprovalLife) =>
+    judgeStanding(await loadApprovalCase(test.database, { versionId: version.id, environment: PLACE }));
+  const proofOf = async ({ version }: ApprovalLife) => {
+    const asked = await loadApprovalCase(test.database, { versionId: version.id, environment: PLACE });
+    const [one] = await listApprovals(test.database, asked);
+    return (await loadProofs(test.database, [one?.statement ?? null]))[0];
+  };
+  const grantOf = async ({ ref }: Account): Promise<string> => {
+    const { rows } = await test.admin.query<{ id: string }>("SELECT id FROM role_grant WHERE principal = $1", [ref]);
+    return rows[0]?.id ?? "";
+  };
+
+  it("stays good, as it was when it was signed, and tells that the token was revoked since, and why", async () => {
+    const life = await strictLife();
+    const who = await reviewer();
+    await approved(life, who);
+    expect(await proofOf(life)).toMatchObject({ revoked: null });
+    await change(test.database, { change: "revoke", grant: await grantOf(who) });
+    await change(test.database, { change: "revoke-token", token: who.token.id });
+    expect(await standing(life)).toMatchObject({ status: "approved" });
+    const proof = await reveal(test.database, await proofOf(life));
+    expect(proof).toMatchObject({ revoked: { at: expect.any(Date) as Date, reason: "fixture", compromised: false } });
+    await life.promote();
+  });
+
+  it("is void where the token was compromised, in our judgement and in the database's; he may decide again by another", async () => {
+    const life = await strictLife();
+    const who = await reviewer();
+    await approved(life, who);
+    await change(test.database, { change: "revoke-token", token: who.token.id });
+    await change(test.database, { change: "revoke-token", token: who.token.id, compromised: true });
+    expect(await standing(life)).toMatchObject({
+      status: "void",
+      says: expect.stringMatching(/compromised/) as string,
+    });
+    expect(await refusalOf(life.promote())).toBe(NEEDS_APPROVAL);
+    expect(await proofOf(life)).toMatchObject({ revoked: { compromised: true } });
+    await approved(life, await addAccount(test.database, { name: who.ref }));
+    await life.promote();
+  });
+
+  it("is void where the role it counted by was compromised, and another grant of it counts again", async () => {
+    const life = await strictLife();
+    const who = await reviewer();
+    await approved(life, who);
+    await change(test.database, { change: "revoke", grant: await grantOf(who), compromised: true });
+    expect(await standing(life)).toMatchObject({ status: "void" });
+    expect(await refusalOf(life.promote())).toBe(NEEDS_APPROVAL);
+    await change(test.database, { change: "grant", who: who.ref, role: "approver", model: null, environment: null });
+    await approved(life, who);
+    await life.promote();
+  });
+
+  it("goes on letting in what it had let in: a rollout that was entitled when it began goes on to its end", async () => {
+    const life = await strictLife();
+    const who = await reviewer();
+    await approved(life, who);
+    const compromised = { change: "revoke-token", token: who.token.id, compromised: true } as const;
+    await life.promote(life.version, async () => void (await change(test.database, compromised)));
+    expect(await standing(life)).toMatchObject({ status: "void" });
+  });
+
+  it("and a glass that was broken with a compromised token is whole again", async () => {
+    const life = await strictLife();
+    const deed = breakGlassDeed({ version: `${life.model}@1`, environment: PLACE });
+    const operator = await addAccount(test.database, { roles: ["operator"] });
+    await say(life, { by: operator.ref, breakGlass: true, proof: operator.prove(deed, REASON) });
+    expect(await standing(life)).toMatchObject({ status: "approved" });
+    await change(test.database, { change: "revoke-token", token: operator.token.id, compromised: true });
+    expect(await standing(life)).toMatchObject({ status: "waiting" });
+    const [broken] = await listBrokenGlass(test.database, { versionIds: [life.version.id] });
+    const past = (id: string) =>
+      audited(test.database).transaction((tx) => useBreakGlass(tx, { id: broken?.id ?? "", rollout: id }));
+    expect(await refusalOf(life.promote(life.version, past))).toBe(NEEDS_APPROVAL);
   });
 });
 

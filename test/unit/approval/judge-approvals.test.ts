@@ -19,6 +19,7 @@ const approval = (by: string, given: Partial<Decided> = {}): Decided => ({
   signed: false,
   evidenceDigest,
   expiresAt: 100,
+  compromisedAt: null,
   ...given,
 });
 const ask = (decisions: readonly Decided[], given: Partial<ApprovalQuestion> = {}) =>
@@ -55,6 +56,14 @@ describe("a version", () => {
       status: "rejected",
       by: "linus",
     });
+  });
+
+  it("is not approved by what a compromised token or role decided, from when that is known, and says so", () => {
+    const stolen = approval("grace", { compromisedAt: 50 });
+    expect(ask([stolen], { at: 49 })).toMatchObject({ status: "approved" });
+    expect(ask([stolen])).toMatchObject({ status: "void", says: expect.stringMatching(/compromised/) as string });
+    expect(ask([stolen, approval("grace")])).toMatchObject({ status: "approved" });
+    expect(ask([approval("grace", { decision: "reject", compromisedAt: 50 })])).toMatchObject({ status: "waiting" });
   });
 
   it("needs signatures where the policy asks for them", () => {
@@ -96,6 +105,7 @@ const decision = fc.record<Decided>({
   signed: fc.boolean(),
   evidenceDigest: fc.constantFrom(evidenceDigest, evidenceDigest, "f".repeat(64)),
   expiresAt: fc.integer({ min: 0, max: 100 }),
+  compromisedAt: fc.option(fc.integer({ min: 0, max: 100 }), { nil: null, freq: 4 }),
 });
 const question = fc.record<ApprovalQuestion>({
   terms: fc
@@ -127,6 +137,7 @@ function naive({
         one.decision === what &&
         one.evidenceDigest === now &&
         one.expiresAt > at &&
+        !(one.compromisedAt !== null && one.compromisedAt <= at) &&
         (one.signed || !requiresSignature) &&
         (who === author || roles.length === 0 || one.roles.some((role) => (roles as string[]).includes(role))),
     );
@@ -160,6 +171,7 @@ describe("the judgement, for any decisions", () => {
   it("never becomes approved by time alone, nor by tighter terms", () => {
     fc.assert(
       fc.property(question, fc.integer({ min: 0, max: 100 }), (given, later) => {
+        // A rejection that counts no more is no obstacle any more.
         const rejecting = given.decisions.some((one) => one.decision === "reject");
         fc.pre(!rejecting && judgeApprovals(given).status !== "approved");
         expect(judgeApprovals({ ...given, at: given.at + later }).status).not.toBe("approved");
