@@ -15,6 +15,7 @@ import { translateFailures } from "./failures.ts";
 import { startMonitor } from "./monitor.ts";
 import { beginShadow, promoteCanary, setShare, shiftTraffic, withdrawCanary } from "./move-traffic.ts";
 import { openRollout } from "./open-rollout.ts";
+import { changeLogSettings, dropExpiredDays } from "./log-settings.ts";
 import { optimizeModel } from "./optimize-model.ts";
 import { recordRequest } from "./record-request.ts";
 import { registerModel } from "./register-model.ts";
@@ -40,6 +41,8 @@ const all = {
   recordVersionDecision,
   changePolicy,
   acknowledgeAlarm,
+  changeLogSettings,
+  dropExpiredDays,
   recordRequest,
   planRollout,
   waitTurn,

@@ -11,6 +11,7 @@ import { addEvaluate } from "./verbs/evaluate.ts";
 import { addExplain } from "./verbs/explain.ts";
 import { addLineage } from "./verbs/lineage.ts";
 import { addLog } from "./verbs/log.ts";
+import { addLogSettings } from "./verbs/log-settings.ts";
 import { addModel } from "./verbs/model.ts";
 import { addModels } from "./verbs/models.ts";
 import { addOptimize } from "./verbs/optimize.ts";
@@ -46,6 +47,7 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addPolicy,
   addAlarms,
   addLog,
+  addLogSettings,
   addModels,
   addModel,
   addSet,

@@ -13,6 +13,7 @@ export type { ApprovalCase } from "../db/queries/approval-case.ts";
 export type { SetPolicy } from "../db/queries/approval-policy.ts";
 export type { BrokenGlass } from "../db/queries/break-glass.ts";
 export type { GatewayLog } from "../db/queries/gateway-log.ts";
+export type { LogSettingsView } from "../db/queries/log-settings.ts";
 export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
 export type { StuckWork } from "../db/queries/stuck.ts";

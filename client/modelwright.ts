@@ -29,6 +29,7 @@ import { createAccess, type Access } from "./access.ts";
 import { createActing, type Acting } from "./acting.ts";
 import { translated } from "./failures.ts";
 import { createGovernance, type Governance } from "./governance.ts";
+import { createPredictionLogDeeds, type PredictionLogDeeds } from "./prediction-log.ts";
 import { createReader, ENDED, type Reader } from "./reader.ts";
 import { parseVersion } from "./reference.ts";
 import { createRegistryDeeds, type RegistryDeeds } from "./registry.ts";
@@ -36,7 +37,8 @@ import { createRolloutDeeds, type RolloutDeeds } from "./rollout-deeds.ts";
 import { loadSpec, parseSpec } from "./spec.ts";
 
 /** What scripts talk to. Every deed names who does it, or is signed with his token; every question goes to Postgres. */
-export interface Modelwright extends Reader, RegistryDeeds, RolloutDeeds, Governance, Access, Pick<Acting, "actor"> {
+export interface Modelwright
+  extends Reader, RegistryDeeds, RolloutDeeds, Governance, PredictionLogDeeds, Access, Pick<Acting, "actor"> {
   readonly addresses: Addresses;
   /**
    * Starts a lifecycle from a spec file or a spec written in TypeScript; every problem of the spec is reported and nothing is
@@ -130,6 +132,7 @@ export async function connect(addresses?: Addresses, { token }: ConnectOptions =
         }) as Promise<AuditCheckpointResult>,
       ),
     ...createGovernance(client, database, acting),
+    ...createPredictionLogDeeds(client, database, acting),
     ...createRegistryDeeds(client, acting),
     close: async () => {
       await database.close();

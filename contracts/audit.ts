@@ -206,6 +206,17 @@ const auditBodySchema = z.discriminatedUnion("kind", [
     before: z.string(),
     rowCount: z.int(),
     reason: textRefSchema,
+    /** Row of `log_settings` by which their time was over; none where somebody asked. */
+    retention: z.string().optional(),
+  }),
+  z.strictObject({
+    kind: z.literal("log-settings-set"),
+    /** Row of `log_settings`. */
+    setting: z.string(),
+    /** Digest of the settings; null for the whole log, and where they were taken back. */
+    settings: digestSchema.nullable(),
+    retentionDays: z.int().nullable(),
+    reason: textRefSchema,
   }),
   /** Null: the model is everybody's. */
   z.strictObject({ kind: z.literal("team-set"), team: z.string().nullable(), reason: textRefSchema }),

@@ -3,6 +3,7 @@ import type { AccessChange, Deed } from "./identity.ts";
 import type {
   AlarmAcknowledgement,
   EndpointRollbackInput,
+  LogSettingsChange,
   LifecycleInput,
   PolicyChange,
   RecordedRequest,
@@ -105,6 +106,21 @@ export const policyDeed = ({
 /** What a policy is about, in statements and events. */
 export const policySubject = ({ model, environment }: Pick<PolicyChange, "model" | "environment">): string =>
   `policy/${environment}${model === null ? "" : `/${model}`}`;
+
+export const logSettingsDeed = ({
+  requestId,
+  endpoint,
+  settings,
+  retentionDays,
+}: Omit<LogSettingsChange, "by" | "reason" | "proof">): DescribedDeed => ({
+  deed: "log",
+  subject: logSubject(endpoint),
+  details: { requestId, settings, retentionDays },
+});
+
+/** What settings are about, in statements and events: an endpoint's log, or the whole. */
+export const logSubject = (endpoint: string | null): string =>
+  endpoint === null ? "prediction-log/all" : `endpoint/${endpoint}`;
 
 export const acknowledgeDeed = ({ alarm }: Pick<AlarmAcknowledgement, "alarm">): DescribedDeed => ({
   deed: "acknowledge",

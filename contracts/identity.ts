@@ -23,6 +23,8 @@ export const DEEDS = [
   /** Past an approval that is missing, with an alarm. */
   "break-glass",
   "acknowledge",
+  /** What gateways keep of requests, and how long. */
+  "log",
   /** Approval policies. */
   "policy",
   /** Accounts, roles, tokens, erasure, the identity setting. */
@@ -47,7 +49,7 @@ export const ROLE_DEEDS = {
   auditor: [],
   engineer: ["start", "pause", "resume", "abort", "share", "register", "annotate"],
   approver: ["decide"],
-  operator: ["pause", "resume", "abort", "deploy", "rollback", "share", "promote", "break-glass", "acknowledge"],
+  operator: ["pause", "resume", "abort", "deploy", "rollback", "share", "promote", "break-glass", "acknowledge", "log"],
   administrator: DEEDS,
 } as const satisfies Record<Role, readonly Deed[]>;
 

@@ -33,3 +33,6 @@ export const logSettingsSchema = z.strictObject({
   fields: z.record(z.string().min(1), fieldRuleSchema).optional(),
 });
 export type LogSettings = z.output<typeof logSettingsSchema>;
+
+/** How many days (UTC) of the log are kept besides today's. */
+export const retentionDaysSchema = z.int().min(1).max(36_500);

@@ -93,6 +93,26 @@ export interface PolicyChange extends Request {
   readonly terms: unknown;
 }
 
+/** What gateways keep of an endpoint's requests from now on, or how long the whole log is kept. */
+export interface LogSettingsChange extends Request {
+  /** Makes a repeated request one change. */
+  readonly requestId: string;
+  /** Null: the whole log. */
+  readonly endpoint: string | null;
+  /** `LogSettings` of the endpoint as sent; null takes back what was set before. Null for the whole log. */
+  readonly settings: unknown;
+  /** Of the whole log; null: until somebody drops it. Null for an endpoint. */
+  readonly retentionDays: number | null;
+}
+
+/** What was dropped because its time was over. */
+export interface ExpiredDays {
+  /** ISO date of the first day that stayed; null where no retention is set. */
+  readonly before: string | null;
+  readonly dayCount: number;
+  readonly rowCount: number;
+}
+
 export interface AlarmAcknowledgement extends Request {
   readonly alarm: string;
 }

@@ -211,6 +211,8 @@ export const WORKFLOWS = {
   versionDecision: "versionDecision",
   policyChange: "policyChange",
   alarmAcknowledgement: "alarmAcknowledgement",
+  logSettingsChange: "logSettingsChange",
+  logRetention: "logRetention",
   registryChange: "registryChange",
   accessChange: "accessChange",
 } as const;
@@ -225,6 +227,8 @@ export const workflowIds = {
   decision: (requestId: string) => `decision/${requestId}`,
   policy: (requestId: string) => `policy/${requestId}`,
   alarm: (requestId: string) => `alarm/${requestId}`,
+  logSettings: (requestId: string) => `log-settings/${requestId}`,
+  logRetention: "log-retention/nightly",
   registryChange: (changeId: string) => `registry-change/${changeId}`,
   access: (requestId: string) => `access/${requestId}`,
 } as const;

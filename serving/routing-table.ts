@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { isDeepStrictEqual } from "node:util";
 import type { IdentityMode } from "../contracts/identity.ts";
 import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import type { DatabaseClock } from "./database-clock.ts";
@@ -9,7 +10,8 @@ import { openWithdrawals, type Withdrawals } from "./withdrawals.ts";
 
 /** An epoch that is being served: its processes are up. */
 export interface AppliedRoute {
-  readonly route: EndpointRoute;
+  /** Of one epoch; what is kept of requests may change within it. */
+  route: EndpointRoute;
   readonly champion: LiveVersion | null;
   /** Null also while the canary's process could not be started. */
   readonly canary: LiveVersion | null;
@@ -186,7 +188,7 @@ export class ServingRoutes {
     const { endpoint, epoch } = route;
     this.desired.set(endpoint, route);
     const applied = this.applied.get(endpoint);
-    if (applied?.route.epoch === epoch) applied.leaseDeadline = this.leaseDeadline(route);
+    if (applied?.route.epoch === epoch) this.follow(applied, route);
     this.keepWanted();
     if (this.stopped || (applied?.route.epoch === epoch && applied.complete)) return;
     const key = `${endpoint}/${epoch}`;
@@ -198,6 +200,15 @@ export class ServingRoutes {
         this.tried.add(endpoint);
       }),
     );
+  }
+
+  /** What changes within an epoch: the lease, and what is kept of requests. */
+  private follow(applied: AppliedRoute, route: EndpointRoute): void {
+    applied.leaseDeadline = this.leaseDeadline(route);
+    if (isDeepStrictEqual(applied.route.log, route.log)) return;
+    applied.route = route;
+    // A gateway that starts without Postgres must not keep what it was told not to.
+    this.saveSnapshot();
   }
 
   private async converge(route: EndpointRoute): Promise<void> {

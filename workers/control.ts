@@ -35,6 +35,7 @@ await runWorkerProcess({
       worker,
       started: async (signal) => {
         await becomeCurrentBuild(client, buildId, signal);
+        await schedules.ensureLogRetention();
         if (!environment.checkpoints) return;
         await ensureNoteKey(environment.checkpoints.keyPath);
         await schedules.ensureCheckpoints();

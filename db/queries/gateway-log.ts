@@ -69,6 +69,24 @@ export interface DroppedDays {
   readonly rowCount: number;
 }
 
+export interface ExpiredDrop extends DroppedDays {
+  /** Row of `log_settings` by which their time is over, and the first day that stayed; null where no retention is set. */
+  readonly retention: string | null;
+  readonly before: string | null;
+}
+
+/** Drops the days of the log whose time is over by the retention that is set, except those a running rollout is judged by. */
+export async function dropExpiredDays(tx: Transaction): Promise<ExpiredDrop> {
+  const { rows } = await tx.execute<{
+    retention: string | null;
+    before: string | null;
+    days: string[];
+    dropped: string;
+  }>(sql`SELECT retention, before::text, days::text[], row_count AS dropped FROM drop_expired_prediction_days()`);
+  const { retention = null, before = null, days = [], dropped = 0 } = rows[0] ?? {};
+  return { retention, before, days, rowCount: Number(dropped) };
+}
+
 /** Drops the days of the log before one (UTC); only the database's owner may. Refuses days that a running rollout is judged by. */
 export async function dropPredictionDays(tx: Transaction, before: string): Promise<DroppedDays> {
   const { rows } = await tx.execute<{ days: string[]; dropped: string }>(

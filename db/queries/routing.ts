@@ -3,13 +3,14 @@ import { aliasedTable, and, asc, desc, eq, inArray, isNotNull, ne, sql } from "d
 import type { PgColumn } from "drizzle-orm/pg-core";
 
 import type { Counting } from "../../contracts/inference.ts";
-import { logSettingsSchema, type LogSettings } from "../../contracts/log-settings.ts";
+import type { LogSettings } from "../../contracts/log-settings.ts";
 import type { RolloutPlan } from "../../contracts/rollout.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 import type { Queryable } from "../client.ts";
 import { modelVersion } from "../schema/model.ts";
 import { rollout } from "../schema/rollout.ts";
 import { endpoint, routingEpoch } from "../schema/routing.ts";
+import { logSettingsInForce } from "./log-settings.ts";
 import type { ModelVersion } from "./model.ts";
 
 /** Channel of NOTIFY on every new epoch; the payload is the endpoint's name. */
@@ -80,7 +81,7 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
       canary,
       championOptimization: optimizationOf(champion),
       canaryOptimization: optimizationOf(canary),
-      log: logSettingsOf(endpoint.name),
+      log: logSettingsInForce(endpoint.name, asOf),
       plan: rollout.plan,
       slowAboveMs: rollout.latencyThresholdMs,
       databaseTime: sql`clock_timestamp()`.mapWith(routingEpoch.createdAt),
@@ -126,13 +127,6 @@ function optimizationOf(version: { readonly id: PgColumn; readonly lifecycle: Pg
       AND run.result->'version'->>'versionId' = ${version.id}::text
     ORDER BY run.round DESC LIMIT 1)`;
 }
-
-/** What the newest lifecycle that serves or tries to serve on the endpoint said; null where it said nothing, or there is none. */
-const logSettingsOf = (name: PgColumn) =>
-  sql`(SELECT lifecycle.spec #> '{deployment,log}' FROM rollout AS newest JOIN lifecycle ON lifecycle.id = newest.lifecycle
-    WHERE newest.endpoint = ${name} AND newest.status IN ('running', 'promoted') ORDER BY newest.started_at DESC LIMIT 1)`.mapWith(
-    (settings: unknown) => logSettingsSchema.parse(settings),
-  );
 
 const rangeEdges = ({ guardrails }: RolloutPlan): number[] | null =>
   guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;

@@ -1,6 +1,8 @@
 import { bigint, boolean, integer, pgTable, smallint, text, uuid } from "drizzle-orm/pg-core";
 
+import { logSettingsSchema } from "../../contracts/log-settings.ts";
 import { ARMS } from "../../contracts/names.ts";
+import { jsonColumn } from "../json.ts";
 import { instant } from "./columns.ts";
 import { PREDICTION_OUTCOMES } from "./prediction.ts";
 
@@ -38,6 +40,21 @@ export const decisionUnit = pgTable("decision_unit", {
   slow: boolean("slow").notNull(),
   range: smallint("range"),
   decision: smallint("decision"),
+});
+
+/** What somebody said is kept of requests, or how long; the newest of an endpoint, or of the whole log, holds. */
+export const logSettings = pgTable("log_settings", {
+  id: uuid("id").primaryKey(),
+  /** In the order they were set. */
+  number: bigint("number", { mode: "number" }).notNull().generatedAlwaysAsIdentity(),
+  /** Null: the whole log. */
+  endpoint: text("endpoint"),
+  /** Null takes back what was set before. */
+  settings: jsonColumn("settings", logSettingsSchema),
+  retentionDays: integer("retention_days"),
+  setBy: text("set_by").notNull(),
+  reason: text("reason").notNull(),
+  setAt: instant("set_at").notNull().defaultNow(),
 });
 
 /** How far each gateway's journal is in Postgres, and what became of its rows. */

@@ -43,7 +43,10 @@ const rollout =
   };
 
 const governed =
-  (type: "versionDecision" | "policyChange" | "alarmAcknowledgement", input: object): Scenario =>
+  (
+    type: "versionDecision" | "policyChange" | "alarmAcknowledgement" | "logSettingsChange" | "logRetention",
+    input: object,
+  ): Scenario =>
   async ({ client }, name) => {
     const handle = await startWorkflow(client, type, `${type}/${name}`, input);
     await handle.result();
@@ -125,6 +128,14 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     environment: "production",
     terms: {},
   }),
+  "log-settings-change": governed("logSettingsChange", {
+    ...request,
+    requestId: "r",
+    endpoint: "flight-delay",
+    settings: { sampleShare: 0.1 },
+    retentionDays: null,
+  }),
+  "log-retention": governed("logRetention", {}),
   "alarm-acknowledgement": governed("alarmAcknowledgement", { ...request, alarm: "alarm-1" }),
   "lifecycle-gate-failed": lifecycle({}, (stubs) =>
     stubs.set({ evaluateModel: async () => ({ stageRunId: "s", verdict: "inconclusive", headline: "AUC is open" }) }),

@@ -48,6 +48,7 @@ export async function openActivityStage(): Promise<ActivityStage> {
       ensure: async ({ monitorId, cron }) => void schedules.set(monitorId, cron),
       remove: async (monitorId) => void schedules.delete(monitorId),
       ensureCheckpoints: async () => undefined,
+      ensureLogRetention: async () => undefined,
     },
     gateways: createKnownGateways(null),
     checkpoints: { keyPath: join(directory, "audit.key"), path: join(directory, "checkpoints.txt") },

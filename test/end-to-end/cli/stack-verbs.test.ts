@@ -312,6 +312,31 @@ describe("the verbs that need a stack, with --json", () => {
       expect(JSON.stringify(document)).toContain(ref);
   });
 
+  it("log-settings says what is kept of requests and how long, beside what specs say, and tells who said it", async () => {
+    const tenth = ["--sample-share", "0.1", "--field", "hour=allow", "distance=bucket:250,1000"];
+    expect(await run("log-settings", "tiny", ...tenth, ...as("grace", "enough"))).toMatchObject({ exitCode: 0 });
+    expect(await run("log-settings", "--days", "90", ...as("grace", "by policy"))).toMatchObject({ exitCode: 0 });
+    const { document } = await run("log-settings", "tiny");
+    const fields = { hour: { keep: "allow" }, distance: { keep: "bucket", edges: [250, 1000] } };
+    expect(document).toMatchObject({
+      retention: { days: 90, setBy: "grace", reason: "by policy" },
+      endpoints: [
+        { endpoint: "tiny", settings: { sampleShare: 0.1, fields }, set: { setBy: "grace", reason: "enough" } },
+      ],
+    });
+    const wrong = await run("log-settings", "tiny", "--field", "houre=drop", ...as("grace", "a slip"));
+    expect(wrong).toMatchObject(refusal("INPUT_INVALID"));
+    expect(await run("log-settings", "tiny", "--days", "3", ...as("grace", "no"))).toMatchObject(
+      refusal("INPUT_INVALID"),
+    );
+    await run("log-settings", "tiny", "--withdraw", ...as("grace", "as the spec says"));
+    const before = await run("log-settings", "tiny", "--as-of", "2001-01-01T00:00:00Z");
+    expect([before.document, (await run("log-settings", "tiny")).document]).toMatchObject([
+      { retention: null, endpoints: [] },
+      { retention: { days: 90 }, endpoints: [{ settings: null, set: null }] },
+    ]);
+  });
+
   it("policy asks for approvals, without which deploy exits with 3; approve model/NAME@N gives one", async () => {
     const staging = ["--environment", "staging"];
     const deploy = ["deploy", "tiny@2", "--endpoint", "tiny-staging", ...staging, "--as", "grace"];

@@ -7,7 +7,7 @@ import { logSettingsSchema, type LogSettings } from "../../../../contracts/log-s
 import { loadLogSalt } from "../../../../serving/log/log-salt.ts";
 import { createFieldKeeper } from "../../../../serving/log/logged-fields.ts";
 import { isSampled } from "../../../../serving/log/sample.ts";
-import { runGateway, tensors } from "../running-gateway.ts";
+import { eventually, runGateway, tensors } from "../running-gateway.ts";
 import { MemoryRoutes, Models, route, SIGNATURE } from "../served-model.ts";
 
 const keep = createFieldKeeper(Buffer.from("salt"));
@@ -118,5 +118,27 @@ describe("a gateway", () => {
     expect(new Set(running.rows.map(({ fields }) => JSON.stringify(fields)))).toEqual(
       new Set(['{"hour":1,"distance":1800}']),
     );
+  });
+
+  test("follows what is said of an epoch it serves already, also through a restart without Postgres", async () => {
+    const version = models.add(1, 0);
+    const source = new MemoryRoutes(route(version, { log: { sampleShare: 1, fields: {} } }));
+    const running = await runGateway(models, source);
+    const kept = async (gateway: typeof running, id: string) => {
+      await gateway.infer({ ...tensors([0, 1, 2]), id });
+      await eventually("its row", () => gateway.rows.some(({ inferenceId }) => inferenceId === id));
+      return gateway.rows.find(({ inferenceId }) => inferenceId === id)?.fields;
+    };
+    expect(await kept(running, "before")).toEqual({ hour: 18, distance: 1800 });
+    source.set(route(version, { log: { sampleShare: 1, fields: { distance: { keep: "drop" } } } }));
+    let asked = 0;
+    const follows = async (gateway: typeof running) =>
+      JSON.stringify(await kept(gateway, `after ${(asked += 1)}`)) === '{"hour":18}';
+    await eventually("the new settings", () => follows(running));
+    await running.gateway.stop();
+    source.away = true;
+    const again = await runGateway(models, source);
+    expect(await follows(again)).toBe(true);
+    await again.gateway.stop();
   });
 });
