@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { digestFile } from "../adapters/artifacts/file-store.ts";
 import { runJob } from "../adapters/compute/run-job.ts";
 import { renderDrift } from "../adapters/reports/drift-page.ts";
 import { baselineProfileSchema, type DriftReport } from "../contracts/drift.ts";
@@ -62,7 +63,7 @@ export async function checkDrift(dependencies: Dependencies, request: DriftCheck
         kind: "window",
         ...shared,
         parameters: { window },
-        used: [watched],
+        used: [watched, { ref: counted.source, role: "source" }],
         generated: [cut],
       });
     }
@@ -112,6 +113,8 @@ interface Counting {
 }
 
 interface Counted {
+  /** What the window was cut from, `source/PATH#DIGEST`. */
+  readonly source: string;
   readonly data: KeptArtifact;
   readonly report: KeptArtifact;
   readonly artifacts: readonly KeptArtifact[];
@@ -131,11 +134,12 @@ async function count(
   const directory = join(dependencies.workDirectory, "drift", monitor.id);
   await mkdir(directory, { recursive: true });
   const outputPath = join(directory, `${name}.parquet`);
+  const source = monitor.spec.source ?? spec.data.source;
   try {
     await runJob(
       "snapshot",
       {
-        source: monitor.spec.source ?? spec.data.source,
+        source,
         select: spec.data.select,
         time: spec.data.time,
         window,
@@ -147,6 +151,7 @@ async function count(
     if (isFailure(thrown) && thrown.code === "DATA_EMPTY") return null;
     throw thrown;
   }
+  const sourceDigest = (await digestFile(source.path)).digest;
   const data = await keepFile(dependencies, {
     path: outputPath,
     kind: "dataset",
@@ -171,5 +176,11 @@ async function count(
     dependencies,
     renderDrift(drift, profile, `${monitor.id} · ${window.from} to ${window.to}`),
   );
-  return { data, report, artifacts: [data, report, page], outcome: drift };
+  return {
+    source: `source/${source.path}#${sourceDigest}`,
+    data,
+    report,
+    artifacts: [data, report, page],
+    outcome: drift,
+  };
 }
