@@ -1,10 +1,12 @@
 import type { Client } from "@temporalio/client";
 import type { AuditLog } from "../contracts/audit-log.ts";
 import { Failure } from "../contracts/failures.ts";
-import type { LifecycleStatus } from "../contracts/names.ts";
+import type { LifecycleStatus, Stage } from "../contracts/names.ts";
 import { workflowIds } from "../contracts/names.ts";
 import type { ObservedTraffic } from "../contracts/traffic.ts";
+import { judgeStanding } from "../core/approval/judge-approvals.ts";
 import type { Database } from "../db/client.ts";
+import { findLifecycleCase } from "../db/queries/approval-case.ts";
 import { listAuditEvents, type StoredAuditEvent } from "../db/queries/audit.ts";
 import { listCheckpoints, type AuditCheckpoint } from "../db/queries/audit-checkpoint.ts";
 import { listArtifacts, type Artifact } from "../db/queries/artifact.ts";
@@ -35,8 +37,15 @@ import { createLineageReader, type LineageReader } from "./lineage.ts";
 import { createRegistryReader, type RegistryReader } from "./registry.ts";
 import { parseReference } from "./reference.ts";
 
+/** A stage's run, as of the answer. */
+export type StageView = LifecycleRecord["stages"][number] & {
+  /** Why what it passed counts no more, as an approval that expired before a rollout used it; null where it counts. */
+  readonly lapsed: string | null;
+};
+
 /** A lifecycle as it stands, with what its running stage last said. */
 export interface LifecycleView extends LifecycleRecord {
+  readonly stages: readonly StageView[];
   /** Of the stage that runs now; null between stages. `share` runs from 0 to 1. */
   readonly progress: { readonly share: number; readonly note: string } | null;
   /** The rollout that runs for it. */
@@ -125,7 +134,12 @@ export function createReader(database: Database, client: Client): Reader {
       : null;
     const rollout = running?.lifecycle === lifecycleId ? await withLooks(database, running) : null;
     const progress = lifecycle.status === "running" ? await runningProgress(client, lifecycleId) : null;
-    return { ...lifecycle, progress, rollout };
+    const lapsed = rollout ? null : await findLapse(database, lifecycle);
+    const stages = lifecycle.stages.map((run) => ({
+      ...run,
+      lapsed: run.stage === "approve" && run.status === "passed" ? lapsed : null,
+    }));
+    return { ...lifecycle, stages, progress, rollout };
   };
   const log = createAuditLog(database);
   return {
@@ -188,6 +202,20 @@ export function createReader(database: Database, client: Client): Reader {
     checkpoints: () => translated(listCheckpoints(database)),
     auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),
   };
+}
+
+const DEPLOYED: readonly Stage[] = ["deploy", "monitor"];
+
+/**
+ * Why the approval of what a lifecycle made counts no more; null while it does, where there is none, and once a rollout went through by
+ * it. The stage's row stays as it was recorded: the next round, or the rollout, judges anew as this does.
+ */
+async function findLapse(database: Database, { id, status, stages }: LifecycleRecord): Promise<string | null> {
+  const passed = (stage: Stage) => stages.some((run) => run.stage === stage && run.status === "passed");
+  if (!passed("approve") || DEPLOYED.some(passed) || (ENDED.includes(status) && status !== "failed")) return null;
+  const asked = await findLifecycleCase(database, id);
+  const standing = asked && judgeStanding(asked);
+  return standing === null || standing.status === "approved" ? null : standing.says;
 }
 
 /** What the running activity heartbeats; Temporal keeps it, so progress costs no rows. */

@@ -65,10 +65,14 @@ function latestRuns({ stages, status }: LifecycleView): Map<Stage, StageRun> {
   const runs = new Map<Stage, StageRun>();
   for (const run of stages) {
     const again = run.round < round && run.status !== "passed" && status === "running";
-    if (!again) runs.set(run.stage, run);
+    if (!again) runs.set(run.stage, asOfNow(run));
   }
   return runs;
 }
+
+/** What passed and counts no more is open again, whatever was recorded. */
+const asOfNow = (run: StageRun): StageRun =>
+  run.lapsed === null ? run : { ...run, status: "waiting", verdict: null, headline: `lapsed: ${run.lapsed}` };
 
 function header(view: LifecycleView, { width, now }: DrawingOptions, paint: Paint): string {
   const round = Math.max(1, ...view.stages.map((run) => run.round));

@@ -1,5 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Client, Connection } from "@temporalio/client";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 
+import { digestFile } from "../../../adapters/artifacts/file-store.ts";
+import { createLineageReader } from "../../../client/lineage.ts";
+import { createReader } from "../../../client/reader.ts";
 import type { LifecycleRun } from "../../../contracts/messages.ts";
 import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
@@ -72,6 +76,30 @@ describe("the activities of a lifecycle, each run twice as after a lost answer",
     ).rejects.toMatchObject({ type: "APPROVAL_NOT_WAITING" });
   });
 
+  it("let an answer say that an approval lapsed, as of the question, though its stage passed", async () => {
+    const { database, admin } = stage.test;
+    const connection = await Connection.connect({ address: inject("temporalAddress") });
+    const reader = createReader(database, new Client({ connection }));
+    const lapsed = async () => {
+      const { stages } = await reader.lifecycle("whole");
+      return stages.flatMap((one) =>
+        one.stage === "approve" || one.lapsed ? [[one.stage, one.status, one.lapsed]] : [],
+      );
+    };
+    const expire = async (expiry: string) => {
+      await admin.query("SET session_replication_role = replica");
+      await admin.query(`UPDATE approval SET expires_at = ${expiry}`);
+      await admin.query("SET session_replication_role = DEFAULT");
+    };
+    expect(await lapsed()).toEqual([["approve", "passed", null]]);
+    await expire("decided_at");
+    expect(await lapsed()).toEqual([["approve", "passed", expect.stringMatching(/^its approval expired; 1 approval/)]]);
+    expect(await stage.run("planRollout", run)).toBe("unapproved");
+    await expire("decided_at + interval '1 day'");
+    expect(await lapsed()).toEqual([["approve", "passed", null]]);
+    await connection.close();
+  });
+
   it("deploy the first version, which has nobody to be compared with", async () => {
     const plan = await stage.run("planRollout", run);
     if (plan === null || plan === "unapproved") throw new Error("nothing to deploy");
@@ -107,6 +135,18 @@ describe("the activities of a lifecycle, each run twice as after a lost answer",
     const checked = { monitorId: "tiny.v1", scheduledAt: "2001-03-01T00:00:00.000Z" };
     const counted = await twice(() => stage.run("checkDrift", checked));
     expect(counted).toMatchObject({ verdict: "stable", harm: false });
+    const { spec } = input();
+    const { digest } = await digestFile(spec.data.source.path);
+    const { used } = await createLineageReader(stage.test.database).lineage(`drift-check/${counted.driftCheckId}`);
+    const window = used.find(({ role }) => role === "window");
+    // The check counted exactly these bytes, and they were cut from exactly those.
+    expect(window?.ref).toMatch(/^artifact\/[0-9a-f]{64}$/);
+    expect(used).toContainEqual({
+      execution: window?.madeBy,
+      ref: `source/${spec.data.source.path}#${digest}`,
+      role: "source",
+      madeBy: null,
+    });
     const empty = { monitorId: "tiny.v1", scheduledAt: "2009-02-10T00:00:00.000Z" };
     expect(await twice(() => stage.run("checkDrift", empty))).toMatchObject({ verdict: "insufficient", harm: false });
   });

@@ -57,6 +57,18 @@ describe("the step tree of a lifecycle", () => {
     expect(rowOf(lines, "train")).toBe("  ○ train   ");
   });
 
+  it("has a passed stage open again that counts no more, with the reason", () => {
+    const lapsed = stage({
+      stage: "approve",
+      status: "passed",
+      headline: "approved by grace",
+      lapsed: "its approval expired",
+    });
+    const lines = renderLifecycle(view({ stages: [lapsed] }), plain).join("\n");
+    expect(lines).toMatch(/◷ approve .* lapsed: its approval expired/);
+    expect(lines).not.toMatch(/approved by grace|✔ approve/);
+  });
+
   it("tells who may not approve and how to, while it waits", () => {
     const lines = renderLifecycle(
       view({ status: "waiting", stages: [stage({ stage: "approve", status: "waiting" })] }),

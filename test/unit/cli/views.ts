@@ -36,6 +36,7 @@ export function stage(run: Pick<StageRun, "stage" | "status"> & Partial<StageRun
     result: null,
     failure: null,
     headline: null,
+    lapsed: null,
     attempt: 1,
     startedAt: new Date(START),
     finishedAt: open ? null : new Date(START + 1200),
