@@ -14,7 +14,7 @@ export async function foldModel(model: Uint8Array): Promise<Uint8Array> {
   try {
     const path = join(folder, "model.onnx");
     await saveOptimized(model, { path, level: "basic" });
-    return new Uint8Array(await readFile(path));
+    return await readFile(path);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

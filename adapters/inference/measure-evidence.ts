@@ -7,6 +7,7 @@ import type {
   OptimizationSettings,
   Saturation,
 } from "../../contracts/optimization.ts";
+import { detachData } from "../../core/onnx/external-data.ts";
 import { parseModel } from "../../core/onnx/model.ts";
 import { measureAgreement } from "../../core/quantization/agreement.ts";
 import { findUnfused } from "../../core/quantization/fused.ts";
@@ -40,7 +41,7 @@ export async function measureEvidence(
   const { maximumDisagreementShare, minimumSignalToNoiseDb } = settings;
   const path = join(directory, `${name}.executed.onnx`);
   await saveOptimized(model.bytes, { path, level: "extended" });
-  const fused = findUnfused(parseModel(new Uint8Array(await readFile(path)), name));
+  const fused = findUnfused(parseModel(await readFile(path), name));
   await rm(path);
 
   const plain = await openSession({ model: model.bytes, digest: model.digest, isOptimized: false });
@@ -67,7 +68,13 @@ async function findSaturation(name: string, { bytes }: LoadedModel, tensors: rea
   if (possible.overflowShare === 0) return { ...possible, onData: null };
   const values = [...new Set(integerProducts(parsed).map(({ activation }) => activation))];
   const observed = observeValues(bytes, values, "elements", name);
-  const session = await openSession({ model: observed.model, digest: null, isOptimized: false });
+  const session = await openSession({
+    model: detachData(observed.model, bytes),
+    data: bytes,
+    digest: null,
+    isOptimized: false,
+    isBrief: true,
+  });
   try {
     const outputs = new Map((await session.run(tensors)).map((tensor) => [tensor.name, tensor]));
     const activations = new Map(

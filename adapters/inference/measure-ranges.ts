@@ -2,6 +2,7 @@ import type { ColumnBatch, Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { CalibrationSettings } from "../../contracts/optimization.ts";
 import { encodeFeatures } from "../../core/data/encode-features.ts";
+import { detachData } from "../../core/onnx/external-data.ts";
 import { createHistogram, type Histogram } from "../../core/quantization/histogram.ts";
 import { observeValues } from "../../core/quantization/observe.ts";
 import type { ActivationRange } from "../../core/quantization/pass.ts";
@@ -59,7 +60,14 @@ async function observe(
   see: (at: number, observed: readonly Tensor[]) => void,
 ): Promise<void> {
   const observed = observeValues(model.bytes, values, what, where);
-  const session = await openSession({ model: observed.model, digest: null });
+  // As written, like ONNX Runtime's own calibrators: a value the optimizer would join with its neighbours is there to be observed.
+  const session = await openSession({
+    model: detachData(observed.model, model.bytes),
+    data: model.bytes,
+    digest: null,
+    isOptimized: false,
+    isBrief: true,
+  });
   try {
     for (const batch of rows) {
       for (let from = 0; from < batch.rowCount; from += BATCH_ROWS) {

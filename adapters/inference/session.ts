@@ -6,6 +6,8 @@ import type { Tensor } from "../../contracts/data.ts";
 import { Failure } from "../../contracts/failures.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { TensorDatatype } from "../../contracts/signature.ts";
+import { DETACHED, detachData } from "../../core/onnx/external-data.ts";
+import { parseModel } from "../../core/onnx/model.ts";
 
 /** Our names of ONNX Runtime's element types. FP16 travels as its 16 bits; its binding has no BF16. */
 const TYPES = {
@@ -42,7 +44,17 @@ export interface SessionOptions {
   readonly intraOpThreads?: number;
   /** False runs the graph as it is written; for comparing with what the optimizer makes of it. */
   readonly isOptimized?: boolean;
+  /** The elements of its constants, where `detachData` left them out of the model. */
+  readonly data?: Uint8Array;
+  /** For a few runs: constants are used as they are, and not once more packed for speed. */
+  readonly isBrief?: boolean;
 }
+
+/** As much memory as the model needs, and no more. */
+const BRIEF = { enableCpuMemArena: false, extra: { session: { disable_prepacking: "1" } } } as const;
+
+const dataOption = (data: Uint8Array | undefined) =>
+  data === undefined ? {} : { externalData: [{ path: DETACHED, data }] };
 
 /** A loaded model. Only for a job's or a model's own process: `run` blocks the event loop. */
 export interface Session {
@@ -64,6 +76,8 @@ export async function openSession({
   digest: announced,
   intraOpThreads = 1,
   isOptimized = true,
+  data,
+  isBrief = false,
 }: SessionOptions): Promise<Session> {
   const digest = announced ?? "made here";
   if (announced !== null) {
@@ -73,6 +87,8 @@ export async function openSession({
   const options = {
     ...SESSION_OPTIONS,
     ...(isOptimized ? {} : { graphOptimizationLevel: "disabled" as const }),
+    ...(isBrief ? BRIEF : {}),
+    ...dataOption(data),
     intraOpNumThreads: intraOpThreads,
     logSeverityLevel: 3 as const,
   };
@@ -130,13 +146,16 @@ export async function saveOptimized(
   { path, level }: { readonly path: string; readonly level: "basic" | "extended" },
 ): Promise<void> {
   const options = {
+    ...BRIEF,
+    ...dataOption(model),
     graphOptimizationLevel: level,
     optimizedModelFilePath: path,
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
   } as const;
   try {
-    await (await ort.InferenceSession.create(model, options)).release();
+    const graph = detachData(parseModel(model, "the model to optimize"), model);
+    await (await ort.InferenceSession.create(graph, options)).release();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Failure("INFERENCE_FAILED", { model: `optimized at level ${level}`, reason }, { cause });

@@ -78,13 +78,13 @@ def cnn():
     return p, forward, nodes, {"image": np.array([-1, 1, 8, 8])}
 
 
-def recurrent(kind, gates):
-    p = {"w": dense(gates * HIDDEN, 8)[None] * 0.5, "r": dense(gates * HIDDEN, HIDDEN)[None] * 0.5, "b": zeros(1, 2 * gates * HIDDEN), "head": dense(HIDDEN, 1), "head_b": zeros(1)}
+def recurrent(kind, gates, hidden=HIDDEN):
+    p = {"w": dense(gates * hidden, 8)[None] * 0.5, "r": dense(gates * hidden, hidden)[None] * 0.5, "b": zeros(1, 2 * gates * hidden), "head": dense(hidden, 1), "head_b": zeros(1)}
 
     def step(p, state, x):
         h, c = state
-        a = x @ p["w"][0].T + p["b"][0, : gates * HIDDEN]
-        b = h @ p["r"][0].T + p["b"][0, gates * HIDDEN:]
+        a = x @ p["w"][0].T + p["b"][0, : gates * hidden]
+        b = h @ p["r"][0].T + p["b"][0, gates * hidden:]
         if kind == "LSTM":
             i, o, f, g = jnp.split(a + b, 4, axis=1)
             c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
@@ -94,10 +94,10 @@ def recurrent(kind, gates):
         return ((1 - z) * jnp.tanh(ah + jax.nn.sigmoid(ar + br) * bh) + z * h, c), None
 
     def forward(p, x):
-        start = jnp.zeros((len(x), HIDDEN))
+        start = jnp.zeros((len(x), hidden))
         return head(p, jax.lax.scan(lambda s, row: step(p, s, row), (start, start), x.reshape(-1, 8, 8).swapaxes(0, 1))[0][0])
 
-    attributes = {"hidden_size": HIDDEN, **({"linear_before_reset": 1} if kind == "GRU" else {})}
+    attributes = {"hidden_size": hidden, **({"linear_before_reset": 1} if kind == "GRU" else {})}
     nodes = [("Reshape", ["x", "sequence"], "s", {}), ("Transpose", ["s"], "t", {"perm": [1, 0, 2]}), (kind, ["t", "w", "r", "b"], ["", "last"], attributes),
              ("Squeeze", ["last", "first"], "h", {}), *HEAD]
     return p, forward, nodes, {"sequence": np.array([-1, 8, 8]), "first": np.array([0])}
@@ -215,6 +215,12 @@ def forest(path, x, y):
     path.write_bytes(model.SerializeToString())
 
 
+def save_trained(path, model, x, y):
+    parameters, forward, nodes, constants = model
+    save(path, nodes, {**constants, **train(parameters, forward, x, y)})
+    print(path.stem, flush=True)
+
+
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     x, y = load_digits(return_X_y=True)
@@ -223,16 +229,15 @@ def main(folder):
     for name, rows in (("training", order[:1000]), ("test", order[1000:])):
         write_rows(folder, name, x[rows], y[rows], "p")
     kinds = {"mlp": mlp, "embedding": embedding, "cnn": cnn, "lstm": lambda: recurrent("LSTM", 4), "gru": lambda: recurrent("GRU", 3), "transformer": transformer}
+    learn = lambda name, kind: save_trained(folder / f"{name}.onnx", kind(), x[order[:1000]], y[order[:1000]])
     for name, kind in kinds.items():
-        parameters, forward, nodes, constants = kind()
-        trained = train(parameters, forward, x[order[:1000]], y[order[:1000]])
-        save(folder / f"{name}.onnx", nodes, {**constants, **trained})
-        print(name, flush=True)
+        learn(name, kind)
     forest(folder / "forest.onnx", x[order[:1000]], y[order[:1000]])
     print("forest", flush=True)
     deep(folder)
     wide(folder)
-    print("deep, wide")
+    # Last, so that what is drawn for the others stays.
+    learn("lstm256", lambda: recurrent("LSTM", 4, 256))
 
 
 main(pathlib.Path(sys.argv[1]))

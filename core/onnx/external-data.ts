@@ -1,6 +1,6 @@
 import { Failure } from "../../contracts/failures.ts";
 import { elementBits } from "./datatypes.ts";
-import type { KeyValue, OnnxModel, Tensor } from "./messages.ts";
+import { serializeModel, type KeyValue, type OnnxModel, type Tensor } from "./model.ts";
 import { elementCount, EXTERNAL } from "./tensor-storage.ts";
 import { allTensors } from "./walk.ts";
 
@@ -35,6 +35,32 @@ export function embedTensor({ tensor, length }: ExternalTensor, bytes: Uint8Arra
   tensor.rawData = bytes;
   tensor.externalData = [];
   tensor.dataLocation = 0;
+}
+
+/** What `detachData` calls the bytes the elements stay in. */
+export const DETACHED = "data";
+
+/** Smaller constants stay where they are: shapes and axes among them are needed to understand the graph. */
+const DETACHED_BYTES = 1024;
+
+/**
+ * Writes a model without the elements of its large constants, which ONNX Runtime then reads from the bytes the model was parsed from: for a
+ * session opened on an edited graph whose weights nobody changed, neither writing nor reading them is needed.
+ *
+ * @param bytes what the model was parsed from; goes to the runtime as the file DETACHED
+ */
+export function detachData(model: OnnxModel, bytes: Uint8Array): Uint8Array {
+  const { graph } = model;
+  if (graph === undefined) throw new TypeError("the model has no graph");
+  const initializers = graph.initializers.map((tensor) => {
+    const { rawData } = tensor;
+    if (rawData === undefined || rawData.length < DETACHED_BYTES || rawData.buffer !== bytes.buffer) return tensor;
+    const { rawData: _, ...rest } = tensor;
+    const place = { location: DETACHED, offset: rawData.byteOffset - bytes.byteOffset, length: rawData.length };
+    const externalData = Object.entries(place).map(([key, value]) => ({ key, value: String(value) }));
+    return { ...rest, externalData, dataLocation: EXTERNAL };
+  });
+  return serializeModel({ ...model, graph: { ...graph, initializers } });
 }
 
 function locate(tensor: Tensor, where: string): ExternalTensor {

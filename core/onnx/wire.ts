@@ -2,7 +2,8 @@
  * The Protocol Buffers wire format, driven by one table per message. Generated protobuf-es code was the other way: it is
  * ten times as long, knows presence and bigint only, and has no bound on what hostile bytes may allocate.
  */
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { PartsWriter } from "./parts-writer.ts";
 
 /** The bytes are not the message they should be. Only `parseModel` sees it, and names the file. */
 export class MalformedMessage extends Error {
@@ -80,7 +81,7 @@ export function decode<Shape extends Unknown>(message: Message<Shape>, bytes: Ui
 }
 
 export function encode<Shape extends Unknown>(message: Message<Shape>, shape: Shape): Uint8Array {
-  const writer = new BinaryWriter();
+  const writer = new PartsWriter();
   writeMessage(writer, message, shape);
   return writer.finish();
 }

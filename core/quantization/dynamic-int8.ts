@@ -5,6 +5,7 @@
  */
 import type { Node, OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
+import { elementCount } from "../onnx/tensor-storage.ts";
 import { createGatherRewrite } from "./gather-uint8.ts";
 import { planLstm, rewriteLstm, type LstmPlan } from "./lstm-integer.ts";
 import { createMatMulRewrite } from "./matmul-integer.ts";
@@ -88,16 +89,17 @@ function planNode(graph: OpenGraph, node: Node): AnyPlan | string {
 /** Why a weight stays in float though its node could be quantized: it would then be stored twice, or grow. */
 function reasonAgainstWeight(graph: OpenGraph, plan: AnyPlan, plans: ReadonlyMap<Node, AnyPlan>): string | undefined {
   if (plan.form === "gates") {
-    const elements = plan.weights.reduce((sum, { values }) => sum + values.length, 0);
-    const rows = plan.weights.reduce((sum, { dims }) => sum + dims[0]! * dims[1]!, 0);
+    const elements = plan.weights.reduce((sum, { weight }) => sum + elementCount(weight.dims), 0);
+    const rows = plan.weights.reduce((sum, { weight: { dims } }) => sum + dims[0]! * dims[1]!, 0);
     return reasonTooFew(elements, 3 * elements - 5 * rows - NODE_BYTES.gates);
   }
   const shared = reasonToShareInFloat(graph, plan, plans);
   if (shared !== undefined) return shared;
   if (plan.form === "table") return reasonTableTooFew(graph, plan);
-  const { form, weight, weightName, values } = plan;
+  const { form, weight, weightName } = plan;
+  const count = elementCount(weight.dims);
   const channels = weight.dims[form === "columns" ? 1 : 0]!;
   // 3 of 4 bytes of each element are saved; each channel costs a float32 scale.
   const nodeBytes = NODE_BYTES.columns * graph.readers(weightName).length;
-  return reasonTooFew(values.length, 3 * values.length - 4 * channels - nodeBytes);
+  return reasonTooFew(count, 3 * count - 4 * channels - nodeBytes);
 }

@@ -1,6 +1,6 @@
 import { createNode, createTensor } from "../onnx/create.ts";
 import type { OpenGraph } from "../onnx/rewrite.ts";
-import type { Plan } from "./plan.ts";
+import { weightValues, type Plan } from "./plan.ts";
 import { quantizeTable } from "./linear.ts";
 
 /**
@@ -12,8 +12,9 @@ import { quantizeTable } from "./linear.ts";
 export function createGatherRewrite(graph: OpenGraph): (plan: Plan) => string {
   const tables = new Map<string, readonly [quantized: string, scale: string, zeroPoint: string]>();
 
-  const addTable = ({ weightName, weight, values }: Plan) => {
-    const table = quantizeTable(values);
+  const addTable = (plan: Plan) => {
+    const { weightName, weight } = plan;
+    const table = quantizeTable(weightValues(plan));
     return [
       graph.addConstant(createTensor(`${weightName}_quantized`, "UINT8", weight.dims, table.values)),
       graph.addConstant(createTensor(`${weightName}_scale`, "FP32", [], Float32Array.of(table.scale))),

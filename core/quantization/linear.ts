@@ -38,11 +38,21 @@ export function channelScales(
 ): Float32Array {
   const scales = new Float32Array(channels);
   for (let row = 0, at = 0; row < outer; row++) {
-    for (let channel = 0; channel < channels; channel++) {
-      for (const end = at + inner; at < end; at++) {
+    if (inner === 1) {
+      // The columns of a matrix: most weights are, and a loop of one turn within the loop takes twice as long.
+      for (let channel = 0; channel < channels; channel++, at++) {
         const magnitude = Math.abs(values[at]!);
         if (magnitude > scales[channel]!) scales[channel] = magnitude;
       }
+      continue;
+    }
+    for (let channel = 0; channel < channels; channel++) {
+      let largest = scales[channel]!;
+      for (const end = at + inner; at < end; at++) {
+        const magnitude = Math.abs(values[at]!);
+        if (magnitude > largest) largest = magnitude;
+      }
+      scales[channel] = largest;
     }
   }
   return scales.map((largest) => symmetricScale(largest, reduceRange ? 128 : 254));
@@ -66,6 +76,10 @@ export function transposeInner(values: Int8Array, outer: number, rows: number, c
   return transposed;
 }
 
+/** The quotient is taken in float64 and rounded once to float32: that equals a float32 division. */
+const quantizeSymmetric = (value: number, scale: number): number =>
+  clamp(roundHalfToEven(Math.fround(value / scale)), -128, 127);
+
 /** Quantizes to int8 by the given scales, one a channel, zero points 0; in the order of `values`. */
 export function quantizeChannels(
   values: Float32Array,
@@ -74,12 +88,14 @@ export function quantizeChannels(
 ): Int8Array {
   const quantized = new Int8Array(values.length);
   for (let row = 0, at = 0; row < outer; row++) {
+    if (inner === 1) {
+      for (let channel = 0; channel < channels; channel++, at++)
+        quantized[at] = quantizeSymmetric(values[at]!, scales[channel]!);
+      continue;
+    }
     for (let channel = 0; channel < channels; channel++) {
       const scale = scales[channel]!;
-      for (const end = at + inner; at < end; at++) {
-        // The quotient is taken in float64 and rounded once to float32: that equals a float32 division.
-        quantized[at] = clamp(roundHalfToEven(Math.fround(values[at]! / scale)), -128, 127);
-      }
+      for (const end = at + inner; at < end; at++) quantized[at] = quantizeSymmetric(values[at]!, scale);
     }
   }
   return quantized;
@@ -140,5 +156,5 @@ export function quantizeTable(table: Float32Array, integers: IntegerRange = UINT
 }
 
 function clamp(value: number, low: number, high: number): number {
-  return Math.min(Math.max(value, low), high);
+  return value < low ? low : value > high ? high : value;
 }

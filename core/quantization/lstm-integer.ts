@@ -1,9 +1,9 @@
 import type { QuantizationOptions } from "../../contracts/optimization.ts";
 import { createNode, createTensor } from "../onnx/create.ts";
-import type { Node } from "../onnx/model.ts";
+import type { Node, Tensor } from "../onnx/model.ts";
 import { intAttribute, type OpenGraph } from "../onnx/rewrite.ts";
 import { channelScales, channelsOf, quantizeChannels, transposeInner } from "./linear.ts";
-import { constantWeight } from "./plan.ts";
+import { constantWeight, weightValues } from "./plan.ts";
 
 /** An LSTM whose input and recurrent weights, [directions, 4 hidden, inputs], can be quantized. */
 export interface LstmPlan {
@@ -11,8 +11,7 @@ export interface LstmPlan {
   readonly form: "gates";
   readonly weights: readonly {
     readonly name: string;
-    readonly dims: readonly number[];
-    readonly values: Float32Array;
+    readonly weight: Tensor;
   }[];
 }
 
@@ -36,7 +35,7 @@ export function planLstm(graph: OpenGraph, node: Node): LstmPlan | string {
     // The integer form is transposed: another LSTM could share it, but no exporter writes such a model.
     if (graph.readers(name).length !== 1 || node.inputs.filter((input) => input === name).length !== 1)
       return `its ${what} are read a second time`;
-    weights.push({ name, dims, values: found.values });
+    weights.push({ name, weight: found.weight });
   }
   return { node, form: "gates", weights };
 }
@@ -47,9 +46,10 @@ export function rewriteLstm(
   { node, weights }: LstmPlan,
   options: Pick<QuantizationOptions, "perChannel" | "reduceRange">,
 ): string {
-  const added = weights.map(({ name, dims, values }) => {
-    const [directions = 0, gates = 0, inputs = 0] = dims;
-    const layout = channelsOf(dims, 0, options.perChannel ? 2 : 1);
+  const added = weights.map(({ name, weight }) => {
+    const [directions = 0, gates = 0, inputs = 0] = weight.dims;
+    const layout = channelsOf(weight.dims, 0, options.perChannel ? 2 : 1);
+    const values = weightValues({ weight });
     const scales = channelScales(values, layout, options);
     const integers = transposeInner(quantizeChannels(values, layout, scales), directions, gates, inputs);
     const count = options.perChannel ? [directions, gates] : [directions];
@@ -73,6 +73,6 @@ export function rewriteLstm(
     naming,
   );
   graph.replace(node, [{ ...made, attributes: node.attributes.filter((attribute) => attribute.name !== "layout") }]);
-  const shapes = weights.map(({ dims }) => `[${dims.join(", ")}]`).join(" and ");
+  const shapes = weights.map(({ weight: { dims } }) => `[${dims.join(", ")}]`).join(" and ");
   return `weights ${shapes} as int8, one scale a ${options.perChannel ? "row" : "direction"}`;
 }

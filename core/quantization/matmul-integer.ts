@@ -3,7 +3,7 @@ import { createNode, createTensor } from "../onnx/create.ts";
 import { datatypeCode } from "../onnx/datatypes.ts";
 import type { Node } from "../onnx/model.ts";
 import type { OpenGraph } from "../onnx/rewrite.ts";
-import type { Plan } from "./plan.ts";
+import { weightValues, type Plan } from "./plan.ts";
 import { channelScales, channelsOf, quantizeChannels, scaleLayout, transposeInner } from "./linear.ts";
 
 interface QuantizedWeight {
@@ -64,11 +64,9 @@ export function createMatMulRewrite(graph: OpenGraph, options: WeightOptions): (
 
 type WeightOptions = Pick<QuantizationOptions, "perChannel" | "reduceRange">;
 
-function addWeight(
-  graph: OpenGraph,
-  { weightName, weight, values, form }: Plan,
-  options: WeightOptions,
-): QuantizedWeight {
+function addWeight(graph: OpenGraph, plan: Plan, options: WeightOptions): QuantizedWeight {
+  const { weightName, weight, form } = plan;
+  const values = weightValues(plan);
   const isTransposed = form === "transposed-columns";
   const [first, second] = [weight.dims[0]!, weight.dims[1]!];
   const axis = isTransposed ? 0 : 1;

@@ -1,12 +1,11 @@
 import { createNode } from "../onnx/create.ts";
-import type { Node, ValueInfo } from "../onnx/model.ts";
-import { parseModel, serializeModel } from "../onnx/model.ts";
+import { parseModel, type Node, type OnnxModel, type ValueInfo } from "../onnx/model.ts";
 import { openGraph } from "../onnx/rewrite.ts";
 import { MESSAGES } from "../onnx/schema.ts";
 import { emptyMessage } from "../onnx/wire.ts";
 
 export interface ObservedModel {
-  readonly model: Uint8Array;
+  readonly model: OnnxModel;
   /** The added outputs, value by value in the order asked for: minimum and maximum as scalars, or the value itself. */
   readonly outputs: readonly (readonly string[])[];
 }
@@ -41,5 +40,5 @@ export function observeValues(
       ? [observe("Identity", value)]
       : [observe("ReduceMin", value, { keepdims: 0 }), observe("ReduceMax", value, { keepdims: 0 })],
   );
-  return { model: serializeModel(model), outputs };
+  return { model, outputs };
 }

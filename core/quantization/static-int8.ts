@@ -9,7 +9,7 @@ import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
 import { joinBiases } from "./join-bias.ts";
 import { affineParameters, INT8, quantizeTable, UINT8, type QuantizedTable } from "./linear.ts";
 import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
-import type { Plan } from "./plan.ts";
+import { weightValues, type Plan } from "./plan.ts";
 import { actionsInSubgraphs, excludedNodes, nodeNames } from "./report-nodes.ts";
 import {
   FOLLOWING_OPERATORS,
@@ -193,9 +193,9 @@ function addTables(
 ): ReadonlyMap<string, LookedUp> {
   const byName = new Map([...tables.values()].map((plan) => [plan.weightName, plan]));
   return new Map(
-    [...byName].map(([weightName, { weight, values }]) => {
-      const { values: integers, scale, zeroPoint } = quantizeTable(values, range);
-      const tensor = createTensor(`${weightName}_quantized`, datatype, weight.dims, integers);
+    [...byName].map(([weightName, plan]) => {
+      const { values, scale, zeroPoint } = quantizeTable(weightValues(plan), range);
+      const tensor = createTensor(`${weightName}_quantized`, datatype, plan.weight.dims, values);
       return [weightName, { scale, zeroPoint, name: graph.addConstant(tensor) }];
     }),
   );

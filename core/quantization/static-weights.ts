@@ -3,8 +3,9 @@ import { createNode, createTensor } from "../onnx/create.ts";
 import { roundHalfToEven } from "../onnx/half.ts";
 import type { Node } from "../onnx/model.ts";
 import { intAttribute, type OpenGraph } from "../onnx/rewrite.ts";
+import { elementCount } from "../onnx/tensor-storage.ts";
 import { channelScales, channelsOf, quantizeChannels, scaleLayout, type ChannelLayout } from "./linear.ts";
-import { constantWeight, planMatrix, reasonTooFew, type Plan } from "./plan.ts";
+import { constantWeight, planMatrix, reasonTooFew, weightValues, type Plan } from "./plan.ts";
 
 /** Bytes in the file, at most, of the nodes and constants around a quantized MatMul or Gemm, names included. */
 const NODE_BYTES = 900;
@@ -38,9 +39,10 @@ export function planWeighted(graph: OpenGraph, node: Node, options: WeightOption
   const { dims } = plan.weight;
   const channels = dims[axis]! * (node.opType === "ConvTranspose" ? intAttribute(node, "group", 1) : 1);
   const layout = scaleLayout(channelsOf(dims, axis, axis + 1), options);
-  const saved = 3 * plan.values.length - 5 * layout.channels - NODE_BYTES * graph.readers(plan.weightName).length;
+  const count = elementCount(dims);
+  const saved = 3 * count - 5 * layout.channels - NODE_BYTES * graph.readers(plan.weightName).length;
   // A Conv is worth it whatever its size: its time is not in its weights, and those around it stay in integers.
-  const tooFew = isConvolution ? undefined : reasonTooFew(plan.values.length, saved);
+  const tooFew = isConvolution ? undefined : reasonTooFew(count, saved);
   if (tooFew !== undefined) return tooFew;
   const biasName = node.opType === "MatMul" ? "" : (node.inputs[2] ?? "");
   if (biasName === "") return { ...plan, axis, layout, bias: null };
@@ -60,7 +62,7 @@ function planConvolution(graph: OpenGraph, node: Node): Plan | string {
   if (typeof found === "string") return found;
   return found.weight.dims.length < 3
     ? "its filter has no spatial axis"
-    : { node, weightName, ...found, form: "filters" };
+    : { node, weightName, weight: found.weight, form: "filters" };
 }
 
 /**
@@ -76,8 +78,9 @@ export function weightScales(
   options: WeightOptions,
 ): Map<string, Float32Array> {
   const scales = new Map<string, Float32Array>();
-  for (const { weightName, values, layout } of plans) {
-    if (!scales.has(weightName)) scales.set(weightName, channelScales(values, layout, options));
+  for (const plan of plans) {
+    const { weightName, layout } = plan;
+    if (!scales.has(weightName)) scales.set(weightName, channelScales(weightValues(plan), layout, options));
   }
   for (const plan of plans) {
     if (plan.bias === null) continue;
@@ -120,16 +123,13 @@ export function quantizeBias(
 /** Adds the integers, scales and zero points of a weight and the DequantizeLinear that reads them; returns it. */
 export function addWeight(
   graph: OpenGraph,
-  { weightName, weight, values, layout, axis }: WeightedPlan,
+  plan: WeightedPlan,
   { scales, perChannel }: { readonly scales: Float32Array; readonly perChannel: boolean },
 ): Node {
+  const { weightName, weight, layout, axis } = plan;
   const count = perChannel ? [scales.length] : [];
-  const integers = createTensor(
-    `${weightName}_quantized`,
-    "INT8",
-    weight.dims,
-    quantizeChannels(values, layout, scales),
-  );
+  const quantized = quantizeChannels(weightValues(plan), layout, scales);
+  const integers = createTensor(`${weightName}_quantized`, "INT8", weight.dims, quantized);
   // All 0, and yet written: without them ONNX Runtime makes no QGemm of a Gemm.
   const zeroPoints = createTensor(`${weightName}_zero_point`, "INT8", count, new Int8Array(scales.length));
   const scale = createTensor(`${weightName}_scale`, "FP32", count, scales);

@@ -4,7 +4,7 @@ import type { Node, OnnxModel } from "../onnx/model.ts";
 import { isDefaultDomain, openGraph, type OpenGraph } from "../onnx/rewrite.ts";
 import { quantizeBlocks } from "./blocks.ts";
 import type { NodeAction, PassSettings, QuantizationPass } from "./pass.ts";
-import { planMatrix, reasonTooFew, reasonToShareInFloat, type Plan } from "./plan.ts";
+import { planMatrix, reasonTooFew, reasonToShareInFloat, weightValues, type Plan } from "./plan.ts";
 import { actionsInSubgraphs, EXCLUDED, excludedNodes, nodeNames } from "./report-nodes.ts";
 
 const OPERATORS = ["MatMul", "Gemm"];
@@ -72,14 +72,14 @@ function reasonTooLarge(graph: OpenGraph, plan: Plan, { blockSize, isSymmetric }
   const blocks = columns * Math.ceil(rows / blockSize);
   const bytes =
     blocks * (blockSize / 2 + 4 + (isSymmetric ? 0 : 1)) + NODE_BYTES * graph.readers(plan.weightName).length;
-  return reasonTooFew(plan.values.length, 4 * plan.values.length - bytes)?.replace("int8", "int4");
+  return reasonTooFew(rows * columns, 4 * rows * columns - bytes)?.replace("int8", "int4");
 }
 
 /** Adds the packed weights, their scales and zero points, and returns their names. */
 function addBlocks(graph: OpenGraph, plan: Plan, settings: PassSettings): string[] {
   const { rows, columns } = matrixOf(plan);
   const isTransposed = plan.form === "transposed-columns";
-  const straight = isTransposed ? transpose(plan.values, columns, rows) : plan.values;
+  const straight = isTransposed ? transpose(weightValues(plan), columns, rows) : weightValues(plan);
   const { values, scales, zeroPoints, blockCount } = quantizeBlocks(straight, { rows, columns }, settings);
   const name = plan.weightName;
   const blockBytes = settings.blockSize / 2;

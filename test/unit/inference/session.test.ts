@@ -4,7 +4,8 @@ import { zeroTensors } from "../../../adapters/inference/zero-tensors.ts";
 import type { Tensor } from "../../../contracts/data.ts";
 import { TENSOR_DATATYPES, type TensorDatatype } from "../../../contracts/signature.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
-import { serializeModel } from "../../../core/onnx/model.ts";
+import { detachData } from "../../../core/onnx/external-data.ts";
+import { parseModel, serializeModel } from "../../../core/onnx/model.ts";
 import { buildModel, digestOf, signature } from "./small-model.ts";
 
 /** A model that gives back its input. */
@@ -33,6 +34,19 @@ const VALUES: Record<TensorDatatype, Tensor["data"]> = {
 };
 
 describe("openSession", () => {
+  it("reads detached constants from the bytes the model came from, and gives the same", async () => {
+    const bytes = buildModel({ width: 64 });
+    const graph = detachData(parseModel(bytes, "m"), bytes);
+    expect(graph.length).toBeLessThan(bytes.length / 4);
+    const whole = await openSession({ model: bytes, digest: null, isBrief: true });
+    const apart = await openSession({ model: graph, data: bytes, digest: null, isBrief: true });
+    const [origin, numbers] = zeroTensors(signature, 3);
+    const tensors = [origin!, { ...numbers!, data: Float32Array.of(1, -2, 3, 0.5, 0, 7) }];
+    expect(await apart.run(tensors)).toEqual(await whole.run(tensors));
+    await Promise.all([whole.close(), apart.close()]);
+    await expect(openSession({ model: graph, digest: null })).rejects.toMatchObject({ code: "INFERENCE_FAILED" });
+  });
+
   it.each(TENSOR_DATATYPES)("carries %s in and out without loss", async (datatype) => {
     const model = identity(datatype);
     const session = await openSession({ model, digest: digestOf(model) });

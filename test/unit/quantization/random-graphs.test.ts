@@ -101,7 +101,7 @@ async function run(model: Uint8Array, level: "disabled" | "all") {
 async function calibrated(bytes: Uint8Array, pass: (typeof quantizationPasses)[number]["name"]) {
   const values = valuesToCalibrate(bytes, pass, "m");
   const observed = observeValues(bytes, values, "range", "m");
-  const results = await run(observed.model, "all");
+  const results = await run(serializeModel(observed.model), "all");
   const bounds = observed.outputs.map((names) => names.map((name) => results.get(name)![0]!));
   const ranges = new Map(values.map((value, at) => [value, { low: bounds[at]![0]!, high: bounds[at]![1]! }]));
   // 7 bits: no processor saturates, so that the bound below holds on all of them.

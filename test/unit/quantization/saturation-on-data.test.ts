@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { digestOf } from "../../../adapters/inference/read-model.ts";
 import { openSession } from "../../../adapters/inference/session.ts";
 import type { Tensor } from "../../../contracts/data.ts";
 import { createModel, createNode, createTensor, createValueInfo } from "../../../core/onnx/create.ts";
@@ -102,7 +101,7 @@ describe("saturation on data", () => {
     const products = integerProducts(parsed);
     const values = [...new Set(products.map(({ activation }) => activation))];
     const observed = observeValues(model, values, "elements", "lstm");
-    const session = await openSession({ model: observed.model, digest: digestOf(observed.model), isOptimized: false });
+    const session = await openSession({ model: serializeModel(observed.model), digest: null, isOptimized: false });
     const inputs = parsed.graph!.inputs.map(({ name, type }): Tensor => {
       const shape = type!.tensor!.shape!.dims.map(({ value }) => value ?? 3);
       const data = normals(
