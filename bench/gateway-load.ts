@@ -20,6 +20,10 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failures: number;
+  /** Requests altogether, those of the warm-up too. */
+  readonly requestCount: number;
+  /** Processor time that asking them took. */
+  readonly cpuMicroseconds: number;
 }
 
 const WARM_UP_MS = 1_000;
@@ -37,7 +41,10 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   const end = start + seconds * 1000;
   const times: number[] = [];
   let failures = 0;
+  let requestCount = 0;
+  const cpuBefore = process.cpuUsage();
   const record = (before: number, after: number, ok: boolean): void => {
+    requestCount++;
     if (!ok) failures++;
     else if (before >= start && after <= end) times.push(after - before);
   };
@@ -50,7 +57,9 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   await Promise.all(connections);
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
-  return { perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99), failures };
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const cpuMicroseconds = user + system;
+  return { perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99), failures, requestCount, cpuMicroseconds };
 }
 
 async function runConnection(

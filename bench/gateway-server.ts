@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
 import { residentBytes } from "../adapters/inference/resident-bytes.ts";
+import { shipInThread } from "../serving/log/shipping-thread.ts";
 import { startGateway } from "../serving/gateway.ts";
 
 /** What the gateway's process is told: serve these, or say what memory it takes. */
@@ -17,7 +18,7 @@ interface BenchRoute {
 }
 
 /** The gateway under load, in a process of its own. */
-const [directory = ""] = process.argv.slice(2);
+const [directory = "", databaseUrl = ""] = process.argv.slice(2);
 const graceMs = 2_000;
 let routes: readonly EndpointRoute[] = [];
 let changed = (): void => undefined;
@@ -38,7 +39,8 @@ const gateway = await startGateway({
     },
   },
   localPath: (digest) => Promise.resolve(paths.get(digest) ?? ""),
-  shipLog: ({ toByte }) => Promise.resolve(toByte),
+  id: "bench",
+  startShipping: shipInThread({ databaseUrl }),
   logDirectory: join(directory, "log"),
   recordFeedback: () => Promise.resolve({}),
   snapshotPath: join(directory, "routes.json"),

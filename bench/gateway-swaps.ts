@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runLoad, startBenchGateway, writeModels } from "./gateway/children.ts";
+import { startBenchDatabase } from "./gateway/database.ts";
 
 /**
  * `npm run bench -- gateway-swaps`: 1,000 hot swaps under load, every tenth of them to a version that has to be loaded and unloads
@@ -13,9 +14,10 @@ const LOADS_EVERY = 10;
 const ROUND_SECONDS = 20;
 
 const directory = await mkdtemp(join(tmpdir(), "modelwright-bench-"));
+const database = await startBenchDatabase(join(directory, "database"));
 try {
   const files = (await writeModels(directory)).filter(({ name }) => name === "tabular");
-  const gateway = await startBenchGateway(directory);
+  const gateway = await startBenchGateway(directory, database.url);
   try {
     // Two versions that stay warm because they are named in turn, and one after the other that is new.
     await gateway.serve(files, 1, 1);
@@ -57,5 +59,6 @@ try {
     await gateway.stop();
   }
 } finally {
+  await database.stop();
   await rm(directory, { recursive: true, force: true });
 }

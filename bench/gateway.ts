@@ -3,17 +3,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { openSession } from "../adapters/inference/session.ts";
-import { runLoad, startBenchGateway, writeModels, type BenchModelFile } from "./gateway/children.ts";
+import { runLoad, startBenchGateway, writeModels, type BenchGateway, type BenchModelFile } from "./gateway/children.ts";
+import { cpuBetween, readCpuTimes } from "./gateway/cpu-time.ts";
+import { startBenchDatabase } from "./gateway/database.ts";
 import { startMlServer } from "./gateway/mlserver.ts";
 import type { LoadRequest, LoadResult } from "./gateway-load.ts";
 import { BENCH_MODELS, benchRows } from "./gateway-model.ts";
 
 /**
  * `npm run bench -- gateway`: the gateway over keep-alive connections, beside MLServer from PyPI with the same ONNX files and the same
- * load, and beside a bare loop over ONNX Runtime. Gateway, its models and the load have a process each. One JSON line a measure.
+ * load, and beside a bare loop over ONNX Runtime. Gateway, its models, the load and Postgres, where the gateway ships its log meanwhile, have
+ * a process each. One JSON line a measure.
  */
 const SECONDS = 2;
-const BATCH_ROWS = 64;
+/** Rows a request, and connections: together no more rows than may wait for a model. */
+const BATCHES = [
+  [64, 32],
+  [512, 8],
+  [4_096, 2],
+] as const;
 
 type Case = Omit<LoadRequest, "url" | "seconds">;
 const CASES: readonly Case[] = [
@@ -28,31 +36,22 @@ const CASES: readonly Case[] = [
 
 const directory = await mkdtemp(join(tmpdir(), "modelwright-bench-"));
 const files = await writeModels(directory);
+const database = await startBenchDatabase(join(directory, "database"));
 try {
   const bare = await measureBareLoop(1);
-  const batched = await measureBareLoop(BATCH_ROWS);
   const peers = await measureMlServer();
-  const gateway = await startBenchGateway(directory);
+  const gateway = await startBenchGateway(directory, database.url);
   try {
     await gateway.serve(files, 1, 1);
-    for (const each of CASES) printCase(each, await runLoad({ ...each, url: gateway.url, seconds: SECONDS }), peers);
-    const full = {
-      model: "tabular",
-      encoding: "binary",
-      connectionCount: 32,
-      url: gateway.url,
-      seconds: SECONDS,
-    } as const;
-    const many = await runLoad({ ...full, rowCount: BATCH_ROWS });
+    for (const each of CASES) await measureCase(gateway, each, peers);
     const bareName = "bare ONNX Runtime loop, one thread";
-    const rows = many.perSecond * BATCH_ROWS;
-    print(
-      `rows per second, tabular, binary, ${BATCH_ROWS} rows a request`,
-      rows,
-      "rows/s",
-      bareName,
-      batched.perSecond * BATCH_ROWS,
-    );
+    const full = { model: "tabular", encoding: "binary", connectionCount: 32, url: gateway.url, seconds: SECONDS } as const;
+    for (const [rowCount, connectionCount] of BATCHES) {
+      const { perSecond } = await measureBareLoop(rowCount);
+      const many = await runLoad({ ...full, rowCount, connectionCount });
+      const measure = `rows per second, tabular, binary, ${rowCount} rows a request, ${connectionCount} connections`;
+      print(measure, many.perSecond * rowCount, "rows/s", `${bareName}, as many at once`, perSecond * rowCount);
+    }
     const peak = await runLoad({ ...full, rowCount: 1 });
     const half = await runLoad({ ...full, rowCount: 1, connectionCount: 8, perSecond: peak.perSecond / 2 });
     print("p50 at half load, tabular, binary", half.p50Ms, "ms", bareName, bare.p50Ms);
@@ -68,6 +67,7 @@ try {
     await gateway.stop();
   }
 } finally {
+  await database.stop();
   await rm(directory, { recursive: true, force: true });
 }
 
@@ -88,6 +88,23 @@ function peerCase(each: Case): string {
 /** Three hundred images in JSON at once are a gigabyte. */
 function peerConnections({ model, connectionCount }: Case): number {
   return model === "image" ? Math.min(connectionCount, 32) : connectionCount;
+}
+
+async function measureCase(gateway: BenchGateway, each: Case, peers: Peers | null): Promise<void> {
+  const before = await readCpuTimes();
+  const load = await runLoad({ ...each, url: gateway.url, seconds: SECONDS });
+  const after = await readCpuTimes();
+  printCase(each, load, peers);
+  const models = cpuBetween(before, after, gateway.pid, (command) => command.includes("model-process-child"));
+  const spent = {
+    gateway: cpuBetween(before, after, gateway.pid) - models,
+    model: models,
+    load: load.cpuMicroseconds,
+    Postgres: cpuBetween(before, after, database.pid),
+  };
+  for (const [who, microseconds] of Object.entries(spent)) {
+    print(`processor time a request, ${nameOf(each)}, ${who}`, microseconds / load.requestCount, "us", "", null);
+  }
 }
 
 function printCase(each: Case, load: LoadResult, peers: Peers | null): void {

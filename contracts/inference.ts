@@ -182,6 +182,8 @@ export interface CountedUnit extends Pick<RequestRecord, "endpoint" | "epoch" | 
  */
 export interface LogBatch {
   readonly spool: string;
+  /** Who answered the requests; null where the spool, of an older release, does not say. */
+  readonly gateway: string | null;
   readonly fromByte: number;
   readonly toByte: number;
   readonly counts: readonly DecisionCount[];

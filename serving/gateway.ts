@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { FeedbackRequest, LogBatch } from "../contracts/inference.ts";
+import type { FeedbackRequest } from "../contracts/inference.ts";
 import { watchCertificate, type CertificateFiles, type WatchedCertificate } from "./certificate.ts";
 import { createDatabaseClock } from "./database-clock.ts";
 import { createGatekeeper, type GatekeeperOptions } from "./gatekeeper.ts";
@@ -10,7 +10,8 @@ import { startHttpServer, type HttpServer } from "./http/server.ts";
 import { createMetrics } from "./metrics.ts";
 import { createFieldKeeper } from "./log/logged-fields.ts";
 import { loadLogSalt } from "./log/log-salt.ts";
-import { startPredictionLog, type PredictionLogOptions } from "./log/prediction-log.ts";
+import { startPredictionLog } from "./log/prediction-log.ts";
+import type { StartShipping } from "./log/shipping.ts";
 import { createMirror, type Mirror } from "./mirror.ts";
 import type { Quota } from "./quota.ts";
 import { createRepository } from "./repository.ts";
@@ -24,12 +25,13 @@ export interface GatewayOptions extends Pick<
   VersionPoolOptions,
   "localPath" | "graceMs" | "retryMs" | "memoryBudgetBytes" | "process"
 > {
+  /** Who it is on record. */
+  readonly id: string;
   readonly source: RouteSource;
-  /** Takes a stretch of the journal once; returns the place behind which it wants the next one. */
-  readonly shipLog: (batch: LogBatch) => Promise<number>;
+  /** Brings the journal to where it is asked for. */
+  readonly startShipping: StartShipping;
   /** Folder of the journals of requests that Postgres does not have yet. */
   readonly logDirectory: string;
-  readonly isRefusal?: NonNullable<PredictionLogOptions["isRefusal"]>;
   readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
   /** Alarms nobody has acknowledged, by kind; for the metrics. */
   readonly openAlarms?: () => ReadonlyMap<string, number>;
@@ -154,9 +156,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** What is told of requests: to Postgres, and to a collector of traces where there is one. */
 async function openLogs(options: GatewayOptions, onProblem: (what: string, problem: unknown) => void) {
-  const { logDirectory: directory, shipLog: ship, isRefusal, traced } = options;
+  const { id: gateway, logDirectory: directory, startShipping, traced } = options;
   return {
-    log: await startPredictionLog({ directory, ship, ...(isRefusal && { isRefusal }), onProblem }),
+    log: await startPredictionLog({ gateway, directory, startShipping, onProblem }),
     keepFields: createFieldKeeper(await loadLogSalt(join(directory, "salt"))),
     tracer: traced ? (await import("./trace/open-telemetry.ts")).startTracing(onProblem) : undefined,
   };

@@ -210,5 +210,5 @@ function parseBody<Body>(place: string, schema: BodySchema<Body>, body: Buffer):
 
 function answerMetrics(parts: HandlerParts): Answer {
   const text = parts.metrics.write(createGauges(parts.routes, parts.log, parts.openAlarms()));
-  return { status: 200, headers: { "content-type": "text/plain; version=0.0.4" }, body: Buffer.from(text, "utf8") };
+  return { status: 200, headers: { "content-type": "text/plain; version=0.0.4" }, body: text };
 }

@@ -7,7 +7,7 @@ import type { Arm } from "../contracts/names.ts";
 import { decodePrediction } from "../core/data/decode-prediction.ts";
 import { chooseArm, chooseVersion, type Choice } from "./choose-arm.ts";
 import type { DatabaseClock } from "./database-clock.ts";
-import type { RequestBounds } from "../adapters/inference/model-process.ts";
+import type { Departure, RequestBounds } from "../adapters/inference/model-process.ts";
 import { BUG_MESSAGE, isClientFault } from "./failure-status.ts";
 import { createInferenceId } from "./inference-id.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -47,7 +47,7 @@ export interface InferCall<Written> {
   /** How long the client waits, by what its protocol says; null where it does not. The request's parameter may say less. */
   readonly timeoutMs: number | null;
   /** Aborted when the client goes away: what of it still waits is not computed. */
-  readonly signal: AbortSignal;
+  readonly signal: Departure;
   readonly traceHeader: TraceHeader;
   readonly read: () => InferRequest;
   /** Its failures are the model's: outputs that the protocol cannot carry. */
@@ -76,7 +76,7 @@ interface Passage {
   readonly startedAt: number;
   /** Reading of `performance.now()` after which nobody waits for the answer. */
   readonly deadline: number;
-  readonly signal: AbortSignal;
+  readonly signal: Departure;
   readonly trace: RequestTrace | null;
 }
 
@@ -260,6 +260,8 @@ type Result = (
 
 const endOf = ({ code }: Failure): "error" | "shed" => (code === "GATEWAY_OVERLOADED" ? "shed" : "error");
 
+const NO_SCORES = new Float32Array(0);
+
 /** Counts the request and hands it to the log. */
 function record(parts: InferenceParts, passage: Passage, result: Result): void {
   const { applied, choice, id, routingKey } = passage;
@@ -267,11 +269,10 @@ function record(parts: InferenceParts, passage: Passage, result: Result): void {
   const { endpoint, epoch, salt, counting } = applied.route;
   const outcome = result.outcome === "ok" ? "ok" : "error";
   const latencyMs = count(parts, passage, outcome);
-  const scores = result.outcome === "ok" ? Array.from(result.scores) : [];
+  const scores = result.outcome === "ok" ? result.scores : NO_SCORES;
   const rowCount = result.outcome === "ok" ? scores.length : result.rowCount;
   const nowMs = parts.clock.nowMs();
   parts.statistics.countRequest({ endpoint, version, outcome, rowCount, latencyMs, nowMs });
-  const { threshold } = version.signature.prediction;
   const { log } = applied.route;
   const sampled = isSampled(passage.requestId, log?.sampleShare ?? 1);
   parts.log.append({
@@ -287,7 +288,7 @@ function record(parts: InferenceParts, passage: Passage, result: Result): void {
     outcome: result.outcome,
     rowCount,
     scores,
-    decisions: scores.map((score) => (score >= threshold ? 1 : 0)),
+    threshold: version.signature.prediction.threshold,
     judged: counting ? judge(counting, latencyMs, scores[0]) : null,
     fields: sampled && result.input ? parts.keepFields(log, version.signature, result.input) : null,
     sampled,

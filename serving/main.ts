@@ -9,8 +9,9 @@ import { openDatabase } from "../db/client.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { findToken, listTokensFor, loadIdentityMode } from "../db/queries/identity.ts";
 import { removeGateway } from "../db/queries/gateway.ts";
-import { createDatabaseLog, isRefusedByPostgres } from "./log/database-log.ts";
 import { createDatabaseRoutes } from "./database-routes.ts";
+import { recordLabels } from "./database-feedback.ts";
+import { shipInThread } from "./log/shipping-thread.ts";
 import { watchAlarms } from "./alarms.ts";
 import { isTracingAsked } from "./trace/tracer.ts";
 import { followOperators } from "./operator-tokens.ts";
@@ -42,7 +43,6 @@ const database = openDatabase({ url, maximumConnections: 5 });
 const allowed = refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
 await Promise.race([allowed, sleep(ANSWER_WITHIN_MS)]);
 const store = createFileStore(join(dataDir, "artifacts"));
-const log = createDatabaseLog(database, id);
 const alarms = watchAlarms(database, url);
 const tokens = await followOperators({
   find: (hash) => findToken(database, { hash }),
@@ -52,12 +52,12 @@ const tokens = await followOperators({
 
 let address: string | null = null;
 const gateway = await startGateway({
+  id,
   source: createDatabaseRoutes({ database, url, gateway: id, address: () => address }),
   localPath: store.localPath,
-  shipLog: log.ship,
+  startShipping: shipInThread({ databaseUrl: url }),
   logDirectory: join(dataDir, "gateway", "log"),
-  isRefusal: isRefusedByPostgres,
-  recordFeedback: log.recordFeedback,
+  recordFeedback: (labels) => recordLabels(database, labels),
   openAlarms: alarms.open,
   ...(requestsPerSecond > 0 && { quota: createQuota({ requestsPerSecond, nowMs: () => performance.now() }) }),
   traced: isTracingAsked(process.env),

@@ -29,10 +29,21 @@ export function readModelInput(request: InferRequest, signature: ModelSignature,
 
 function isColumns(request: InferRequest, signature: ModelSignature): boolean {
   if (request.contentType) return request.contentType === "columns";
-  const tensorNames = new Set(signature.inputs.map(({ name }) => name));
-  const names = request.inputs.map(({ name }) => name);
-  const columns = new Set(featureColumns(signature));
-  return names.some((name) => columns.has(name) && !tensorNames.has(name));
+  const own = columnsOnly(signature);
+  return request.inputs.some(({ name }) => own.has(name));
+}
+
+/** Kept, because every request asks. */
+const columnsBySignature = new WeakMap<ModelSignature, ReadonlySet<string>>();
+
+/** Names of columns that are no tensor's. */
+function columnsOnly(signature: ModelSignature): ReadonlySet<string> {
+  const known = columnsBySignature.get(signature);
+  if (known) return known;
+  const tensors = new Set(signature.inputs.map(({ name }) => name));
+  const found = new Set(featureColumns(signature).filter((column) => !tensors.has(column)));
+  columnsBySignature.set(signature, found);
+  return found;
 }
 
 function readTensors(request: InferRequest, signature: ModelSignature, where: string): ModelInput {

@@ -1,5 +1,6 @@
-import type { Tensor, TensorValues } from "../../contracts/data.ts";
+import type { Tensor } from "../../contracts/data.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
+import { isStrings, type TensorParts } from "./tensor-frames.ts";
 
 /** True when rows of several requests may run as one: every input and output has an open first axis. */
 export function isBatchable(signature: ModelSignature): boolean {
@@ -28,28 +29,15 @@ export function canJoin(a: readonly Tensor[], b: readonly Tensor[]): boolean {
 }
 
 /** The requests' rows one after another along the first axis. */
-export function joinTensors(requests: readonly (readonly Tensor[])[]): readonly Tensor[] {
+export function joinTensors(requests: readonly (readonly Tensor[])[]): readonly TensorParts[] {
   const first = requests[0]!;
-  if (requests.length === 1) return first;
-  return first.map((tensor, index) => {
-    const parts = requests.map((tensors) => tensors[index]!);
-    const rowCount = parts.reduce((sum, part) => sum + part.shape[0]!, 0);
-    return { ...tensor, shape: [rowCount, ...tensor.shape.slice(1)], data: joinData(parts.map(({ data }) => data)) };
+  return first.map(({ name, datatype, shape }, index) => {
+    const tensors = requests.map((request) => request[index]!);
+    const parts = tensors.map(({ data }) => data);
+    if (parts.length === 1) return { name, datatype, shape, parts };
+    const rowCount = tensors.reduce((sum, tensor) => sum + tensor.shape[0]!, 0);
+    return { name, datatype, shape: [rowCount, ...shape.slice(1)], parts };
   });
-}
-
-function joinData(parts: readonly Tensor["data"][]): Tensor["data"] {
-  const first = parts[0]!;
-  if (isStrings(first)) return (parts as readonly (readonly string[])[]).flat();
-  const count = parts.reduce((sum, part) => sum + part.length, 0);
-  const joined = new (first.constructor as new (count: number) => TensorValues)(count);
-  let at = 0;
-  for (const part of parts as readonly TensorValues[]) {
-    // One type for all parts: `canJoin` compared their datatypes.
-    joined.set(part as never, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 /**
@@ -68,10 +56,9 @@ export function splitTensors(outputs: readonly Tensor[], rowCounts: readonly num
     start += count;
     return outputs.map((tensor) => {
       const rowSize = tensor.data.length / total;
-      const data = tensor.data.slice(from * rowSize, (from + count) * rowSize) as Tensor["data"];
+      const [low, high] = [from * rowSize, (from + count) * rowSize];
+      const data = isStrings(tensor.data) ? tensor.data.slice(low, high) : tensor.data.subarray(low, high);
       return { ...tensor, shape: [count, ...tensor.shape.slice(1)], data };
     });
   });
 }
-
-const isStrings = (data: Tensor["data"]): data is readonly string[] => Array.isArray(data);

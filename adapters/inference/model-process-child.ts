@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { Socket } from "node:net";
+import type { Tensor } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
-import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
+import { TENSORS_DESCRIPTOR, type FromModelProcess, type OpenMessage } from "./model-process-messages.ts";
 import { checkGolden } from "./serving-record.ts";
 import { openSession } from "./session.ts";
+import { createFrameReader, writeFrame } from "./tensor-frames.ts";
 import { zeroTensors } from "./zero-tensors.ts";
 
 /**
@@ -21,20 +24,32 @@ process.on("SIGTERM", () => undefined);
 let session: Session | undefined;
 let previous: Promise<void> = Promise.resolve();
 
-process.on("message", (message: ToModelProcess) => {
-  previous = previous.then(() => handle(message));
+const socket = new Socket({ fd: TENSORS_DESCRIPTOR });
+// It breaks when the parent ends, which the channel tells too.
+socket.on("error", () => undefined);
+socket.on(
+  "data",
+  createFrameReader((id, tensors) => {
+    previous = previous.then(() => settle(id, () => run(id, tensors)));
+  }),
+);
+process.once("message", (message: OpenMessage) => {
+  previous = settle(null, async () => {
+    session = await open(message);
+    send({ kind: "ready" });
+  });
 });
 
-async function handle(message: ToModelProcess): Promise<void> {
+async function run(id: number, tensors: readonly Tensor[]): Promise<void> {
+  const outputs = await session?.run(tensors);
+  if (outputs) writeFrame(socket, id, outputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] })));
+}
+
+/** @param id of the run; null while it starts */
+async function settle(id: number | null, work: () => Promise<void>): Promise<void> {
   try {
-    if (message.kind === "open") {
-      session = await open(message);
-      send({ kind: "ready" });
-    } else if (session) {
-      send({ kind: "outputs", id: message.id, outputs: await session.run([...message.tensors]) });
-    }
+    await work();
   } catch (thrown) {
-    const id = message.kind === "run" ? message.id : null;
     if (isFailure(thrown)) {
       send({ kind: "failed", id, code: thrown.code, fields: thrown.fields, message: thrown.message });
     } else {

@@ -1,10 +1,12 @@
-import type { Tensor } from "../../contracts/data.ts";
 import type { FailureCode } from "../../contracts/failures.ts";
 import type { Digest } from "../../contracts/primitives.ts";
 import type { ServingRecord } from "../../contracts/serving-record.ts";
 import type { ModelSignature } from "../../contracts/signature.ts";
 
-/** What crosses to a model's process and back; by structured clone, so that typed arrays and bigints survive. */
+/**
+ * What crosses to a model's process and back, besides the tensors: those of a run go over a socket of their own, as frames with the run's
+ * id, and so do its outputs.
+ */
 
 export interface OpenMessage {
   readonly kind: "open";
@@ -19,13 +21,11 @@ export interface OpenMessage {
   readonly record: ServingRecord | null;
 }
 
-export type ToModelProcess =
-  | OpenMessage
-  | { readonly kind: "run"; readonly id: number; readonly tensors: readonly Tensor[] };
+/** Where the child finds that socket. */
+export const TENSORS_DESCRIPTOR = 4;
 
 export type FromModelProcess =
   | { readonly kind: "ready" }
-  | { readonly kind: "outputs"; readonly id: number; readonly outputs: readonly Tensor[] }
   /** `id` null: it could not start. `code` null: a bug, not a catalogued failure. */
   | {
       readonly kind: "failed";

@@ -1,14 +1,16 @@
 import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
 import type { Tensor } from "../../contracts/data.ts";
 import { Failure, type FailureCode, type FailureFields } from "../../contracts/failures.ts";
-import type { FromModelProcess, OpenMessage, ToModelProcess } from "./model-process-messages.ts";
+import { TENSORS_DESCRIPTOR, type FromModelProcess, type OpenMessage } from "./model-process-messages.ts";
 import { forkProgram } from "../compute/fork-program.ts";
+import { createFrameReader, writeFrame, type TensorParts } from "./tensor-frames.ts";
 
 /** One life of one child process: it starts, runs, and ends once. */
 export interface Slot {
   readonly pid: number;
   /** Rejects with the child's Failure, or INFERENCE_PROCESS_DIED when the child ends first. One run at a time. */
-  readonly run: (tensors: readonly Tensor[]) => Promise<readonly Tensor[]>;
+  readonly run: (tensors: readonly TensorParts[]) => Promise<readonly Tensor[]>;
   /** Settles when the process is gone, with how it ended. */
   readonly ended: Promise<string>;
   /** Asks it to end, and ends it after a grace. */
@@ -32,7 +34,10 @@ interface Waiting {
  *   when it ended or was silent for `startTimeoutMs`
  */
 export async function startSlot(label: string, open: OpenMessage, startTimeoutMs: number): Promise<Slot> {
-  const child = forkProgram(childEntry, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+  const child = forkProgram(childEntry, { stdio: ["ignore", "ignore", "pipe", "ipc", "pipe"] });
+  const socket = child.stdio[TENSORS_DESCRIPTOR] as Socket;
+  // What cannot be sent is followed by the exit that rejects.
+  socket.on("error", () => undefined);
   const lastWords = tail(child);
   const waiting = new Map<number, Waiting>();
   let nextId = 1;
@@ -59,8 +64,7 @@ export async function startSlot(label: string, open: OpenMessage, startTimeoutMs
       new Promise((resolve, reject) => {
         const id = nextId++;
         waiting.set(id, { resolve, reject });
-        // A failed send is followed by the exit that rejects; the callback only keeps it from being thrown.
-        child.send({ kind: "run", id, tensors } satisfies ToModelProcess, () => undefined);
+        writeFrame(socket, id, tensors);
       }),
     stop: async () => {
       if (child.connected) child.disconnect();
@@ -70,14 +74,13 @@ export async function startSlot(label: string, open: OpenMessage, startTimeoutMs
     },
   };
 
+  socket.on("data", createFrameReader((id, outputs) => take(waiting, id)?.resolve(outputs)));
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
     child.on("message", (message: FromModelProcess) => {
       if (message.kind === "ready") {
         clearTimeout(timer);
         resolve();
-      } else if (message.kind === "outputs") {
-        take(waiting, message.id)?.resolve(message.outputs);
       } else if (message.id === null) {
         child.kill("SIGKILL");
         reject(revive(label, message));

@@ -56,12 +56,18 @@ export interface ModelProcess {
   readonly close: () => Promise<void>;
 }
 
+/** Aborted when a client goes away: an `AbortSignal`, or less. */
+export interface Departure {
+  readonly aborted: boolean;
+  readonly addEventListener: (type: "abort", listener: () => void, options?: { readonly once: boolean }) => void;
+}
+
 /** How long the client of a request wants its answer. */
 export interface RequestBounds {
   /** From now on; the process's own timeout where that is shorter. */
   readonly timeoutMs?: number;
   /** Aborted when the client is gone. */
-  readonly signal?: AbortSignal;
+  readonly signal?: Departure;
   /** Told of each run the request was part of, when it is over. */
   readonly onRun?: (run: RequestRun) => void;
 }
@@ -101,8 +107,8 @@ const STABLE_AFTER_MS = 30_000;
 /**
  * Starts a model's process and returns when the model is verified, loaded, warm, and has answered its golden rows as it was measured.
  *
- * Batching is greedy: an idle process runs what there is at once, and what arrives meanwhile is the next run, so that batches grow only
- * under load. Only a model that was chosen for its batches waits for company, as long as its record says.
+ * Batching is greedy: an idle process runs what came in one turn of the event loop, and what arrives meanwhile is the next run, so that
+ * batches grow only under load. Only a model that was chosen for its batches waits for company, as long as its record says.
  *
  * @throws what `startSlot` throws; nothing is left running then
  */
@@ -124,6 +130,7 @@ class ModelQueue {
   private slot: Slot | undefined;
   private waiting: Entry[] = [];
   private running = false;
+  private pumping = false;
   private closing = false;
   private crashes = 0;
   private startedAt = 0;
@@ -185,7 +192,7 @@ class ModelQueue {
       signal?.addEventListener("abort", () => this.abandon(entry), { once: true });
       this.waiting.push(entry);
       this.waitingRows += rowCount;
-      this.pump();
+      this.pumpSoon();
     });
   }
 
@@ -199,6 +206,16 @@ class ModelQueue {
     const { slot } = this;
     this.slot = undefined;
     await slot?.stop();
+  }
+
+  /** When this turn of the event loop is over: requests that came with it are one run. */
+  private pumpSoon(): void {
+    if (this.running || this.pumping) return;
+    this.pumping = true;
+    setImmediate(() => {
+      this.pumping = false;
+      this.pump();
+    });
   }
 
   private pump(): void {

@@ -1,9 +1,9 @@
-import { fork, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { forkProgram } from "../../adapters/compute/fork-program.ts";
 import { BENCH_MODELS, type BenchModelName } from "../gateway-model.ts";
 import type { LoadRequest, LoadResult } from "../gateway-load.ts";
 import type { ToBenchGateway } from "../gateway-server.ts";
@@ -28,6 +28,7 @@ export async function writeModels(directory: string): Promise<readonly BenchMode
 
 export interface BenchGateway {
   readonly url: string;
+  readonly pid: number;
   /** Returns when every endpoint has confirmed its epoch. */
   readonly serve: (files: readonly BenchModelFile[], epoch: number, number: number) => Promise<void>;
   /** Of the gateway's own process, without its models'. */
@@ -41,8 +42,8 @@ type FromGateway =
   | { readonly kind: "memory"; readonly bytes: number };
 
 /** The gateway in a process of its own. */
-export async function startBenchGateway(directory: string): Promise<BenchGateway> {
-  const child = startChild("../gateway-server.ts", [directory]);
+export async function startBenchGateway(directory: string, databaseUrl: string): Promise<BenchGateway> {
+  const child = startChild("../gateway-server.ts", [directory, databaseUrl]);
   const hear = <Kind extends FromGateway["kind"]>(
     kind: Kind,
     wanted: (message: Extract<FromGateway, { kind: Kind }>) => boolean = () => true,
@@ -59,6 +60,7 @@ export async function startBenchGateway(directory: string): Promise<BenchGateway
   const { url } = await hear("ready");
   return {
     url,
+    pid: child.pid ?? 0,
     serve: async (files, epoch, number) => {
       const confirmed = files.map(({ name }) =>
         hear("confirmed", (message) => message.endpoint === name && message.epoch === epoch),
@@ -91,6 +93,6 @@ export async function runLoad(request: LoadRequest): Promise<LoadResult> {
   return result;
 }
 
-function startChild(file: string, args: readonly string[]): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ["--import", "tsx"] });
-}
+/** Started as `up` starts programs. */
+const startChild = (file: string, words: readonly string[]): ChildProcess =>
+  forkProgram(new URL(file, import.meta.url), {}, words);

@@ -5,14 +5,19 @@ import { BUG_MESSAGE, statusOf } from "../failure-status.ts";
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
+  /** Text goes out in one piece with the headers. */
+  readonly body: Uint8Array | string;
 }
+
+/** Bytes of an answer's body. */
+export const bodyLength = ({ body }: Answer): number =>
+  typeof body === "string" ? Buffer.byteLength(body) : body.length;
 
 /** Exactly this: KServe's client does not read an error's text under `application/json; charset=utf-8`. */
 const JSON_TYPE = { "content-type": "application/json" };
 
 export function answerJson(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
-  return { status, headers: { ...JSON_TYPE, ...headers }, body: Buffer.from(JSON.stringify(value), "utf8") };
+  return { status, headers: { ...JSON_TYPE, ...headers }, body: JSON.stringify(value) };
 }
 
 const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {

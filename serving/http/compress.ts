@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { promisify } from "node:util";
 import { constants, deflate, gzip } from "node:zlib";
-import type { Answer } from "./answer.ts";
+import { bodyLength, type Answer } from "./answer.ts";
 
 /** In the order of preference. `deflate` is the zlib format, as HTTP means it. */
 const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
@@ -14,7 +14,7 @@ const LEVEL = { level: constants.Z_BEST_SPEED };
 
 /** The answer in an encoding that the client accepts, where that is worth it. */
 export async function compress(answer: Answer, headers: IncomingHttpHeaders): Promise<Answer> {
-  if (answer.body.length < WORTH_BYTES) return answer;
+  if (bodyLength(answer) < WORTH_BYTES) return answer;
   const vary = { ...answer.headers, vary: "accept-encoding" };
   const encoding = chooseEncoding(headers["accept-encoding"]?.toString() ?? "");
   if (!encoding) return { ...answer, headers: vary };

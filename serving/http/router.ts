@@ -14,27 +14,37 @@ export interface Match<Handler> {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** Finds the route of a request. */
+export type Router<Handler> = (method: string, url: string) => Match<Handler>;
+
 /**
- * Finds the route of a request. A slash at the end makes no difference: the protocol's text and its YAML disagree there.
+ * A slash at the end makes no difference: the protocol's text and its YAML disagree there.
  *
- * @throws REQUEST_REFUSED 404 for an unknown path, 405 for a known one with another method, 400 for a path that cannot be decoded
+ * The router throws REQUEST_REFUSED: 404 for an unknown path, 405 for a known one with another method, 400 for a path that cannot be decoded.
  */
-export function matchRoute<Handler>(routes: readonly Route<Handler>[], method: string, url: string): Match<Handler> {
-  const path = url.split("?", 1)[0] ?? "";
-  const segments = path.replace(/\/$/, "").split("/").slice(1).map(decode);
-  const allowed: string[] = [];
+export function createRouter<Handler>(routes: readonly Route<Handler>[]): Router<Handler> {
+  // By length, and split once: every request looks here.
+  const byLength = new Map<number, { readonly route: Route<Handler>; readonly pattern: readonly string[] }[]>();
   for (const route of routes) {
-    const parameters = matchSegments(route.path.split("/").slice(1), segments);
-    if (!parameters) continue;
-    if (route.method === method) return { handler: route.handler, parameters };
-    allowed.push(route.method);
+    const pattern = route.path.split("/").slice(1);
+    byLength.set(pattern.length, [...(byLength.get(pattern.length) ?? []), { route, pattern }]);
   }
-  if (allowed.length > 0) throw refuse(405, `${method} ${path}`, `${allowed.join(", ")} ${path}`);
-  throw refuse(404, `no such path: ${path}`, "the paths of /v2/openapi.json");
+  return (method, url) => {
+    const path = url.split("?", 1)[0] ?? "";
+    const segments = path.replace(/\/$/, "").split("/").slice(1).map(decode);
+    const allowed: string[] = [];
+    for (const { route, pattern } of byLength.get(segments.length) ?? []) {
+      const parameters = matchSegments(pattern, segments);
+      if (!parameters) continue;
+      if (route.method === method) return { handler: route.handler, parameters };
+      allowed.push(route.method);
+    }
+    if (allowed.length > 0) throw refuse(405, `${method} ${path}`, `${allowed.join(", ")} ${path}`);
+    throw refuse(404, `no such path: ${path}`, "the paths of /v2/openapi.json");
+  };
 }
 
 function matchSegments(pattern: readonly string[], segments: readonly string[]): Record<string, string> | null {
-  if (pattern.length !== segments.length) return null;
   const parameters: Record<string, string> = {};
   for (const [index, part] of pattern.entries()) {
     const segment = segments[index] ?? "";

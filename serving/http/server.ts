@@ -10,12 +10,13 @@ import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Departure } from "../../adapters/inference/model-process.ts";
 import { isFailure } from "../../contracts/failures.ts";
 import type { WatchedCertificate } from "../certificate.ts";
-import { answerFailure, refuse, type Answer } from "./answer.ts";
+import { answerFailure, bodyLength, refuse, type Answer } from "./answer.ts";
 import { compress } from "./compress.ts";
 import { readBody } from "./read-body.ts";
-import { matchRoute, type Route } from "./router.ts";
+import { createRouter, type Route, type Router } from "./router.ts";
 
 export interface HttpRequest {
   readonly parameters: Readonly<Record<string, string>>;
@@ -24,7 +25,7 @@ export interface HttpRequest {
   /** Where it comes from. */
   readonly address: string;
   /** Aborted when the client goes away before its answer. */
-  readonly signal: AbortSignal;
+  readonly signal: Departure;
 }
 export type Handler = (request: HttpRequest) => Answer | Promise<Answer>;
 
@@ -60,6 +61,7 @@ const LINGER_MS = 500;
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   let draining = false;
   const memory = { heldBytes: 0 };
+  const router = createRouter(options.routes);
   const server = createAnyServer(
     options.certificate,
     {
@@ -70,7 +72,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       noDelay: true,
     },
     (request, response) => {
-      void serve(options, request, response, memory, () => draining);
+      void serve({ ...options, router, memory, isDraining: () => draining }, request, response);
     },
   );
   server.maxConnections = MAXIMUM_CONNECTIONS;
@@ -114,21 +116,22 @@ async function listen(server: Server, { host, port }: HttpServerOptions): Promis
   });
 }
 
-async function serve(
-  options: HttpServerOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  memory: { heldBytes: number },
-  isDraining: () => boolean,
-): Promise<void> {
+interface Serving extends HttpServerOptions {
+  readonly router: Router<Handler>;
+  readonly memory: { heldBytes: number };
+  readonly isDraining: () => boolean;
+}
+
+async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { router, memory, bodyLimitBytes } = serving;
   let answer: Answer;
   let held = 0;
   try {
-    const { handler, parameters } = matchRoute(options.routes, request.method ?? "", request.url ?? "");
-    const body = await readBody(request, options.bodyLimitBytes, (bytes) => {
+    const { handler, parameters } = router(request.method ?? "", request.url ?? "");
+    const body = await readBody(request, bodyLimitBytes, (bytes) => {
       held += bytes;
       memory.heldBytes += bytes;
-      if (memory.heldBytes > BODIES_AT_ONCE * options.bodyLimitBytes) throw crowded();
+      if (memory.heldBytes > BODIES_AT_ONCE * bodyLimitBytes) throw crowded();
     });
     const { headers } = request;
     const address = request.socket.remoteAddress ?? "";
@@ -136,24 +139,31 @@ async function serve(
   } catch (thrown) {
     // A client that went away mid-body is no bug and gets no answer.
     if (request.destroyed && !request.complete) return;
-    if (!isFailure(thrown)) options.onBug(thrown);
+    if (!isFailure(thrown)) serving.onBug(thrown);
     answer = answerFailure(thrown);
   } finally {
     memory.heldBytes -= held;
   }
   const unread = !request.complete;
-  const close: Record<string, string> = isDraining() || unread ? { connection: "close" } : {};
-  response.writeHead(answer.status, { ...answer.headers, ...close, "content-length": answer.body.length });
+  const close: Record<string, string> = serving.isDraining() || unread ? { connection: "close" } : {};
+  response.writeHead(answer.status, { ...answer.headers, ...close, "content-length": bodyLength(answer) });
   response.end(answer.body);
   if (unread) discardRest(request);
 }
 
-function leaving(response: ServerResponse): AbortSignal {
-  const controller = new AbortController();
-  response.once("close", () => {
-    if (!response.writableFinished) controller.abort();
-  });
-  return controller.signal;
+/** An `AbortSignal` would take each request longer than finding its route. */
+function leaving(response: ServerResponse): Departure {
+  const isGone = (): boolean => response.destroyed && !response.writableFinished;
+  return {
+    get aborted() {
+      return isGone();
+    },
+    addEventListener: (_, listener) => {
+      response.once("close", () => {
+        if (isGone()) listener();
+      });
+    },
+  };
 }
 
 const crowded = () => refuse(503, "the gateway holds as many request bodies as it may", "asking again a little later");

@@ -1,13 +1,15 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Shipper, type ShipperOptions } from "./shipper.ts";
-import { lookForSpools, type SpoolLook } from "./spool-owner.ts";
+import { lookForSpools, readGateway, type SpoolLook } from "./spool-owner.ts";
 
 export interface AbandonedOptions extends Pick<ShipperOptions, "ship" | "isRefusal" | "onProblem"> {
   /** Folder of the spools. */
   readonly root: string;
   /** Name of the spool that is not abandoned. */
   readonly own: string;
+  /** `OWN_RUN` of the process. */
+  readonly run: string;
 }
 
 const LOOK_EVERY_MS = 30_000;
@@ -19,7 +21,7 @@ export function shipAbandonedSpools(options: AbandonedOptions): { readonly stop:
   let beats: SpoolLook["beats"] = new Map();
   const look = async (): Promise<void> => {
     try {
-      const found = await lookForSpools(options.root, beats);
+      const found = await lookForSpools(options.root, options.run, beats);
       ({ beats } = found);
       for (const name of found.abandoned) {
         if (name !== options.own) await shipWhole(options, name, () => stopped);
@@ -48,6 +50,7 @@ async function shipWhole(options: AbandonedOptions, name: string, isStopped: () 
     ...options,
     directory,
     spool: name,
+    gateway: await readGateway(directory),
     acceptedRows: () => null,
   });
   while (!isStopped()) {

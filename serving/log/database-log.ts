@@ -1,45 +1,23 @@
-import { Failure } from "../../contracts/failures.ts";
-import type { FeedbackRequest, LogBatch } from "../../contracts/inference.ts";
+import type { LogBatch } from "../../contracts/inference.ts";
 import type { Database } from "../../db/client.ts";
-import { recordFeedback } from "../../db/queries/feedback.ts";
 import { shipGatewayLog } from "../../db/queries/gateway-log.ts";
 import { ensurePredictionPartitions } from "../../db/queries/prediction.ts";
-import type { FeedbackOutcome } from "../handlers.ts";
 
 const AHEAD_DAYS = 3;
 const PARTITIONS_EVERY_MS = 6 * 3600 * 1000;
 
-export interface DatabaseLog {
-  /** Takes a stretch of a gateway's journal once; returns the place behind which it wants the next one. */
-  readonly ship: (batch: LogBatch) => Promise<number>;
-  readonly recordFeedback: (labels: FeedbackRequest["feedback"]) => Promise<FeedbackOutcome>;
-}
+/** Takes a stretch of a gateway's journal once; returns the place behind which it wants the next one. */
+export type ShipLog = (batch: LogBatch) => Promise<number>;
 
-/** Counts, the prediction log and its labels in Postgres. `gateway`: who brings them. */
-export function createDatabaseLog(database: Database, gateway: string): DatabaseLog {
+/** Counts and the prediction log in Postgres. `shipper`: who brings them, where a journal does not say whose it is. */
+export function createDatabaseLog(database: Database, shipper: string): ShipLog {
   let partitionsMadeAt = Number.NEGATIVE_INFINITY;
-  return {
-    ship: async (batch) => {
-      if (Date.now() - partitionsMadeAt > PARTITIONS_EVERY_MS) {
-        await database.transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: AHEAD_DAYS }));
-        partitionsMadeAt = Date.now();
-      }
-      return await shipGatewayLog(database, { ...batch, gateway });
-    },
-    recordFeedback: async (labels) => {
-      const items = labels.map(({ inference_id, label, at }) => ({
-        inferenceId: inference_id,
-        label,
-        at: at === undefined ? null : new Date(at),
-      }));
-      try {
-        const { recorded, conflicting } = await database.transaction((tx) => recordFeedback(tx, items));
-        return { received: items.length, recorded, conflicting };
-      } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new Failure("STORAGE_UNAVAILABLE", { what: "the feedback log", reason }, { cause });
-      }
-    },
+  return async (batch) => {
+    if (Date.now() - partitionsMadeAt > PARTITIONS_EVERY_MS) {
+      await database.transaction((tx) => ensurePredictionPartitions(tx, { aheadDays: AHEAD_DAYS }));
+      partitionsMadeAt = Date.now();
+    }
+    return await shipGatewayLog(database, { ...batch, gateway: batch.gateway ?? shipper });
   };
 }
 

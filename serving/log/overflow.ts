@@ -1,5 +1,5 @@
 import { addCounts, type Tally } from "./batch.ts";
-import type { Overflow } from "./shipper.ts";
+import type { Overflow } from "./journal-line.ts";
 
 /** Requests for which the spool has no room: their rows are dropped, their counts are kept together and written now and then. */
 export interface OverflowCounts {

@@ -1,23 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { RequestRecord } from "../../contracts/inference.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { tallyRequests } from "./batch.ts";
+import { toRecord, writeOverflowLine, writeRequestLine, type JournalRequest } from "./journal-line.ts";
 import { createOverflow } from "./overflow.ts";
-import { shipAbandonedSpools } from "./abandoned.ts";
-import { createShipLoop } from "./ship-loop.ts";
-import { Shipper, STRETCH_BYTES, type Line, type ShipperOptions } from "./shipper.ts";
-import { claimSpool } from "./spool-owner.ts";
+import { Progress } from "./progress.ts";
+import type { StartShipping } from "./shipping.ts";
+import { claimSpool, OWN_RUN } from "./spool-owner.ts";
 import { Spool } from "./spool.ts";
 
-export interface PredictionLogOptions extends Pick<ShipperOptions, "ship" | "onProblem"> {
+export interface PredictionLogOptions {
+  /** Who journals. */
+  readonly gateway: string;
   /** Folder of this gateway's spool and of those that others left behind; gateways may share it. */
   readonly directory: string;
-  readonly isRefusal?: ShipperOptions["isRefusal"];
+  readonly startShipping: StartShipping;
+  readonly onProblem: (what: string, problem: unknown) => void;
   /** What may lie on disk; 1 GiB by default. Beyond it requests are counted and their rows dropped. */
   readonly limitBytes?: number;
-  /** 200 ms by default. */
-  readonly flushMs?: number;
 }
 
 /** Rows of the prediction log; `accepted` is always `written + spilled + dropped`. */
@@ -32,10 +33,10 @@ export interface PredictionLogCounts {
 
 /**
  * What is counted of requests, and what is kept, on its way out of the gateway. Everything goes by way of the disk: a request is
- * journalled before it is answered, and nobody waits for Postgres.
+ * journalled before it is answered, and nobody waits for Postgres. This thread only writes the journal.
  */
 export interface PredictionLog {
-  readonly append: (record: RequestRecord) => void;
+  readonly append: (request: JournalRequest) => void;
   readonly counts: () => PredictionLogCounts;
   /** Ships what waits, giving up after `withinMs`; what is left stays on disk for the next gateway. */
   readonly close: (withinMs?: number) => Promise<void>;
@@ -46,50 +47,40 @@ const STUCK_LINES = 10_000;
 
 /** Begins a spool, and brings those to Postgres that dead gateways left behind. */
 export async function startPredictionLog(options: PredictionLogOptions): Promise<PredictionLog> {
-  const { limitBytes = 2 ** 30, flushMs = 200, onProblem, ship, isRefusal = () => false } = options;
+  const { gateway, directory: root, startShipping, onProblem, limitBytes = 2 ** 30 } = options;
   const name = randomUUID();
-  const directory = join(options.directory, name);
-  const claim = await claimSpool(directory);
-  const spool = new Spool({ directory, onProblem });
-  const counted = { accepted: 0, written: 0, dropped: 0 };
-  const shipper = new Shipper({
-    directory,
-    spool: name,
-    ship,
-    isRefusal,
-    onProblem,
-    acceptedRows: () => counted.accepted,
-    onShipped: ({ rows, refusedRows }) => {
-      counted.written += rows;
-      counted.dropped += refusedRows;
-    },
-  });
-  const loop = createShipLoop({ shipper, endByte: () => spool.wholeByte(), flushMs, onProblem });
-  const abandoned = shipAbandonedSpools({ root: options.directory, own: name, ship, isRefusal, onProblem });
-  const waitingBytes = () => spool.endByte - shipper.shippedByte;
-  const write = (line: Line) => {
-    spool.append(JSON.stringify(line));
-    loop.wake({ atOnce: waitingBytes() >= STRETCH_BYTES });
-  };
-  const overflow = createOverflow((kept) => write({ overflow: kept }));
+  const directory = join(root, name);
+  const claim = await claimSpool(directory, gateway);
+  const progress = new Progress();
+  const spool = new Spool({ directory, onProblem, onWritten: (endByte) => progress.set("endByte", endByte) });
+  const shipping = startShipping({ root, name, gateway, run: OWN_RUN, progress, onProblem });
+  const waitingBytes = () => spool.endByte - progress.get("shippedByte");
+  const overflow = createOverflow((kept) => spool.append(writeOverflowLine(kept)));
+  let overflowRows = 0;
 
   return {
-    append: (record) => {
-      const rows = record.sampled ? record.rowCount : 0;
-      counted.accepted += rows;
+    append: (request) => {
+      const rows = request.sampled ? request.rowCount : 0;
+      progress.add("acceptedRows", rows);
       if (waitingBytes() < limitBytes && spool.waitingLines < STUCK_LINES) {
-        write({ request: record });
+        spool.append(writeRequestLine(request));
         return;
       }
-      counted.dropped += rows;
-      overflow.add(tallyRequests([{ ...record, sampled: false }]), rows);
+      overflowRows += rows;
+      overflow.add(tallyRequests([toRecord({ ...request, sampled: false })]), rows);
     },
-    counts: () => ({ ...counted, spilled: counted.accepted - counted.written - counted.dropped }),
+    counts: () => {
+      const accepted = progress.get("acceptedRows");
+      const written = progress.get("writtenRows");
+      const dropped = overflowRows + progress.get("refusedRows");
+      return { accepted, written, spilled: accepted - written - dropped, dropped };
+    },
     close: async (withinMs = 5_000) => {
+      const deadline = Date.now() + withinMs;
       overflow.flush();
-      await abandoned.stop();
+      while (!spool.flush() && Date.now() < deadline) await sleep(100);
       spool.close();
-      await loop.finish(withinMs);
+      await shipping.finish(Math.max(0, deadline - Date.now()));
       await claim.release();
       if (waitingBytes() === 0) await rm(directory, { recursive: true, force: true });
     },

@@ -2,15 +2,14 @@ import type { Shipper } from "./shipper.ts";
 
 export interface ShipLoopOptions {
   readonly shipper: Shipper;
-  /** How much is on disk; told before each decision whether to go on. */
+  /** How much is on disk. */
   readonly endByte: () => number;
   readonly flushMs: number;
   readonly onProblem: (what: string, problem: unknown) => void;
 }
 
-/** Ships a growing spool, one stretch after the other: soon, at once where that is worth it, and less often while nobody takes it. */
+/** Ships a growing spool every `flushMs`, one stretch after the other, and less often while nobody takes it. */
 export interface ShipLoop {
-  readonly wake: (options: { readonly atOnce: boolean }) => void;
   /** Ships what there is and then stops, giving up after `withinMs`. */
   readonly finish: (withinMs: number) => Promise<void>;
 }
@@ -26,39 +25,34 @@ export function createShipLoop({ shipper, endByte, flushMs, onProblem }: ShipLoo
 
   const shipAll = async (): Promise<void> => {
     try {
-      while (await shipper.shipNext()) failures = 0;
+      while (endByte() > shipper.shippedByte && (await shipper.shipNext())) failures = 0;
     } catch (problem) {
       failures++;
       onProblem("requests could not be written to the database and stay on disk", problem);
     }
   };
   const shipNow = (): Promise<void> => {
-    clearTimeout(timer);
-    timer = undefined;
     shipping ??= shipAll().finally(() => {
       shipping = undefined;
-      if (endByte() > shipper.shippedByte) schedule();
+      if (!finishing) schedule();
     });
     return shipping;
   };
   const schedule = (): void => {
     const delay = failures === 0 ? flushMs : Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), MAXIMUM_RETRY_MS);
-    if (!shipping && !finishing) timer ??= setTimeout(() => void shipNow(), delay);
+    timer = setTimeout(() => void shipNow(), delay);
   };
+  schedule();
 
   return {
-    wake: ({ atOnce }) => {
-      if (atOnce && failures === 0) void shipNow();
-      else schedule();
-    },
     finish: async (withinMs) => {
       finishing = true;
+      clearTimeout(timer);
       const deadline = Date.now() + withinMs;
       while (endByte() > shipper.shippedByte && Date.now() < deadline) {
         await Promise.race([shipNow(), pause(deadline - Date.now())]);
         if (failures > 0) await pause(Math.min(100, deadline - Date.now()));
       }
-      clearTimeout(timer);
     },
   };
 }

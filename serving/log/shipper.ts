@@ -1,19 +1,12 @@
-import type { CountedUnit, DecisionCount, LogBatch, RequestRecord } from "../../contracts/inference.ts";
+import type { LogBatch } from "../../contracts/inference.ts";
 import { addCounts, tallyRequests } from "./batch.ts";
+import { readLine, type Line } from "./journal-line.ts";
 import { dropSegments, readStretch, type Stretch } from "./spool.ts";
-
-/** What is counted of requests for which the spool had no room. */
-export interface Overflow {
-  readonly counts: readonly DecisionCount[];
-  readonly units: readonly CountedUnit[];
-  readonly droppedRows: number;
-}
-
-/** A line of the spool, which only the gateway writes. */
-export type Line = { readonly request: RequestRecord } | { readonly overflow: Overflow };
 
 /** What became of the rows of a stretch. */
 interface Shipped {
+  /** Where the stretch ends. */
+  readonly toByte: number;
   readonly rows: number;
   /** Rows that the database refuses. */
   readonly refusedRows: number;
@@ -23,6 +16,10 @@ export interface ShipperOptions {
   readonly directory: string;
   /** Its name in the database. */
   readonly spool: string;
+  /** Whose requests these are; null where the spool does not say. */
+  readonly gateway: string | null;
+  /** Everything before it is in Postgres; 0 by default, which Postgres corrects. */
+  readonly shippedByte?: number;
   /** Takes a stretch once, and returns the place behind which it wants the next one. */
   readonly ship: (batch: LogBatch) => Promise<number>;
   /** True when the database read a batch and refused its values: sending it again is refused again. */
@@ -39,13 +36,14 @@ export const STRETCH_BYTES = 256 * 1024;
 /** Brings a spool to Postgres, in order. */
 export class Shipper {
   /** Everything before it is in Postgres. */
-  shippedByte = 0;
+  shippedByte: number;
   private readonly options: ShipperOptions;
   /** Sent again as it was: the answer may have been lost, and only the same stretch is seen to be the same. */
   private pending: Stretch | undefined;
 
   constructor(options: ShipperOptions) {
     this.options = options;
+    this.shippedByte = options.shippedByte ?? 0;
   }
 
   /** Ships the next stretch; false when there is none. @throws what the database threw, and nothing is lost */
@@ -81,7 +79,7 @@ export class Shipper {
   /** A power cut can leave a line that is none; those after it are not worth less. */
   private parse(line: string): Line {
     try {
-      return JSON.parse(line) as Line;
+      return readLine(line);
     } catch (problem) {
       this.options.onProblem("a line of the journal cannot be read and is left out", problem);
       return { overflow: { counts: [], units: [], droppedRows: 0 } };
@@ -107,6 +105,7 @@ export class Shipper {
     const droppedRows = overflows.reduce((sum, overflow) => sum + overflow.droppedRows, 0);
     this.shippedByte = await this.options.ship({
       spool: this.options.spool,
+      gateway: this.options.gateway,
       fromByte,
       toByte,
       counts: addCounts([...tally.counts, ...overflows.flatMap(({ counts }) => counts)]),
@@ -116,7 +115,9 @@ export class Shipper {
       acceptedRows: this.options.acceptedRows(),
     });
     // Less than what was sent: a part of it was known, and the rest is read again from there.
-    if (this.shippedByte >= toByte) this.options.onShipped?.({ rows: tally.rows.length, refusedRows });
+    if (this.shippedByte >= toByte) {
+      this.options.onShipped?.({ toByte: this.shippedByte, rows: tally.rows.length, refusedRows });
+    }
   }
 }
 

@@ -9,6 +9,8 @@ export interface SpoolOptions {
   readonly segmentBytes?: number;
   /** How often what was written is made safe against power cuts; 200 ms by default. */
   readonly fsyncMs?: number;
+  /** Told where the spool ends now. */
+  readonly onWritten?: (endByte: number) => void;
   readonly onProblem: (what: string, problem: unknown) => void;
 }
 
@@ -22,6 +24,8 @@ export interface Stretch {
 /** A place is a number of bytes since the spool's first line; a file is named by the place it starts at. */
 const nameOf = (place: number): string => `${String(place).padStart(16, "0")}.jsonl`;
 const NAME = /^(\d{16})\.jsonl$/;
+/** How soon a disk that took nothing is asked again. */
+const RETRY_MS = 200;
 
 /**
  * Lines on disk between the gateway and Postgres. Lines of one turn of the event loop are written together, before any promise
@@ -38,6 +42,7 @@ export class Spool {
   private scheduled = false;
   private dirty = false;
   private syncing: NodeJS.Timeout | undefined;
+  private retrying: NodeJS.Timeout | undefined;
 
   constructor(options: SpoolOptions) {
     this.options = options;
@@ -47,11 +52,6 @@ export class Spool {
   /** Lines that the disk has not taken yet. */
   get waitingLines(): number {
     return this.waiting.length;
-  }
-
-  /** Place after the last line that ever came, told after trying once more to write what waits: an infinite one while the disk takes nothing. */
-  wholeByte(): number {
-    return this.flush() ? this.endByte : Number.POSITIVE_INFINITY;
   }
 
   append(line: string): void {
@@ -78,10 +78,15 @@ export class Spool {
       }
     } catch (problem) {
       this.options.onProblem("the journal of requests could not be written", problem);
+      this.retrying ??= setTimeout(() => {
+        this.retrying = undefined;
+        this.flush();
+      }, RETRY_MS).unref();
       return false;
     }
     this.waiting = [];
     this.endByte += bytes.length;
+    this.options.onWritten?.(this.endByte);
     this.dirty = true;
     this.syncSoon();
     if (this.endByte - this.file.startByte >= this.segmentBytes) this.end();
@@ -93,6 +98,7 @@ export class Spool {
     this.flush();
     this.end();
     clearTimeout(this.syncing);
+    clearTimeout(this.retrying);
   }
 
   private begin(): { readonly descriptor: number; readonly startByte: number } {

@@ -8,7 +8,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Reads the bytes of a tensor of the binary extension: little-endian elements, each BYTES element a uint32 length and its
- * bytes. The result has memory of its own.
+ * bytes. The result lies over the given bytes where they are aligned.
  *
  * @throws INPUT_INVALID when the bytes are not exactly `count` elements
  */
@@ -24,8 +24,9 @@ export function readBinaryData(
     const expected = `${count} elements of ${type.elementBytes} bytes (${datatype})`;
     throw invalid(where, `the binary data is ${bytes.length} bytes, the shape and datatype say ${expected}`);
   }
-  // Copied to its own buffer: typed arrays need alignment, and the body is not kept alive by a small tensor.
-  const values = type.over(Uint8Array.from(bytes).buffer);
+  // Typed arrays need alignment. Not `Uint8Array.from`, which goes through an iterator.
+  const aligned = bytes.byteOffset % type.elementBytes === 0 ? bytes : new Uint8Array(bytes);
+  const values = type.over(aligned.buffer as ArrayBuffer, aligned.byteOffset, count);
   if (datatype === "BOOL") for (let i = 0; i < values.length; i++) values[i] = values[i] ? 1 : 0;
   return values;
 }

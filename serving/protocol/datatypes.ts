@@ -5,8 +5,8 @@ interface NumericDatatype {
   readonly elementBytes: number;
   /** Memory of its own for `count` elements. */
   readonly allocate: (count: number) => TensorValues;
-  /** Elements over a buffer that starts at the first one. */
-  readonly over: (buffer: ArrayBuffer) => TensorValues;
+  /** Elements over memory, from a byte that is a multiple of their size. */
+  readonly over: (buffer: ArrayBuffer, from: number, count: number) => TensorValues;
   /** Inclusive range of an integer type. */
   readonly range?: readonly [bigint, bigint];
 }
@@ -14,13 +14,13 @@ interface NumericDatatype {
 type Constructor = {
   readonly BYTES_PER_ELEMENT: number;
   new (count: number): TensorValues;
-  new (buffer: ArrayBuffer): TensorValues;
+  new (buffer: ArrayBuffer, from: number, count: number): TensorValues;
 };
 
 const real = (constructor: Constructor): NumericDatatype => ({
   elementBytes: constructor.BYTES_PER_ELEMENT,
   allocate: (count) => new constructor(count),
-  over: (buffer) => new constructor(buffer),
+  over: (buffer, from, count) => new constructor(buffer, from, count),
 });
 const integer = (constructor: Constructor, low: bigint, high: bigint): NumericDatatype => ({
   ...real(constructor),

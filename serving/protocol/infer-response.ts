@@ -13,7 +13,7 @@ export interface InferResponse {
 }
 
 export interface ResponseBody {
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | string;
   /** Bytes of JSON in front of the binary data; null when all of it is JSON. */
   readonly headerLength: number | null;
 }
@@ -38,12 +38,10 @@ export function writeInferResponse(
     return `${head},"parameters":{"binary_data_size":${bytes.length}}}`;
   });
   const identity = `"model_name":${JSON.stringify(response.modelName)},"model_version":${JSON.stringify(response.modelVersion)}`;
-  const json = Buffer.from(
-    `{${identity},"id":${JSON.stringify(response.id)},"outputs":[${outputs.join(",")}]}`,
-    "utf8",
-  );
+  const json = `{${identity},"id":${JSON.stringify(response.id)},"outputs":[${outputs.join(",")}]}`;
   if (parts.length === 0) return { body: json, headerLength: null };
-  return { body: Buffer.concat([json, ...parts]), headerLength: json.length };
+  const header = Buffer.from(json, "utf8");
+  return { body: Buffer.concat([header, ...parts]), headerLength: header.length };
 }
 
 /**

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { DecisionCount, FeedbackRequest, PredictionRecord } from "../../../contracts/inference.ts";
 import { startGateway, type Gateway, type GatewayOptions } from "../../../serving/gateway.ts";
+import { shipHere } from "../../../serving/log/shipping.ts";
 import type { MemoryRoutes, Models } from "./served-model.ts";
 
 export interface RunningGateway {
@@ -39,13 +40,16 @@ export async function runGateway(
   const labels: FeedbackRequest["feedback"] = [];
   const lines: string[] = [];
   const gateway = await startGateway({
+    id: "gateway of a test",
     source,
     localPath: (digest) => Promise.resolve(models.path(digest)),
-    shipLog: (batch) => {
-      rows.push(...batch.rows);
-      counts.push(...batch.counts);
-      return Promise.resolve(batch.toByte);
-    },
+    startShipping: shipHere({
+      ship: (batch) => {
+        rows.push(...batch.rows);
+        counts.push(...batch.counts);
+        return Promise.resolve(batch.toByte);
+      },
+    }),
     logDirectory: join(models.directory, "log"),
     recordFeedback: (batch) => {
       labels.push(...batch);

@@ -2,8 +2,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { LogBatch, RequestRecord } from "../../../../contracts/inference.ts";
+import type { LogBatch } from "../../../../contracts/inference.ts";
+import { writeRequestLine, type JournalRequest } from "../../../../serving/log/journal-line.ts";
 import { startPredictionLog, type PredictionLogOptions } from "../../../../serving/log/prediction-log.ts";
+import { shipHere } from "../../../../serving/log/shipping.ts";
 import { eventually } from "../running-gateway.ts";
 
 let directory: string;
@@ -14,7 +16,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const request = (id: string, fields: Partial<RequestRecord> = {}): RequestRecord => ({
+const request = (id: string, fields: Partial<JournalRequest> = {}): JournalRequest => ({
   id,
   endpoint: "delay",
   epoch: 1,
@@ -26,8 +28,8 @@ const request = (id: string, fields: Partial<RequestRecord> = {}): RequestRecord
   latencyMs: 1,
   outcome: "ok",
   rowCount: 1,
-  scores: [0.5],
-  decisions: [1],
+  scores: Float32Array.of(0.5),
+  threshold: 0.5,
   judged: null,
   fields: null,
   sampled: true,
@@ -64,11 +66,14 @@ function memoryDatabase() {
 
 const start = (database: ReturnType<typeof memoryDatabase>, options: Partial<PredictionLogOptions> = {}) =>
   startPredictionLog({
+    gateway: "g",
     directory,
-    ship: database.ship,
-    isRefusal: (problem) => problem instanceof RangeError,
+    startShipping: shipHere({
+      ship: database.ship,
+      isRefusal: (problem) => problem instanceof RangeError,
+      flushMs: 5,
+    }),
     onProblem: () => undefined,
-    flushMs: 5,
     ...options,
   });
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index));
@@ -152,7 +157,7 @@ describe("the prediction log", () => {
   test("leaves what it could not ship in time to the next gateway, which ships it", async () => {
     const database = memoryDatabase();
     database.state.away = true;
-    const first = await start(database);
+    const first = await start(database, { gateway: "first" });
     for (const id of numbers(3)) first.append(request(id));
     await first.close(20);
     expect(first.counts()).toEqual({ accepted: 3, written: 0, spilled: 3, dropped: 0 });
@@ -160,6 +165,7 @@ describe("the prediction log", () => {
     const second = await start(database);
     await eventually("what was left", () => database.requests() === 3);
     expect(database.ids()).toEqual(numbers(3));
+    expect(new Set(database.batches.map(({ gateway }) => gateway))).toEqual(new Set(["first"]));
     await second.close();
     expect(readdirSync(directory)).toEqual([]);
   });
@@ -170,11 +176,9 @@ describe("the prediction log", () => {
     mkdirSync(dead);
     const owner = { hostname: hostname(), pid: 2 ** 22 + 1, run: "another" };
     writeFileSync(join(dead, "owner.json"), JSON.stringify(owner));
-    const lines = [
-      JSON.stringify({ request: request("kept") }),
-      "\u0000\u0000",
-      JSON.stringify({ request: request("too") }),
-    ];
+    // As release 0.1.0 wrote them, and as this one does.
+    const { threshold: _, ...released } = { ...request("kept"), scores: [0.5], decisions: [1] };
+    const lines = [JSON.stringify({ request: released }), "\u0000\u0000", writeRequestLine(request("too"))];
     writeFileSync(join(dead, `${"0".repeat(16)}.jsonl`), `${lines.join("\n")}\n{"request":`);
     database.state.away = true;
     const alive = await start(database);

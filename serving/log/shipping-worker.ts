@@ -1,0 +1,34 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { openDatabase } from "../../db/client.ts";
+import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
+import { Progress } from "./progress.ts";
+import { shipHere } from "./shipping.ts";
+import type { FromShippingThread, ThreadData, ToShippingThread } from "./shipping-thread.ts";
+
+/** Entry of the thread that ships: until it is told to finish. */
+const { databaseUrl, root, name, gateway, run, memory } = workerData as ThreadData;
+
+/** The own journal, and a dead gateway's beside it. */
+const database = openDatabase({ url: databaseUrl, maximumConnections: 2 });
+
+const shipping = shipHere({ ship: createDatabaseLog(database, gateway), isRefusal: isRefusedByPostgres })({
+  root,
+  name,
+  gateway,
+  run,
+  progress: new Progress(memory),
+  onProblem: (what, problem) => {
+    // What Postgres said is innermost: the query layer wraps it in the whole statement.
+    let cause = problem;
+    while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    parentPort?.postMessage({ what, reason } satisfies FromShippingThread);
+  },
+});
+
+parentPort?.once("message", ({ finishWithinMs }: ToShippingThread) => {
+  void shipping
+    .finish(finishWithinMs)
+    .then(() => database.close())
+    .then(() => process.exit());
+});
