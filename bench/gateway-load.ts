@@ -59,7 +59,14 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
   const { user, system } = process.cpuUsage(cpuBefore);
   const cpuMicroseconds = user + system;
-  return { perSecond: times.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99), failures, requestCount, cpuMicroseconds };
+  return {
+    perSecond: times.length / seconds,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    failures,
+    requestCount,
+    cpuMicroseconds,
+  };
 }
 
 async function runConnection(

@@ -45,7 +45,13 @@ try {
     await gateway.serve(files, 1, 1);
     for (const each of CASES) await measureCase(gateway, each, peers);
     const bareName = "bare ONNX Runtime loop, one thread";
-    const full = { model: "tabular", encoding: "binary", connectionCount: 32, url: gateway.url, seconds: SECONDS } as const;
+    const full = {
+      model: "tabular",
+      encoding: "binary",
+      connectionCount: 32,
+      url: gateway.url,
+      seconds: SECONDS,
+    } as const;
     for (const [rowCount, connectionCount] of BATCHES) {
       const { perSecond } = await measureBareLoop(rowCount);
       const many = await runLoad({ ...full, rowCount, connectionCount });

@@ -42,7 +42,12 @@ process.once("message", (message: OpenMessage) => {
 
 async function run(id: number, tensors: readonly Tensor[]): Promise<void> {
   const outputs = await session?.run(tensors);
-  if (outputs) writeFrame(socket, id, outputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] })));
+  if (outputs)
+    writeFrame(
+      socket,
+      id,
+      outputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] })),
+    );
 }
 
 /** @param id of the run; null while it starts */

@@ -74,7 +74,10 @@ export async function startSlot(label: string, open: OpenMessage, startTimeoutMs
     },
   };
 
-  socket.on("data", createFrameReader((id, outputs) => take(waiting, id)?.resolve(outputs)));
+  socket.on(
+    "data",
+    createFrameReader((id, outputs) => take(waiting, id)?.resolve(outputs)),
+  );
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
     child.on("message", (message: FromModelProcess) => {

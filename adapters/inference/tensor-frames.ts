@@ -86,7 +86,10 @@ export function createFrameReader(
       const start = headerBytes;
       headerBytes = null;
       target = Buffer.allocUnsafeSlow(LENGTHS_BYTES);
-      onFrame(header.id, header.tensors.map((tensor) => readTensor(tensor, buffer, start)));
+      onFrame(
+        header.id,
+        header.tensors.map((tensor) => readTensor(tensor, buffer, start)),
+      );
     }
   };
 }

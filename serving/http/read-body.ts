@@ -68,7 +68,9 @@ async function readBytes(request: IncomingMessage, limitBytes: number, hold: (by
         reject(refusal);
       }
     });
-    request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : joinAligned(chunks, length, request)));
+    request.on("end", () =>
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : joinAligned(chunks, length, request)),
+    );
     request.on("error", reject);
   });
 }

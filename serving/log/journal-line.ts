@@ -46,7 +46,9 @@ export function readLine(text: string): Line {
   const { scores: encoded, scoreBytes, ...request } = line.request;
   // Copied, because typed arrays need alignment.
   const { buffer } = Uint8Array.from(Buffer.from(encoded, "base64"));
-  return { request: toRecord({ ...request, scores: scoreBytes === 4 ? new Float32Array(buffer) : new Float64Array(buffer) }) };
+  return {
+    request: toRecord({ ...request, scores: scoreBytes === 4 ? new Float32Array(buffer) : new Float64Array(buffer) }),
+  };
 }
 
 /** The request as it is counted and kept. */

@@ -31,7 +31,7 @@ export interface ShipperOptions {
 }
 
 /** About a thousand requests of one row. */
-export const STRETCH_BYTES = 256 * 1024;
+const STRETCH_BYTES = 256 * 1024;
 
 /** Brings a spool to Postgres, in order. */
 export class Shipper {

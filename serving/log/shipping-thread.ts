@@ -54,6 +54,7 @@ export const shipInThread =
       finish: async (withinMs) => {
         finishing = true;
         clearTimeout(again);
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
         worker.postMessage({ finishWithinMs: withinMs } satisfies ToShippingThread);
         const timer = setTimeout(() => void worker.terminate(), withinMs + GRACE_MS);
         await ended;

@@ -22,6 +22,7 @@ const shipping = shipHere({ ship: createDatabaseLog(database, gateway), isRefusa
     let cause = problem;
     while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     parentPort?.postMessage({ what, reason } satisfies FromShippingThread);
   },
 });

@@ -23,7 +23,10 @@ const request = (fields: Partial<JournalRequest>): JournalRequest => ({
 });
 
 test("a request is read as it was written, its scores to the last bit", () => {
-  const scores = fc.oneof(fc.float32Array({ noNaN: true, maxLength: 40 }), fc.float64Array({ noNaN: true, maxLength: 40 }));
+  const scores = fc.oneof(
+    fc.float32Array({ noNaN: true, maxLength: 40 }),
+    fc.float64Array({ noNaN: true, maxLength: 40 }),
+  );
   const property = fc.property(scores, fc.double({ min: 0, max: 1, noNaN: true }), (given, threshold) => {
     const written = request({ scores: given, threshold, rowCount: given.length });
     expect(readLine(writeRequestLine(written))).toEqual({ request: toRecord(written) });

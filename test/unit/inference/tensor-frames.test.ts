@@ -1,0 +1,73 @@
+import type { Socket } from "node:net";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { createFrameReader, writeFrame, type TensorParts } from "../../../adapters/inference/tensor-frames.ts";
+import type { Tensor } from "../../../contracts/data.ts";
+
+/** The bytes that are written of frames, in the order of writing. */
+function bytesOf(frames: readonly (readonly TensorParts[])[]): Buffer {
+  const pieces: Uint8Array[] = [];
+  const write = (piece: Uint8Array) => pieces.push(piece);
+  const socket = { write, cork: () => undefined, uncork: () => undefined } as unknown as Socket;
+  for (const [id, tensors] of frames.entries()) writeFrame(socket, id, tensors);
+  return Buffer.concat(pieces);
+}
+
+function readAll(bytes: Buffer, chunkBytes: number): (readonly Tensor[])[] {
+  const frames: (readonly Tensor[])[] = [];
+  const read = createFrameReader((id, tensors) => {
+    expect(id).toBe(frames.length);
+    frames.push(tensors);
+  });
+  for (let at = 0; at < bytes.length; at += chunkBytes) read(bytes.subarray(at, at + chunkBytes));
+  return frames;
+}
+
+const floats = fc.array(fc.float32Array({ maxLength: 9 }), { minLength: 1, maxLength: 3 }).map((parts) => ({
+  name: "floats",
+  datatype: "FP32" as const,
+  shape: [parts.reduce((sum, { length }) => sum + length, 0)],
+  parts,
+}));
+const wholes = fc.bigInt64Array({ maxLength: 5 }).map((values) => ({
+  name: "wholes",
+  datatype: "INT64" as const,
+  shape: [values.length],
+  parts: [values],
+}));
+const bytes = fc.uint8Array({ maxLength: 5 }).map((values) => ({
+  name: "bytes",
+  datatype: "UINT8" as const,
+  shape: [values.length, 1],
+  // A view into the middle of a larger memory, as a request's body is one.
+  parts: [Uint8Array.from([9, ...values, 9]).subarray(1, 1 + values.length)],
+}));
+const words = fc.array(fc.string({ unit: "binary" }), { maxLength: 4 }).map((strings) => ({
+  name: "words",
+  datatype: "BYTES" as const,
+  shape: [strings.length],
+  parts: [strings, ["last"]],
+}));
+
+test("tensors arrive as they were sent, their parts joined, in whatever pieces the bytes come", () => {
+  const frames = fc.array(fc.array(fc.oneof(floats, wholes, bytes, words), { maxLength: 4 }), { maxLength: 4 });
+  const property = fc.property(frames, fc.integer({ min: 1, max: 200 }), (given, chunkBytes) => {
+    const joined = given.map((tensors) =>
+      tensors.map(({ parts, ...tensor }) => ({ ...tensor, values: parts.flatMap((part) => [...part]) })),
+    );
+    const received = readAll(bytesOf(given), chunkBytes).map((tensors) =>
+      tensors.map(({ data, ...tensor }) => ({ ...tensor, values: [...data] })),
+    );
+    expect(received).toEqual(joined);
+  });
+  fc.assert(property);
+});
+
+test("large values are written as they lie in memory and not copied first", () => {
+  const data = new Float32Array(100_000).fill(0.5);
+  const pieces: Uint8Array[] = [];
+  const write = (piece: Uint8Array) => pieces.push(piece);
+  const socket = { write, cork: () => undefined, uncork: () => undefined } as unknown as Socket;
+  writeFrame(socket, 0, [{ name: "x", datatype: "FP32", shape: [data.length], parts: [data] }]);
+  expect(pieces.some(({ buffer }) => buffer === data.buffer)).toBe(true);
+});
