@@ -5,12 +5,12 @@ import { QUEUES } from "../contracts/names.ts";
 
 /**
  * Both bounds on every activity, per attempt and in total: nothing retries forever. Short work is tried again until its
- * total bound, which rides out an outage of Postgres. Heavy work gets six attempts spread over about a minute: enough for
- * restarts of a worker, and a fault of the program is visible soon and not after a night of repeating it. Heartbeats tell
- * a dead worker from a slow one.
+ * total bound, which rides out an outage of Postgres. Heavy work gets six attempts spread over more than five minutes: enough for
+ * restarts of a worker and of Postgres, and a fault of the program is visible soon and not after a night of repeating it. Heartbeats
+ * tell a dead worker from a slow one.
  */
 const shortRetry = { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "20s" } as const;
-const heavyRetry = { ...shortRetry, initialInterval: "1s", backoffCoefficient: 3, maximumAttempts: 6 } as const;
+const heavyRetry = { initialInterval: "1s", backoffCoefficient: 4, maximumInterval: "5m", maximumAttempts: 6 } as const;
 
 /** What runs is over before the next thing happens: an undo must not race with the work it undoes. */
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
