@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { BlockList, isIP } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Failure } from "../contracts/failures.ts";
 import type { Deed, IdentityMode, Scope } from "../contracts/identity.ts";
@@ -16,6 +17,14 @@ export interface KnownToken {
   readonly team: string | null;
 }
 
+const THIS_MACHINE = new BlockList();
+THIS_MACHINE.addSubnet("127.0.0.0", 8, "ipv4");
+THIS_MACHINE.addAddress("::1", "ipv6");
+
+/** Also of an IPv4 address written as IPv6, as a server of both sees it. False for what is no address. */
+const isThisMachine = (address: string): boolean =>
+  isIP(address) > 0 && THIS_MACHINE.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+
 export interface GatekeeperOptions {
   /** What Postgres last said. */
   readonly identity: () => IdentityMode;
@@ -32,6 +41,8 @@ export interface Caller {
   /** Where the call comes from: who is meant where callers show no token. */
   readonly address: string;
   readonly place?: Place | undefined;
+  /** Where people are believed, only callers on this machine are, and only while they show no token. */
+  readonly believedHereOnly?: true;
 }
 
 /** Lets a caller in. @throws BEARER_REFUSED, DEED_NOT_ALLOWED, QUOTA_EXCEEDED, STORAGE_UNAVAILABLE */
@@ -71,9 +82,10 @@ export function createGatekeeper({ identity, findToken, quota }: GatekeeperOptio
     token.catch(() => looks.delete(hash));
     return token;
   };
-  return async ({ deed, authorization, address, place = { model: null, environment: null } }) => {
+  return async ({ deed, authorization, address, believedHereOnly, place = { model: null, environment: null } }) => {
+    const isBelieved = !believedHereOnly || (authorization === undefined && isThisMachine(address));
     // Where nobody checks tokens they name nobody: a made-up one must not come with a quota of its own.
-    if (identity() === "declared") {
+    if (identity() === "declared" && isBelieved) {
       quota?.take(address, `address ${address}`);
       return;
     }

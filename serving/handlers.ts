@@ -90,7 +90,7 @@ function serverRoutes(parts: HandlerParts): Routes {
       },
       async ({ parameters, headers, address }) => {
         const model = parameters["model"] ?? "";
-        await admitOperator(parts, model, { authorization: headers.authorization, address });
+        await admitOperator(parts, model, { authorization: headers.authorization, address, believedHereOnly: true });
         await parts.repository.load(model);
         return answerJson(200, {});
       },
@@ -104,7 +104,7 @@ function serverRoutes(parts: HandlerParts): Routes {
       },
       async ({ parameters, headers, address, body }) => {
         const model = parameters["model"] ?? "";
-        await admitOperator(parts, model, { authorization: headers.authorization, address });
+        await admitOperator(parts, model, { authorization: headers.authorization, address, believedHereOnly: true });
         const asked = body.length === 0 ? {} : parseBody("unload", repositoryModelRequestSchema, body);
         await parts.repository.unload(model, asked.parameters?.version ?? null);
         return answerJson(200, {});
@@ -140,7 +140,7 @@ function serverRoutes(parts: HandlerParts): Routes {
 export async function admitOperator(
   { routes, admit }: Pick<HandlerParts, "routes" | "admit">,
   endpoint: string,
-  caller: Pick<Caller, "authorization" | "address">,
+  caller: Pick<Caller, "authorization" | "address" | "believedHereOnly">,
 ): Promise<void> {
   await admit({ ...caller, deed: "deploy", place: routes.route(endpoint)?.route.place });
 }

@@ -72,7 +72,11 @@ async function admitted(
   call: ServerUnaryCall<RepositoryModelRequest, object>,
 ): Promise<RepositoryModelRequest> {
   const [authorization] = call.metadata.get("authorization");
-  const caller = { authorization: authorization?.toString(), address: addressOf(call) };
+  const caller = {
+    authorization: authorization?.toString(),
+    address: addressOf(call),
+    believedHereOnly: true,
+  } as const;
   await admitOperator(parts, call.request.model_name, caller);
   return call.request;
 }

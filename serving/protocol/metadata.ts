@@ -5,7 +5,7 @@ import type { TensorOutput } from "../../contracts/signature.ts";
 export const SERVER_METADATA = {
   name: "modelwright",
   version: "0.1.0",
-  extensions: ["binary_tensor_data", "statistics"],
+  extensions: ["binary_tensor_data", "statistics", "model_repository"],
 } as const;
 
 interface TensorMetadata {

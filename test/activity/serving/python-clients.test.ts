@@ -104,7 +104,11 @@ describe.each(["http", "grpc"] as const)("tritonclient over %s", (protocol) => {
       ready: true,
       models_ready: [true, true, false, false],
     });
-    expect(server).toEqual({ name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics"] });
+    expect(server).toEqual({
+      name: "modelwright",
+      version: "0.1.0",
+      extensions: ["binary_tensor_data", "statistics", "model_repository"],
+    });
     expect(model).toMatchObject({ name: "delay", versions: ["3"], platform: "onnx_onnxv1" });
     expect(model.inputs).toMatchObject([
       { name: "origin_code", datatype: "INT64" },

@@ -77,6 +77,26 @@ describe("a gatekeeper", () => {
     expect(await ask(null, { deed: "deploy" })).toBe("BEARER_REFUSED");
   });
 
+  test("believes operators on its own machine alone, and only while they show no token, where people are believed", async () => {
+    const admit = createGatekeeper({ identity: () => "declared", findToken });
+    tokens.set(
+      "mw_operator",
+      good({ deeds: ["deploy"] }, { grants: [{ role: "operator", model: null, environment: null }] }),
+    );
+    tokens.set("mw_caller", good());
+    const from = (address: string, token?: string) =>
+      codeOf(
+        admit({ deed: "deploy", believedHereOnly: true, authorization: token && `Bearer ${token}`, address, place }),
+      );
+    for (const here of ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"]) expect(await from(here)).toBe("let in");
+    for (const elsewhere of ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1", "unknown"])
+      expect(await from(elsewhere)).toBe("BEARER_REFUSED");
+    expect(await from("192.0.2.7", "mw_operator")).toBe("let in");
+    expect(await from("192.0.2.7", "mw_caller")).toBe("DEED_NOT_ALLOWED");
+    expect(await from("127.0.0.1", "mw_made-up")).toBe("BEARER_REFUSED");
+    expect(await from("127.0.0.1", "mw_caller")).toBe("DEED_NOT_ALLOWED");
+  });
+
   test("lets in who shows a token that is good for what is asked, and nobody else", async () => {
     tokens.set("mw_caller", good());
     tokens.set("mw_here", good({ models: ["flights"], environments: ["production"] }));

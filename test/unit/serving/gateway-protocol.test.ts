@@ -30,8 +30,14 @@ const post = async (
 
 describe("the protocol's questions", () => {
   test.each([
-    ["/v2", { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics"] }],
-    ["/v2/", { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics"] }],
+    [
+      "/v2",
+      { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics", "model_repository"] },
+    ],
+    [
+      "/v2/",
+      { name: "modelwright", version: "0.1.0", extensions: ["binary_tensor_data", "statistics", "model_repository"] },
+    ],
     ["/v2/health/live", { live: true }],
     ["/v2/health/ready", { ready: true, live: true }],
     ["/v2/models/delay/ready", { name: "delay", ready: true }],
