@@ -12,7 +12,7 @@ export function addRederive(audit: Command): void {
     usage: "rederive <version>",
     summary: "Make an optimized version again from its parent, as recorded, and compare the bytes",
     details:
-      "Needs the artifacts on this machine, and neither data nor measurements.\nExit code: 0 the same bytes, 1 it could not be made, 2 other bytes; ONNX Runtime of another version may be why, and is named then.",
+      "Needs the artifacts on this machine, and neither data nor measurements.\nExit code: 0 the same bytes, 1 it could not be made, 2 other bytes; ONNX Runtime of another version may be why, and is named then, or passes of another release.",
     examples: ["audit rederive model/flight-delay@4", "audit rederive model/flight-delay@4 --json"],
   }).action(
     answering(async (screen, reference: string) =>

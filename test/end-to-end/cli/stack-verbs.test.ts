@@ -2,10 +2,13 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createFileStore } from "../../../adapters/artifacts/file-store.ts";
+import { digestOf } from "../../../adapters/inference/read-model.ts";
 import type { LifecycleSpecInput } from "../../../client/index.ts";
+import { optimizationReportSchema } from "../../../contracts/optimization.ts";
 import {
   createTinyProject,
   tinyModel,
@@ -13,7 +16,7 @@ import {
   type TrainerParameters,
 } from "../../fixtures/lifecycle/tiny-project.ts";
 import { buildGraph } from "../../../core/onnx/build.ts";
-import { serializeModel } from "../../../core/onnx/model.ts";
+import { parseModel, serializeModel } from "../../../core/onnx/model.ts";
 import { quickRollout, sendTraffic } from "../lifecycle/running-stack.ts";
 import { processesOf } from "../local/run-program.ts";
 import { runCli } from "./run-cli.ts";
@@ -28,7 +31,7 @@ interface Answered {
 let directory: string;
 let project: TinyProject;
 let up: Up;
-let addresses: { readonly gateway: string };
+let addresses: { readonly gateway: string; readonly database: string };
 
 /** Runs a verb with `--json`; fails when its standard output is anything but one JSON document. */
 async function run(...words: string[]): Promise<Answered> {
@@ -83,6 +86,31 @@ function wideModel(): Uint8Array {
   graph.add("Sigmoid", [score], {}, { output: "probability" });
   graph.output("probability", "FP32", ["batch", 1]);
   return serializeModel(graph.model());
+}
+
+/** Writes a model with its weights in another file, as PyTorch exports it. */
+async function writeApart(name: string, bytes: Uint8Array): Promise<void> {
+  const model = parseModel(bytes, name);
+  const initializers = model.graph!.initializers.map(({ rawData: _, ...tensor }) => ({
+    ...tensor,
+    externalData: [{ key: "location", value: `${name}.data` }],
+    dataLocation: 1,
+  }));
+  await writeFile(join(directory, `${name}.data`), model.graph!.initializers[0]!.rawData!);
+  await writeFile(join(directory, name), serializeModel({ ...model, graph: { ...model.graph!, initializers } }));
+}
+
+/** As the owner of the database, past every rule it keeps. */
+async function ownDatabase(sql: string, values: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
+  const url = new URL(addresses.database);
+  url.username = "postgres";
+  url.password = await readFile(join(directory, "postgres.password"), "utf8");
+  const client = new Client({ connectionString: url.href });
+  await client.connect();
+  await client.query("SET session_replication_role = replica");
+  const { rows } = await client.query<Record<string, unknown>>(sql, [...values]);
+  await client.end();
+  return rows;
 }
 
 /** Asks an endpoint once; the id by which the answer can be asked about. */
@@ -175,11 +203,14 @@ describe("the verbs that need a stack, with --json", () => {
     expect(await run("watch", "broken")).toMatchObject({ exitCode: 0, document: { status: "completed" } });
   });
 
-  it("register makes the next version, which deploy refuses for want of evidence (exit 2)", async () => {
-    await writeFile(join(directory, "own.onnx"), tinyModel(0.9));
+  it("register makes the next version, of one file though its weights were in another, which deploy refuses for want of evidence (exit 2)", async () => {
+    await writeApart("own.onnx", tinyModel(0.9));
     await writeFile(join(directory, "signature.json"), JSON.stringify(signature));
     const registered = await run("register", "own.onnx", "--model", "tiny", "--as", "ada");
-    expect(registered).toMatchObject({ exitCode: 0, document: { model: "tiny", number: 2 } });
+    const digest = digestOf(tinyModel(0.9));
+    expect(registered).toMatchObject({ exitCode: 0, document: { model: "tiny", number: 2, digest } });
+    const stored = await createFileStore(join(directory, "artifacts")).localPath(digest);
+    expect(tinyModel(0.9)).toEqual(new Uint8Array(await readFile(stored)));
     const words = ["deploy", "tiny@2", "--endpoint", "tiny", "--environment", "production", "--as", "ada"];
     expect(await run(...words)).toMatchObject(refusal("ENVIRONMENT_NEEDS_EVIDENCE", 2));
   });
@@ -231,6 +262,29 @@ describe("the verbs that need a stack, with --json", () => {
     );
     expect(await run("audit", "rederive", "model/derived@2")).toMatchObject(refusal("ARTIFACT_CORRUPT"));
     await writeFile(parent, bytes);
+    expect(await run("audit", "rederive", "model/derived@2")).toMatchObject({ exitCode: 0 });
+  });
+
+  it("audit rederive exits with 2 where the evidence was swapped for a report of another way to make it", async () => {
+    const stage = "lifecycle = 'derived' AND stage = 'optimize'";
+    const [{ report = "" } = {}] = await ownDatabase(
+      `SELECT result ->> 'report' AS report FROM stage_run WHERE ${stage}`,
+      [],
+    );
+    const store = createFileStore(join(directory, "artifacts"));
+    const kept = await store.read(String(report));
+    const written = optimizationReportSchema.parse(JSON.parse(Buffer.from(kept).toString()));
+    const settings = { ...written.settings, reduceRange: true };
+    const { digest } = await store.put(Buffer.from(JSON.stringify({ ...written, settings })));
+    const swap = (to: unknown) =>
+      ownDatabase(`UPDATE stage_run SET result = result || jsonb_build_object('report', $1::text) WHERE ${stage}`, [
+        to,
+      ]);
+    await swap(digest);
+    const rederived = await run("audit", "rederive", "model/derived@2");
+    expect(rederived).toMatchObject({ exitCode: 2, document: { isSame: false, chosen: "static-int8" } });
+    expect(rederived.document["rederived"]).not.toBe(rederived.document["recorded"]);
+    await swap(report);
     expect(await run("audit", "rederive", "model/derived@2")).toMatchObject({ exitCode: 0 });
   });
 
