@@ -91,11 +91,10 @@ function wideModel(): Uint8Array {
 /** Writes a model with its weights in another file, as PyTorch exports it. */
 async function writeApart(name: string, bytes: Uint8Array): Promise<void> {
   const model = parseModel(bytes, name);
-  const initializers = model.graph!.initializers.map(({ rawData: _, ...tensor }) => ({
-    ...tensor,
-    externalData: [{ key: "location", value: `${name}.data` }],
-    dataLocation: 1,
-  }));
+  const initializers = model.graph!.initializers.map((tensor) => {
+    const { rawData: _, ...rest } = tensor;
+    return { ...rest, externalData: [{ key: "location", value: `${name}.data` }], dataLocation: 1 };
+  });
   await writeFile(join(directory, `${name}.data`), model.graph!.initializers[0]!.rawData!);
   await writeFile(join(directory, name), serializeModel({ ...model, graph: { ...model.graph!, initializers } }));
 }
