@@ -7,7 +7,13 @@ import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { requireModel } from "../db/queries/model.ts";
 import { runOperation } from "../db/queries/operation.ts";
-import { recordEntries, subjectOf, type EntriesRequest, type RegistryEntry } from "../db/queries/registry/entries.ts";
+import {
+  committed,
+  recordEntries,
+  subjectOf,
+  type EntriesRequest,
+  type RegistryEntry,
+} from "../db/queries/registry/entries.ts";
 import { authorize } from "./authorize.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { operationContext } from "./operation-context.ts";
@@ -41,10 +47,10 @@ export async function recordChange(
     subject: `model/${subjectOf(request)}`,
     body: {
       kind: "registry-changed",
-      entries: entries.map(({ id, model, number, attribute: said, key, value }) => ({
+      entries: entries.map(({ id, model, number, attribute: said, key, ...entry }) => ({
         id,
         attribute: said,
-        digest: digestOf({ model, number, attribute: said, key, value }),
+        digest: digestOf({ model, number, attribute: said, key, value: committed(entry) }),
       })),
       reason: request.reason,
     },

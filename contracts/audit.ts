@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  ERASABLE_ATTRIBUTES,
   LIFECYCLE_STATUSES,
   LOGIN_ROLES,
   REGISTRY_ATTRIBUTES,
@@ -78,7 +79,7 @@ const auditBodySchema = z.discriminatedUnion("kind", [
       z.strictObject({
         id: z.int(),
         attribute: z.enum(REGISTRY_ATTRIBUTES),
-        /** SHA-256 of the canonical JSON of `{model, number, attribute, key, value}`. */
+        /** SHA-256 of the canonical JSON of `{model, number, attribute, key, value}`; of a text `text/` and SHA-256(salt, text). */
         digest: digestSchema,
       }),
     ),
@@ -247,6 +248,13 @@ const auditBodySchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("token-revoked"), principal: actorRefSchema, compromised, ...access }),
   /** What was erased is not said, only how much. */
   z.strictObject({ kind: z.literal("person-erased"), textCount: z.int(), ...access }),
+  /** The same of what was said in the registry in one place; of a tag not even its name. */
+  z.strictObject({
+    kind: z.literal("said-erased"),
+    attribute: z.enum(ERASABLE_ATTRIBUTES),
+    entryCount: z.int(),
+    ...access,
+  }),
   z.strictObject({ kind: z.literal("identity-set"), mode: z.enum(IDENTITY_MODES), ...access }),
 ]);
 

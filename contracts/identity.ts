@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ERASABLE_ATTRIBUTES } from "./names.ts";
 import { digestSchema, nameSchema } from "./primitives.ts";
 
 /** What somebody with an account may be allowed to do. Reading is not among them: who reads is the database's logins' business. */
@@ -171,6 +172,15 @@ export const accessChangeSchema = z.discriminatedUnion("change", [
   }),
   z.strictObject({ change: z.literal("revoke-token"), token: tokenIdSchema, compromised }),
   z.strictObject({ change: z.literal("erase"), who: z.string().min(1).max(200) }),
+  z.strictObject({
+    change: z.literal("erase-said"),
+    model: nameSchema,
+    /** Null: about the model itself. */
+    number: z.int().min(1).nullable(),
+    attribute: z.enum(ERASABLE_ATTRIBUTES),
+    /** Of a tag its name; else empty. */
+    key: z.string().max(250),
+  }),
   z.strictObject({ change: z.literal("identity"), mode: identityModeSchema }),
 ]);
 export type AccessChange = z.output<typeof accessChangeSchema>;

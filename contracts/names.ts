@@ -51,6 +51,9 @@ export const REGISTRY_ATTRIBUTES = [
 ] as const;
 export type RegistryAttribute = (typeof REGISTRY_ATTRIBUTES)[number];
 
+/** Anybody's text, which may name people: it can be erased. */
+export const ERASABLE_ATTRIBUTES = ["purpose", "description", "tag"] as const satisfies readonly RegistryAttribute[];
+
 export const RISK_TIERS = ["low", "medium", "high", "unknown"] as const;
 export type RiskTier = (typeof RISK_TIERS)[number];
 

@@ -18,6 +18,7 @@ import {
   tokenRevocation,
 } from "../schema/identity.ts";
 import { recordAudit } from "./audit.ts";
+import { eraseSaid, subjectOf } from "./registry/entries.ts";
 import { erasePerson, findActorRef, type Attribution } from "./person.ts";
 
 /** Who changes it, why, and how sure that is. */
@@ -112,6 +113,13 @@ const changes: { readonly [Kind in AccessChange["change"]]: (making: Making, cha
     await revokeEverything(tx, ref, authority);
     await tell(ref, { kind: "person-erased", textCount: await erasePerson(tx, ref) });
     return ref;
+  },
+  "erase-said": async ({ tx, tell }, { model, number, attribute, key }) => {
+    const entryCount = await eraseSaid(tx, { model, number, attribute, key });
+    const subject = `model/${subjectOf({ model, number })}`;
+    if (entryCount === 0) throw new Failure("REFERENCE_UNKNOWN", { reference: `${attribute} of ${subject}` });
+    await tell(subject, { kind: "said-erased", attribute, entryCount });
+    return subject;
   },
   identity: async ({ tx, authority: { by, reason }, tell }, { mode }) => {
     await recordRows(tx, identitySetting, [{ mode, setBy: by, reason }]);

@@ -4,7 +4,7 @@ import { bigint, customType, integer, pgTable, text } from "drizzle-orm/pg-core"
 import { REGISTRY_ATTRIBUTES } from "../../contracts/names.ts";
 import { registryStateSchema } from "../../contracts/registry.ts";
 import { jsonColumn, unparsed } from "../json.ts";
-import { instant } from "./columns.ts";
+import { bytes, instant } from "./columns.ts";
 
 const words = customType<{ data: string }>({ dataType: () => "tsvector" });
 
@@ -27,6 +27,8 @@ export const registryEntry = pgTable("registry_entry", {
   recordedAt: instant("recorded_at").notNull().defaultNow(),
   recordedBy: text("recorded_by").notNull(),
   reason: text("reason").notNull().default(""),
+  /** Of the commitment that the audit log holds to a text; null where there is none, and once the text was erased. */
+  salt: bytes("salt"),
 });
 
 /** The present that the entries come to; written by the database alone. */

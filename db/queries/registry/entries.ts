@@ -3,6 +3,7 @@ import { DatabaseError } from "pg";
 
 import { Failure } from "../../../contracts/failures.ts";
 import type { RegistryChange } from "../../../contracts/registry.ts";
+import { sha256 } from "../../canonical.ts";
 import type { Queryable, Transaction } from "../../client.ts";
 import type { JsonValue } from "../../json.ts";
 import { recordRows } from "../../record-rows.ts";
@@ -39,6 +40,30 @@ export async function recordEntries(tx: Transaction, request: EntriesRequest): P
   return await recordRows(tx, registryEntry, rows).catch((thrown: unknown) => {
     throw refusalIn(thrown, subjectOf(request)) ?? thrown;
   });
+}
+
+/** What an entry says, as it may be hashed for ever: of a text the commitment that stands in its place once it is erased. */
+export const committed = ({ value, salt }: Pick<RegistryEntry, "value" | "salt">): JsonValue =>
+  salt === null || typeof value !== "string"
+    ? value
+    : `text/${sha256(Buffer.concat([salt, Buffer.from(value)])).toString("hex")}`;
+
+/** A place where texts are said: a purpose, a description, a tag. */
+export interface SaidPlace {
+  readonly model: string;
+  /** Null: about the model itself. */
+  readonly number: number | null;
+  readonly attribute: RegistryEntry["attribute"];
+  /** Of a tag its name; else empty. */
+  readonly key: string;
+}
+
+/** Takes every text that was ever said there away for good; returns how many. The audit event of it belongs in the same transaction. */
+export async function eraseSaid(tx: Transaction, { model, number, attribute, key }: SaidPlace): Promise<number> {
+  const { rows } = await tx.execute<{ count: number }>(
+    sql`SELECT erase_said(${model}, ${number}, ${attribute}, ${key}) AS count`,
+  );
+  return rows[0]?.count ?? 0;
 }
 
 /** What the constraints and triggers of `registry_entry` say no with; their message is the finding. */

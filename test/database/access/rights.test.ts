@@ -99,6 +99,7 @@ const WRITTEN_BY = [
   "end_turn",
   "ensure_prediction_partitions",
   "erase_person",
+  "erase_said",
   "find_actor_ref",
   "finish_stage_run",
   "keep_audit_nodes",

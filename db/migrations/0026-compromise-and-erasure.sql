@@ -133,3 +133,57 @@ BEGIN
   END LOOP;
   RETURN NULL;
 END $$;
+
+-- Purposes, descriptions and tags are anybody's text and may name people. The audit log holds a salted commitment to each; the history holds
+-- text and salt, and can have both erased: then the commitment stands in place of the text.
+ALTER TABLE registry_entry ADD COLUMN salt bytea;
+SELECT make_recorded('registry_entry');
+
+CREATE FUNCTION salt_registry_entry() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  NEW.salt := CASE WHEN NEW.attribute IN ('purpose', 'description', 'tag') AND NEW.value IS NOT NULL THEN create_salt() END;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER b_salted BEFORE INSERT ON registry_entry FOR EACH ROW EXECUTE FUNCTION salt_registry_entry();
+
+-- The commitment to what an entry says; one that an earlier release recorded has no salt, and gets one that nobody keeps.
+CREATE FUNCTION registry_commitment(entry registry_entry) RETURNS jsonb LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT to_jsonb('text/' || encode(sha256(coalesce(entry.salt, create_salt()) || convert_to(entry.value #>> '{}', 'UTF8')), 'hex'))
+$$;
+
+-- An entry is never rewritten, only erased.
+CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF to_jsonb(NEW) - 'value' - 'salt' = to_jsonb(OLD) - 'value' - 'salt' AND NEW.salt IS NULL
+     AND OLD.attribute IN ('purpose', 'description', 'tag') AND NEW.value #>> '{}' ~ '^text/[0-9a-f]{64}$'
+     AND (OLD.salt IS NULL AND OLD.value #>> '{}' !~ '^text/[0-9a-f]{64}$' OR NEW.value = registry_commitment(OLD)) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'registry_entry is append-only: what it says can be erased and not rewritten'
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+DROP TRIGGER append_only ON registry_entry;
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON registry_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER only_erased BEFORE UPDATE ON registry_entry FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
+-- The present, and what searches find, follow.
+CREATE TRIGGER reprojected AFTER UPDATE ON registry_entry FOR EACH ROW EXECUTE FUNCTION project_registry_entry();
+
+-- Takes away everything that was ever said in one place: of a model (number null) or a version. Returns how many entries said something.
+CREATE FUNCTION erase_said(of_model text, of_number integer, of_attribute text, of_key text) RETURNS integer LANGUAGE plpgsql VOLATILE
+  SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  erased_count integer;
+BEGIN
+  PERFORM FROM model WHERE name = of_model FOR NO KEY UPDATE;
+  UPDATE registry_entry SET value = registry_commitment(registry_entry), salt = NULL
+    WHERE model = of_model AND number IS NOT DISTINCT FROM of_number AND attribute = of_attribute AND key = of_key
+      AND value IS NOT NULL AND (salt IS NOT NULL OR value #>> '{}' !~ '^text/[0-9a-f]{64}$');
+  GET DIAGNOSTICS erased_count = ROW_COUNT;
+  RETURN erased_count;
+END $$;
+REVOKE EXECUTE ON FUNCTION salt_registry_entry(), registry_commitment(registry_entry), refuse_rewriting(),
+  erase_said(text, integer, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_said(text, integer, text, text) TO modelwright_application;
