@@ -59,12 +59,16 @@ export async function rowsOf<Table extends PgTable>(
   table: Table,
   call: SQL,
 ): Promise<Table["$inferSelect"][]> {
-  // Column by name: the builder takes a table's own columns from the table only.
-  const columns = Object.entries(getTableColumns(table)).map(([key, column]) => [
-    key,
-    sql`${sql.identifier(column.name)}`.mapWith(column),
-  ]);
-  return await db.select(Object.fromEntries(columns)).from(sql`${call} AS recorded`);
+  const { rows } = await db.execute(sql`SELECT * FROM ${call}`);
+  const columns = Object.entries(getTableColumns(table));
+  return rows.map((row) =>
+    Object.fromEntries(
+      columns.map(([key, column]) => {
+        const value = row[column.name];
+        return [key, value === null ? null : column.mapFromDriverValue(value)];
+      }),
+    ),
+  );
 }
 
 /** A value as Postgres reads it out of JSON into the column's type. */
