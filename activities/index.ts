@@ -26,7 +26,7 @@ import { signCheckpoint } from "./sign-checkpoint.ts";
 import { snapshotData } from "./snapshot-data.ts";
 import { trainModel } from "./train-model.ts";
 import { validateData } from "./validate-data.ts";
-import { waitTurn } from "./wait-turn.ts";
+import { leaveTurn, waitTurn } from "./wait-turn.ts";
 
 const all = {
   acceptSpec,
@@ -46,6 +46,7 @@ const all = {
   recordRequest,
   planRollout,
   waitTurn,
+  leaveTurn,
   recordDeployment,
   openRollout,
   beginShadow,

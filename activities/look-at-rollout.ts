@@ -11,6 +11,7 @@ import type { Database, Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { observeVersion } from "../db/queries/canary-health.ts";
 import { renewLease } from "../db/queries/endpoint.ts";
+import { countPromoted } from "../db/queries/counted.ts";
 import { countEpochs } from "../db/queries/epoch-counts.ts";
 import { countShadow } from "../db/queries/gateway-report.ts";
 import { runOperation } from "../db/queries/operation.ts";
@@ -48,8 +49,10 @@ export async function lookAtShadow(dependencies: Dependencies, numbered: Numbere
 /** A look after the promotion, while the former champion is warm. */
 export async function lookAtPromotion(dependencies: Dependencies, numbered: Numbered): Promise<LookOutcome> {
   return take(dependencies, numbered, async (database, rollout) => {
+    const { id, endpoint, plan } = rollout;
     const health = await healthOf(database, rollout, "champion");
-    return withBasis(rollout, judgeObservation({ step: rollout.plan.steps.length - 1, health }));
+    const counts = await countPromoted(database, { endpoint, rollout: id });
+    return withBasis(rollout, judgeObservation({ plan, step: plan.steps.length - 1, counts, health }));
   });
 }
 

@@ -4,10 +4,11 @@ import { Failure } from "../contracts/failures.ts";
 import type { ByHand, OpenedRollout, RolloutInput, RolloutResult } from "../contracts/messages.ts";
 import { rolloutPlanSchema, type RolloutPlan } from "../contracts/rollout.ts";
 import { judgeApprovals, livingDecisions } from "../core/approval/judge-approvals.ts";
-import type { Transaction } from "../db/client.ts";
+import type { Queryable, Transaction } from "../db/client.ts";
 import { loadApprovalCase } from "../db/queries/approval-case.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { useBreakGlass } from "../db/queries/break-glass.ts";
+import { countedLatencyQuantile } from "../db/queries/counted.ts";
 import { ensureEndpoint, requiresEvidence } from "../db/queries/endpoint.ts";
 import { findPassingEvaluation } from "../db/queries/evaluation.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
@@ -39,16 +40,13 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
   const asked = rolloutPlanSchema.parse(input.plan);
   const before = await findRollout(database, input.rolloutId);
   if (before) return opened(before);
-  const version = await findVersionById(database, input.versionId);
-  if (!version) throw new Failure("REFERENCE_UNKNOWN", { reference: `version ${input.versionId}` });
+  const version = await requireVersion(database, input);
   const name = versionName(version);
 
   const { by, statement } = await whoDeploys(dependencies, input, version);
   const endpoint = { name: input.endpoint, environment: input.environment, model: version.model };
   await database.transaction((tx) => ensureEndpoint(tx, endpoint));
-  if ((await requiresEvidence(database, input.environment)) && !(await findPassingEvaluation(database, version.id))) {
-    throw new Failure("ENVIRONMENT_NEEDS_EVIDENCE", { environment: input.environment, version: `model/${name}` });
-  }
+  await requireEvidence(database, input, version);
   await closeOrphan(dependencies, input.endpoint);
   const champion = await championOf(database, input.endpoint);
   if (champion?.id === version.id) {
@@ -96,6 +94,41 @@ export async function openRollout(dependencies: Dependencies, input: RolloutInpu
   });
 }
 
+/**
+ * Refuses who may not deploy, and what may not be deployed, as opening would, and uses nothing up: a rollout that waits for its endpoint is asked again
+ * and again, and one that could not open must not make another give way. @throws as openRollout
+ */
+export async function requireDeployable(dependencies: Dependencies, input: RolloutInput): Promise<void> {
+  if (input.lifecycle !== null) {
+    await requireOwnRollout(dependencies, input);
+    return;
+  }
+  const { database } = dependencies;
+  const version = await requireVersion(database, input);
+  const rehearsed = new Error("taken back");
+  await database
+    .transaction(async (tx) => {
+      await authorizeDeploy(tx, input, version);
+      await requireEvidence(tx, input, version);
+      await entitle(tx, input);
+      throw rehearsed;
+    })
+    .catch((thrown: unknown) => {
+      if (thrown !== rehearsed) throw thrown;
+    });
+}
+
+async function requireVersion(db: Queryable, { versionId }: RolloutInput): Promise<ModelVersion> {
+  const version = await findVersionById(db, versionId);
+  if (version) return version;
+  throw new Failure("REFERENCE_UNKNOWN", { reference: `version ${versionId}` });
+}
+
+async function requireEvidence(db: Queryable, { environment }: RolloutInput, version: ModelVersion): Promise<void> {
+  if (!(await requiresEvidence(db, environment)) || (await findPassingEvaluation(db, version.id))) return;
+  throw new Failure("ENVIRONMENT_NEEDS_EVIDENCE", { environment, version: `model/${versionName(version)}` });
+}
+
 interface Entitlement {
   readonly approvals: readonly string[];
   readonly glass: string | null;
@@ -124,17 +157,21 @@ async function whoDeploys(
   input: RolloutInput,
   version: ModelVersion,
 ): Promise<{ by: string; statement: string | null }> {
-  const { database } = dependencies;
-  const deed = deployDeed(input);
-  if (input.lifecycle === null) {
-    const { startedBy: by, environment, proof } = input;
-    return database.transaction((tx) => authorize(tx, { ...deed, model: version.model, environment, by, proof }));
-  }
-  return requireOwnRollout(dependencies, input);
+  if (input.lifecycle !== null) return requireOwnRollout(dependencies, input);
+  return dependencies.database.transaction((tx) => authorizeDeploy(tx, input, version));
 }
 
+const authorizeDeploy = (tx: Transaction, input: RolloutInput, { model }: ModelVersion) =>
+  authorize(tx, {
+    ...deployDeed(input),
+    model,
+    environment: input.environment,
+    by: input.startedBy,
+    proof: input.proof,
+  });
+
 /** A lifecycle's own rollout is of what it made, for the place its spec names. @throws PROOF_REFUSED */
-export async function requireOwnRollout(
+async function requireOwnRollout(
   dependencies: Dependencies,
   input: RolloutInput,
 ): Promise<{ by: string; statement: string | null }> {
@@ -175,9 +212,13 @@ async function slowFrom(
   const guardrail = plan.guardrails.find((one) => one.name === "latency");
   if (!guardrail) return null;
   const since = new Date(Date.now() - REFERENCE_WINDOW_MS);
-  const seen = await latencyQuantile(database, { endpoint, modelVersion, since, quantile: guardrail.quantile });
-  const measured = seen && seen.sampleCount >= REFERENCE_MINIMUM_REQUESTS ? seen.latencyMs : 0;
-  return Math.max(guardrail.floorMs, measured);
+  const wanted = { endpoint, modelVersion, since, quantile: guardrail.quantile };
+  const isEnough = (seen: { readonly sampleCount: number } | null) =>
+    seen !== null && seen.sampleCount >= REFERENCE_MINIMUM_REQUESTS;
+  const logged = await latencyQuantile(database, wanted);
+  // A log that keeps few rows must not make everything count as slow: what gateways counted is coarser, and of every request.
+  const seen = isEnough(logged) ? logged : await countedLatencyQuantile(database, wanted);
+  return Math.max(guardrail.floorMs, isEnough(seen) ? (seen?.latencyMs ?? 0) : 0);
 }
 
 /** The champion's own deciles as the ranges of predictions, unless the plan names its own; one edge where it has too few answers. */

@@ -3,17 +3,17 @@ import type { RolloutInput, Turn } from "../contracts/messages.ts";
 import { findRunningRollout } from "../db/queries/rollout.ts";
 import { endTurn, newestTurn, takeTurn } from "../db/queries/rollout-turn.ts";
 import type { Dependencies } from "./dependencies.ts";
-import { requireOwnRollout } from "./open-rollout.ts";
+import { requireDeployable } from "./open-rollout.ts";
 
 /**
- * What becomes of a lifecycle's rollout whose endpoint is taken: the plan of the one that runs says. In a queue those go first that came
- * first; where the newest replaces, one that came before it gives up. Whoever deploys by hand is told that it is taken, and decides.
- * @throws ENDPOINT_BUSY; PROOF_REFUSED when it is not what a lifecycle made for this endpoint
+ * What becomes of a rollout whose endpoint is taken: the plan of the one that runs says. In a queue those go first that came
+ * first; where the newest replaces, one that came before it gives up. What may not be deployed waits for nothing and replaces nothing.
+ * @throws ENDPOINT_BUSY; whatever `requireDeployable` refuses
  */
 export async function waitTurn(dependencies: Dependencies, input: RolloutInput): Promise<Turn> {
   const { database } = dependencies;
   const { rolloutId, endpoint } = input;
-  await requireOwnRollout(dependencies, input);
+  await requireDeployable(dependencies, input);
   const running = await findRunningRollout(database, endpoint);
   // Whoever gives up keeps nobody behind it waiting.
   const busy = async (rollout: string) => {
@@ -28,4 +28,12 @@ export async function waitTurn(dependencies: Dependencies, input: RolloutInput):
   const newest = await newestTurn(database, { endpoint, except: rolloutId });
   if (newest !== null && !before.includes(newest)) throw await busy(newest);
   return { mayStart: false };
+}
+
+/** It waits no more, and keeps nobody behind it waiting. */
+export async function leaveTurn(
+  { database }: Dependencies,
+  { rolloutId }: { readonly rolloutId: string },
+): Promise<void> {
+  await endTurn(database, rolloutId);
 }

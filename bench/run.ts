@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<unknown>>> = {
   quantize: () => import("./quantize.ts"),
   registry: () => import("./registry.ts"),
   rollout: () => import("./rollout.ts"),
+  "rollout-reach": () => import("./rollout-reach.ts"),
 };
 
 const [name] = process.argv.slice(2);

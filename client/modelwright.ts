@@ -20,6 +20,7 @@ import { digestOf } from "../db/canonical.ts";
 import { openDatabase, type Database } from "../db/client.ts";
 import { hear } from "../db/hear.ts";
 import { loadLifecycle, requireLifecycle } from "../db/queries/lifecycle.ts";
+import { isWaiting } from "../db/queries/rollout-turn.ts";
 import { resolveVersion } from "../db/queries/registry/resolve.ts";
 import { reveal } from "../db/queries/reveal.ts";
 import { findRollout, findRunningRollout } from "../db/queries/rollout.ts";
@@ -67,11 +68,10 @@ export interface Modelwright
   }) => Promise<Registration>;
   /**
    * Starts a rollout of `NAME@N` or `NAME@ALIAS`, which is resolved once and goes on record, and comes back when it is open; the plan's
-   * defaults hold where it says nothing. @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE, APPROVAL_MISSING
+   * defaults hold where it says nothing. Where another rollout has the endpoint, its plan says whether this one waits: then it comes back at
+   * once. @throws REFERENCE_UNKNOWN, ENDPOINT_BUSY, ENVIRONMENT_NEEDS_EVIDENCE, APPROVAL_MISSING
    */
-  readonly deploy: (
-    request: DeployRequest,
-  ) => Promise<{ readonly rolloutId: string; readonly number: number; readonly result: () => Promise<RolloutResult> }>;
+  readonly deploy: (request: DeployRequest) => Promise<Deployed>;
   /**
    * Has the stack sign its audit log as it stands now, and comes back when it is. @throws AUDIT_NOT_SIGNED when the log is not the one
    * that was signed before, CHECKPOINT_UNCONFIGURED
@@ -79,6 +79,14 @@ export interface Modelwright
   readonly signCheckpoint: () => Promise<AuditCheckpointResult>;
   readonly temporal: Client;
   readonly close: () => Promise<void>;
+}
+
+export interface Deployed {
+  readonly rolloutId: string;
+  readonly number: number;
+  /** It waits until the endpoint is its own. */
+  readonly waiting: boolean;
+  readonly result: () => Promise<RolloutResult>;
 }
 
 export interface DeployRequest {
@@ -221,9 +229,11 @@ async function lastRound(database: Database, lifecycleId: string): Promise<numbe
   return Math.max(1, ...(lifecycle?.stages ?? []).map((stage) => stage.round));
 }
 
-/** A refusal (no evidence, a plan with problems) ends the workflow; a rollout that is recorded was not refused. */
-async function untilOpened(database: Database, rolloutId: string, ended: () => boolean): Promise<void> {
-  while (!ended() && !(await findRollout(database, rolloutId).catch(() => null))) {
+/** A refusal (no evidence, a plan with problems) ends the workflow; a rollout that is recorded was not refused. Says whether it waits. */
+async function untilOpened(database: Database, rolloutId: string, ended: () => boolean): Promise<boolean> {
+  for (;;) {
+    if (ended() || (await findRollout(database, rolloutId).catch(() => null))) return false;
+    if (await isWaiting(database, rolloutId).catch(() => false)) return true;
     await new Promise((resolve) => setTimeout(resolve, OPENED_POLL_MS));
   }
 }
@@ -284,15 +294,21 @@ function createEndpointDeeds(client: Client, database: Database, { sign }: Actin
       });
       const handle = await translated(starting).catch(async (thrown: unknown) => {
         if (!(thrown instanceof WorkflowExecutionAlreadyStartedError)) throw thrown;
-        const running = await findRunningRollout(database, endpoint);
-        throw new Failure("ENDPOINT_BUSY", { endpoint, rollout: running?.id ?? "(just opening)" }, { cause: thrown });
+        return await translated(
+          client.workflow.start(WORKFLOWS.deploymentInTurn, {
+            taskQueue: QUEUES.control,
+            workflowId: workflowIds.deployment(rolloutId),
+            args: [input],
+          }),
+        );
       });
       const result = revealed<RolloutResult>(database, handle.result());
       let ended = false;
       // Also keeps a rollout that fails later from ending a caller who never asks for the result.
       void result.catch(() => undefined).finally(() => (ended = true));
-      await Promise.race([result, untilOpened(database, rolloutId, () => ended)]);
-      return { rolloutId, number: version.number, result: () => result };
+      const opening = untilOpened(database, rolloutId, () => ended);
+      const waiting = await Promise.race([result.then(() => false), opening]);
+      return { rolloutId, number: version.number, waiting, result: () => result };
     },
   } satisfies Partial<Modelwright>;
 }

@@ -69,6 +69,12 @@ export function parseLifecycleId(text: string): string {
   return id;
 }
 
+/** What can be paused, resumed and aborted: `rollout/ID`, or a lifecycle's id. @throws LIFECYCLE_UNKNOWN, REFERENCE_INVALID */
+export function parseRun(text: string): { readonly kind: "lifecycle" | "rollout"; readonly id: string } {
+  if (text.startsWith("rollout/")) return { kind: "rollout", id: parseReference(text).name };
+  return { kind: "lifecycle", id: parseLifecycleId(text) };
+}
+
 /** Enough of the text to be recognised, with what cannot be seen made visible. */
 function shown(text: string): string {
   const seen = text.replaceAll(new RegExp(UNSEEN, "gu"), "\uFFFD");

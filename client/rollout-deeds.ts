@@ -8,6 +8,7 @@ import type { Database } from "../db/client.ts";
 import { hear } from "../db/hear.ts";
 import { reveal } from "../db/queries/reveal.ts";
 import { findRollout, findRunningRollout, type Rollout } from "../db/queries/rollout.ts";
+import { isWaiting } from "../db/queries/rollout-turn.ts";
 import type { Acting } from "./acting.ts";
 import { translated } from "./failures.ts";
 
@@ -28,6 +29,11 @@ export interface RolloutDeeds {
     endpoint: string,
     request: Request & { readonly share: AskedShare },
   ) => Promise<{ readonly rolloutId: string }>;
+  /**
+   * Has a rollout that runs paused, gone on with, or ended, and one that waits for its endpoint taken back, by its id; the asker's reason is kept.
+   * @throws REFERENCE_UNKNOWN when it neither runs nor waits
+   */
+  readonly askRollout: (rolloutId: string, ask: "pause" | "resume" | "abort", request: Request) => Promise<void>;
   /** Lets a rollout that is paused, or held at a share that was set, go on by its plan. @throws REFERENCE_UNKNOWN */
   readonly resumeRamp: (endpoint: string, request: Request) => Promise<{ readonly rolloutId: string }>;
 }
@@ -50,6 +56,7 @@ export function createRolloutDeeds(client: Client, database: Database, { sign }:
     rollback: (endpoint, request) => rollBack(reach, endpoint, request),
     promote: (endpoint, request) => tell(endpoint, "promote", request),
     setShare: (endpoint, request) => tell(endpoint, "share", request),
+    askRollout: (rolloutId, ask, request) => askRollout(reach, rolloutId, ask, request),
     resumeRamp: (endpoint, request) => tell(endpoint, "resume", request),
   };
 }
@@ -93,6 +100,24 @@ async function rollBack(
       args: [{ ...asked, ...request, ...signed }],
     }) as Promise<EndpointRollbackResult>,
   );
+}
+
+async function askRollout(
+  { client, database, sign }: Reach,
+  rolloutId: string,
+  ask: "pause" | "resume" | "abort",
+  request: Request,
+): Promise<void> {
+  const rollout = await translated(findRollout(database, rolloutId));
+  if (rollout?.status !== "running" && (rollout || !(await translated(isWaiting(database, rolloutId))))) {
+    throw new Failure("REFERENCE_UNKNOWN", { reference: `running rollout/${rolloutId}` });
+  }
+  // One that runs is ended by going back; one that waits has nothing to go back from.
+  const update = rollout && ask === "abort" ? "rollback" : ask;
+  const workflowId = rollout ? workflowIds.rollout(rollout.endpoint) : workflowIds.deployment(rolloutId);
+  const signed = await sign(requestDeed({ subject: `rollout/${rolloutId}`, request: update }), request);
+  const handle = client.workflow.getHandle(workflowId);
+  await translated(handle.executeUpdate(UPDATES[update], { args: [{ ...request, ...signed }] }));
 }
 
 async function isRunning(handle: WorkflowHandle): Promise<boolean> {

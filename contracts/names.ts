@@ -207,6 +207,7 @@ export type RequestName = (typeof REQUESTS)[number];
 export const WORKFLOWS = {
   modelLifecycle: "modelLifecycle",
   canaryRollout: "canaryRollout",
+  deploymentInTurn: "deploymentInTurn",
   endpointRollback: "endpointRollback",
   driftCheck: "driftCheck",
   modelRegistration: "modelRegistration",
@@ -224,6 +225,7 @@ export const WORKFLOWS = {
 export const workflowIds = {
   lifecycle: (lifecycleId: string) => `lifecycle/${lifecycleId}`,
   rollout: (endpoint: string) => `rollout/${endpoint}`,
+  deployment: (rolloutId: string) => `deployment/${rolloutId}`,
   monitor: (monitorId: string) => `monitor/${monitorId}`,
   registration: (registrationId: string) => `registration/${registrationId}`,
   auditCheckpoint: (checkpointId: string) => `audit-checkpoint/${checkpointId}`,

@@ -195,7 +195,7 @@ export type GuardrailLook = z.output<typeof guardrailLookSchema>;
 
 /** How the canary fares right now, apart from any statistics. What nobody observed is absent. */
 export const canaryHealthSchema = z.strictObject({
-  /** Its newest requests, at most `TRIPWIRE_REQUESTS`, each row of them, whoever asked. */
+  /** Its newest requests, each row of them, whoever asked: `TRIPWIRE_REQUESTS`, or those of the newest minutes that have as many. */
   newest: z.strictObject({ requests: z.int().min(0), errors: z.int().min(0) }),
   /** By live gateway: what it saw of the canary's model process. */
   gateways: z

@@ -1,5 +1,6 @@
 export { auditCheckpoint } from "./audit-checkpoint.ts";
 export { accessChange } from "./access.ts";
+export { deploymentInTurn } from "./deployment.ts";
 export { driftCheck } from "./drift-check.ts";
 export { modelLifecycle } from "./lifecycle.ts";
 export { modelRegistration } from "./registration.ts";

@@ -3,16 +3,12 @@ import {
   ApplicationFailure,
   CancellationScope,
   ChildWorkflowFailure,
-  ParentClosePolicy,
   TemporalFailure,
   allHandlersFinished,
   condition,
   defineUpdate,
   isCancellation,
-  patched,
   setHandler,
-  sleep,
-  startChild,
 } from "@temporalio/workflow";
 import type {
   AcceptedSpec,
@@ -21,17 +17,13 @@ import type {
   LifecycleResult,
   LifecycleRun,
   Request,
-  RolloutInput,
-  RolloutResult,
   StageOutcome,
 } from "../contracts/messages.ts";
 import type { ApprovalStanding } from "../contracts/approval.ts";
-import { FAILURES } from "../contracts/failures.ts";
-import { UPDATES, workflowIds } from "../contracts/names.ts";
+import { UPDATES } from "../contracts/names.ts";
 import { closing, compute, control, training } from "./activity-options.ts";
-import { isAlreadyStarted } from "./already-started.ts";
 import { remembered } from "./remember.ts";
-import { canaryRollout } from "./rollout.ts";
+import { rollOutInTurn } from "./turn.ts";
 
 const decideUpdate = defineUpdate<ApprovalStanding, [Decision]>(UPDATES.decide);
 const abortUpdate = defineUpdate<void, [Request]>(UPDATES.abort);
@@ -153,48 +145,10 @@ async function deploy(spec: AcceptedSpec, run: LifecycleRun, said: Said): Promis
   const plan = await control.planRollout(run);
   if (plan === "unapproved") return null;
   if (plan === null) return "deployed in an earlier round";
-  const rollout = await rollOut(plan, said);
+  const rollout = await rollOutInTurn(plan, (runs) => (said.rollingOut = runs ? plan.endpoint : null));
   await closing.recordDeployment({ ...run, rollout });
   if (rollout.status !== "promoted") throw new Ended({ status: "failed", reason: rollout.reason });
   return rollout.reason;
-}
-
-async function rollOut(plan: RolloutInput, said: Said): Promise<RolloutResult> {
-  for (;;) {
-    try {
-      const child = await startChild(canaryRollout, {
-        workflowId: workflowIds.rollout(plan.endpoint),
-        args: [plan],
-        // Terminating a lifecycle leaves the rollout to bring its own traffic back.
-        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      });
-      // Until now the endpoint's canary may have been somebody else's.
-      said.rollingOut = plan.endpoint;
-      return await child.result().finally(() => (said.rollingOut = null));
-    } catch (thrown) {
-      if (!isAlreadyStarted(thrown)) throw thrown;
-      // Runs of earlier releases never waited.
-      if (!patched("turns")) throw endpointBusy(plan.endpoint);
-      await untilTurn(plan);
-    }
-  }
-}
-
-const FIRST_POLL_MS = 5_000;
-const LONGEST_POLL_MS = 5 * 60_000;
-
-/** Until the endpoint may be free, or its rollout's plan refuses others: asked ever more seldom, because it can be days. */
-async function untilTurn(plan: RolloutInput): Promise<void> {
-  for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(LONGEST_POLL_MS, pauseMs * 1.5)) {
-    const { mayStart } = await control.waitTurn(plan);
-    if (mayStart) return;
-    await sleep(Math.round(pauseMs));
-  }
-}
-
-function endpointBusy(endpoint: string): ApplicationFailure {
-  const fields = { endpoint, rollout: `(workflow ${workflowIds.rollout(endpoint)})` };
-  return ApplicationFailure.nonRetryable(FAILURES.ENDPOINT_BUSY.wording(fields), "ENDPOINT_BUSY", fields);
 }
 
 const isDecided = ({ standing, rejection }: Said) => rejection !== null || standing?.status === "approved";

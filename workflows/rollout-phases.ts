@@ -129,9 +129,18 @@ async function observe(run: Run, observeMs: number, { reason, hand }: Verdict): 
     const look = await control.lookAtPromotion({ rolloutId, number: nextLook(run) });
     if (look.verdict === "rollback") return look.reason;
     await continueWhenLong(run);
-  } while (Date.now() < until);
+    // A pause moves it.
+  } while (Date.now() < (run.at.observing?.until ?? until));
   return null;
 }
+
+/** The same position with everything that it waits for so much later. */
+const later = (at: RolloutPosition, ms: number): RolloutPosition => ({
+  ...at,
+  deadlineAt: at.deadlineAt + ms,
+  ...(at.bakedAt !== undefined && { bakedAt: at.bakedAt + ms }),
+  ...(at.observing && { observing: { ...at.observing, until: at.observing.until + ms } }),
+});
 
 const isLate = ({ at, opened }: Run) => Date.now() > at.deadlineAt && opened.onDeadline === "rollback";
 
@@ -164,9 +173,12 @@ async function wait(run: Run): Promise<void> {
     if (wishes.change) await applyChange(rolloutId, wishes, wishes.change);
     else if (!wishes.paused) return;
     else {
+      const since = Date.now();
       await control.renewRolloutLease({ rolloutId });
       await continueWhenLong(run);
       await condition(() => !wishes.paused || isCalled(), opened.lookIntervalMs);
+      // Runs of earlier releases had their deadline come nearer while they were paused.
+      if (patched("clock-stands-still")) run.at = later(run.at, Date.now() - since);
     }
   }
 }

@@ -1,50 +1,47 @@
 import type { Command } from "commander";
-import type { Modelwright } from "../../client/index.ts";
-import { parseLifecycleId } from "../../client/reference.ts";
-import type { Request } from "../../contracts/messages.ts";
+import { parseRun } from "../../client/reference.ts";
 import { answering, asOption, defineVerb, resolveReason, tokenOption, withActor, type ActingOptions } from "../verb.ts";
 
 interface DecisionVerb {
-  readonly name: string;
+  readonly name: "pause" | "resume" | "abort";
   readonly summary: string;
   /** What is said when it is done. */
   readonly done: string;
   readonly reason: string;
-  readonly decide: (modelwright: Modelwright, lifecycleId: string, request: Request) => Promise<void>;
 }
 
-/** What people ask of a lifecycle; each is recorded with who and why. */
+/** What people ask of a lifecycle or of a rollout; each is recorded with who and why. */
 const DECISIONS: readonly DecisionVerb[] = [
   {
     name: "pause",
-    summary: "Hold a lifecycle before its next stage, or its rollout at its present share",
+    summary: "Hold a lifecycle before its next stage, or a rollout at its present share",
     done: "paused",
     reason: "holiday traffic",
-    decide: (modelwright, id, request) => modelwright.pause(id, request),
   },
   {
     name: "resume",
-    summary: "Let a paused lifecycle go on",
+    summary: "Let a paused lifecycle or rollout go on",
     done: "resumed",
     reason: "holiday is over",
-    decide: (modelwright, id, request) => modelwright.resume(id, request),
   },
   {
     name: "abort",
-    summary: "End a lifecycle; a running canary goes back to the champion",
+    summary: "End a lifecycle or a rollout, one that waits too; a running canary goes back to the champion",
     done: "aborted",
     reason: "wrong data window",
-    decide: (modelwright, id, request) => modelwright.abort(id, request),
   },
 ];
 
 /** `pause`, `resume` and `abort`: one shape, so one file. */
 export function addDecisions(program: Command): void {
-  for (const { name, summary, done, reason, decide } of DECISIONS) {
+  for (const { name, summary, done, reason } of DECISIONS) {
     defineVerb(program, {
       usage: `${name} <id>`,
       summary,
-      examples: [`${name} flight-delay-1f2e3d4c --as grace --reason "${reason}"`],
+      examples: [
+        `${name} flight-delay-1f2e3d4c --as grace --reason "${reason}"`,
+        `${name} rollout/flight-delay-9a8b7c6d --as grace --reason "${reason}"`,
+      ],
     })
       .addOption(asOption())
       .addOption(tokenOption())
@@ -52,13 +49,15 @@ export function addDecisions(program: Command): void {
       .action(
         answering(async (_screen, id: string, options: ActingOptions & { readonly reason: string }) => {
           const reason = resolveReason(options.reason);
-          const lifecycleId = parseLifecycleId(id);
+          const run = parseRun(id);
           return withActor(options, async (modelwright, by) => {
             const request = { by, reason };
-            await decide(modelwright, lifecycleId, request);
+            const named = run.kind === "rollout" ? { rolloutId: run.id } : { lifecycleId: run.id };
+            if (run.kind === "rollout") await modelwright.askRollout(run.id, name, request);
+            else await modelwright[name](run.id, request);
             return {
-              document: { lifecycleId, [name]: request },
-              lines: [`${done} ${lifecycleId} by ${request.by}: ${request.reason}`],
+              document: { ...named, [name]: request },
+              lines: [`${done} ${run.id} by ${request.by}: ${request.reason}`],
             };
           });
         }),

@@ -38,7 +38,7 @@ export function addDeploy(program: Command): void {
     usage: "deploy <version>",
     summary: "Roll a version out on an endpoint: NAME@N, or NAME@ALIAS",
     details:
-      "An environment whose policy asks for evidence refuses a version without a passing evaluation of exactly its bytes (exit 2), and one whose approval policy is not met refuses it until it is (exit 3). An endpoint without a champion gets it at once; else it starts as a canary. With --wait: exit 0 promoted, 2 rolled back.",
+      "An environment whose policy asks for evidence refuses a version without a passing evaluation of exactly its bytes (exit 2), and one whose approval policy is not met refuses it until it is (exit 3). An endpoint without a champion gets it at once; else it starts as a canary; where another rollout has the endpoint, the plan of that one says whether this one waits, takes its place or is refused. With --wait: exit 0 promoted, 2 rolled back.",
     examples: [
       "deploy flight-delay@3 --endpoint flight-delay --environment production --wait",
       "deploy churn@1 --endpoint churn --environment playground --plan plan.yaml --as ada",
@@ -70,10 +70,11 @@ export function addDeploy(program: Command): void {
         const breakGlass = options.breakGlass === true ? { breakGlass: resolveReason(options.reason ?? "") } : {};
         return withActor(options, async (modelwright, as) => {
           const request = { model, version: named, endpoint, environment, as, plan, ...breakGlass };
-          const { rolloutId, number, result } = await modelwright.deploy(request);
+          const { rolloutId, number, waiting, result } = await modelwright.deploy(request);
           if (options.wait) return followRollout(modelwright, screen, { rolloutId, result: result() });
-          const lines = [`rollout ${rolloutId} of ${model}@${number} on ${endpoint} started`];
-          return { document: { rolloutId, endpoint, environment, version: `${model}@${number}` }, lines };
+          const state = waiting ? "waits until the endpoint is its own" : "started";
+          const lines = [`rollout ${rolloutId} of ${model}@${number} on ${endpoint} ${state}`];
+          return { document: { rolloutId, endpoint, environment, version: `${model}@${number}`, waiting }, lines };
         });
       }),
     );

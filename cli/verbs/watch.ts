@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { parseLifecycleId, parseReference } from "../../client/reference.ts";
+import { parseRun } from "../../client/reference.ts";
 import { followRollout } from "../follow-rollout.ts";
 import { followLifecycle } from "../follow.ts";
 import { answering, defineVerb, withStack } from "../verb.ts";
@@ -20,14 +20,12 @@ export function addWatch(program: Command): void {
     .option("--through-waits", "go on watching while an approval is waited for")
     .action(
       answering(async (screen, id: string, options: { readonly throughWaits?: boolean }) => {
-        if (id.startsWith("rollout/")) {
-          const { name } = parseReference(id);
-          return withStack((modelwright) => followRollout(modelwright, screen, name));
+        const run = parseRun(id);
+        if (run.kind === "rollout") {
+          return withStack((modelwright) => followRollout(modelwright, screen, run.id));
         }
-        const lifecycleId = parseLifecycleId(id);
-        return withStack((modelwright) =>
-          followLifecycle(modelwright, screen, { lifecycleId, throughWaits: options.throughWaits ?? false }),
-        );
+        const { throughWaits = false } = options;
+        return withStack((modelwright) => followLifecycle(modelwright, screen, { lifecycleId: run.id, throughWaits }));
       }),
     );
 }

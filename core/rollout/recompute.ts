@@ -112,7 +112,7 @@ function judgeAgain(plan: RolloutPlan, look: RolloutLook, firstDeployment: boole
   const { step, counts, health, shadow } = look;
   if (look.phase === undefined) return judgeRollout({ plan, step, counts, firstDeployment, health });
   if (!health) return null;
-  if (look.phase === "observe") return judgeObservation({ step, health });
+  if (look.phase === "observe") return judgeObservation({ plan, step, counts, health });
   return plan.shadow && shadow ? judgeShadow({ plan, shadow: plan.shadow, counts: shadow.counts, health }) : null;
 }
 

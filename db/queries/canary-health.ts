@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import type { Arm } from "../../contracts/names.ts";
 import type { CanaryHealth } from "../../contracts/rollout.ts";
 import type { Queryable } from "../client.ts";
+import { countNewest } from "./counted.ts";
 import { listReports } from "./gateway-report.ts";
 
 /** A gateway that was not seen for this long serves nobody any more, as far as anybody can tell. */
@@ -18,8 +19,9 @@ export interface HealthQuestion {
 }
 
 /**
- * How a rollout's version fares now: its newest requests in the rollout's present epoch, at most so many, and what gateways report of it. Rows as
- * they were logged and not units: that it answers nothing any more is seen at whoever asks.
+ * How a rollout's version fares now: its newest requests in the rollout's present epoch, and what gateways report of it. Rows as
+ * they were logged and not units: that it answers nothing any more is seen at whoever asks. Where the log keeps too few of them, what gateways
+ * counted, of at least so many: to the minute, and of every request.
  */
 export async function observeVersion(db: Queryable, wanted: HealthQuestion): Promise<CanaryHealth> {
   const gateways = await listReports(db, { ...wanted, maximumAgeMs: LIVE_WITHIN_MS });
@@ -36,6 +38,11 @@ export async function observeVersion(db: Queryable, wanted: HealthQuestion): Pro
     )
     SELECT count(*) AS requests, count(*) FILTER (WHERE outcome = 'error') AS errors FROM newest`);
   const [found] = rows;
-  const newest = { requests: Number(found?.requests ?? 0), errors: Number(found?.errors ?? 0) };
+  const logged = { requests: Number(found?.requests ?? 0), errors: Number(found?.errors ?? 0) };
+  // A sampled log reaches further back than the requests that are newest.
+  const counted = await countNewest(db, wanted);
+  const isDead = counted.requests >= wanted.requests && counted.errors === counted.requests;
+  const isScarce = logged.requests < wanted.requests && logged.requests < counted.requests;
+  const newest = isDead || isScarce ? counted : logged;
   return { newest, ...(gateways.length > 0 && { gateways }) };
 }

@@ -18,6 +18,11 @@ export async function takeTurn(db: Queryable, { id, endpoint }: { id: string; en
   return before.map(({ rollout }) => rollout);
 }
 
+/** Whether a rollout waits. */
+export async function isWaiting(db: Queryable, id: string): Promise<boolean> {
+  return (await db.select().from(rolloutTurn).where(eq(rolloutTurn.rollout, id))).length > 0;
+}
+
 /** It waits no more. */
 export async function endTurn(db: Queryable, id: string): Promise<void> {
   await db.execute(sql`SELECT end_turn(${id})`);

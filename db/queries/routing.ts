@@ -113,8 +113,7 @@ export async function loadRouting(db: Queryable, options: RoutingQuestion = {}):
     createdBy: row.epoch.createdBy,
     createdAt: row.epoch.createdAt,
     leaseUntil: asOf === undefined && row.canary ? row.leaseUntil : null,
-    counting:
-      row.plan && row.epoch.canaryShare > 0 ? { slowAboveMs: row.slowAboveMs, edges: rangeEdges(row.plan) } : null,
+    counting: row.plan && isCounted(row.epoch) ? { slowAboveMs: row.slowAboveMs, edges: rangeEdges(row.plan) } : null,
     log: row.log,
     databaseTime: row.databaseTime,
   }));
@@ -127,6 +126,10 @@ function optimizationOf(version: { readonly id: PgColumn; readonly lifecycle: Pg
       AND run.result->'version'->>'versionId' = ${version.id}::text
     ORDER BY run.round DESC LIMIT 1)`;
 }
+
+/** In the ramp, and while a promotion is observed: mirrored answers are counted apart. */
+const isCounted = ({ canaryVersion, shadowShare }: typeof routingEpoch.$inferSelect): boolean =>
+  canaryVersion !== null && shadowShare === 0;
 
 const rangeEdges = ({ guardrails }: RolloutPlan): number[] | null =>
   guardrails.find((one) => one.name === "prediction-shift")?.edges ?? null;

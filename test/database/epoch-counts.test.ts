@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RequestRecord } from "../../contracts/inference.ts";
 import { lifecycleSpecSchema } from "../../contracts/spec.ts";
 import { createId } from "../../db/identifiers.ts";
+import { observeVersion } from "../../db/queries/canary-health.ts";
+import { countedLatencyQuantile } from "../../db/queries/counted.ts";
 import { countEpochs } from "../../db/queries/epoch-counts.ts";
 import { recordFeedback } from "../../db/queries/feedback.ts";
 import { createLifecycle } from "../../db/queries/lifecycle.ts";
@@ -148,6 +150,40 @@ describe("counts of a rollout", () => {
     await audited(test.database).transaction((tx) => recordFeedback(tx, labels));
     const [counts] = await countsOf(served);
     expect([counts?.requests.canary, counts?.labelled.canary, counts?.wrong.canary]).toEqual([3, 2, 2]);
+  });
+
+  it("tell that a version answers nothing any more, and how long its answers take, though the log keeps none of them", async () => {
+    const served = await serve("unlogged");
+    const { endpoint, canary: version } = served;
+    const minute = Math.floor(Date.now() / 60_000) * 60_000;
+    const requests = (count: number, atMs: number, changes: Partial<Kind>) =>
+      Array.from({ length: count }, () =>
+        recordOf(served, { ...ANSWERED, epoch: 3, routingKeyHash: null, ...changes }, atMs, false),
+      );
+    const question = { endpoint, rollout: endpoint, version, arm: "canary", requests: 20 } as const;
+    const newest = async () => (await observeVersion(test.database, question)).newest;
+    await ship(
+      [...requests(90, minute - 60_000, {}), ...requests(10, minute - 60_000, { latencyMs: 900 })],
+      randomUUID(),
+      0,
+      1,
+    );
+    expect(await newest()).toEqual({ requests: 100, errors: 0 });
+    await ship(
+      [...requests(19, minute, { outcome: "error" }), ...requests(9, minute, { outcome: "shed" })],
+      randomUUID(),
+      0,
+      1,
+    );
+    expect(await newest()).toEqual({ requests: 119, errors: 19 });
+    await ship(requests(1, minute, { outcome: "error" }), randomUUID(), 0, 1);
+    expect(await newest()).toEqual({ requests: 20, errors: 20 });
+
+    const slowest = (quantile: number, since = minute - 60_000) =>
+      countedLatencyQuantile(test.database, { endpoint, modelVersion: version, since: new Date(since), quantile });
+    expect(await slowest(0.9)).toEqual({ latencyMs: 1, sampleCount: 129 });
+    expect(await slowest(0.95)).toEqual({ latencyMs: 1000, sampleCount: 129 });
+    expect(await slowest(0.95, minute + 60_000)).toBeNull();
   });
 
   it("are what the route tells gateways to count by", async () => {

@@ -203,6 +203,33 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await handle.result();
     return [handle.workflowId];
   },
+  "deployment-in-turn": async ({ client, stubs }, name) => {
+    stubs.set({ lookAtRollout: held });
+    const other = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
+    await holdsUntil(stubs);
+    stubs.set({
+      waitTurn: async () => {
+        stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+        await other.result();
+        return { mayStart: true };
+      },
+    });
+    const next = { ...rolloutInput(name), rolloutId: `${name}-2` };
+    const handle = await startWorkflow(client, "deploymentInTurn", workflowIds.deployment(next.rolloutId), next);
+    await handle.result();
+    return [handle.workflowId];
+  },
+  "deployment-taken-back": async ({ client, stubs }, name) => {
+    stubs.set({ lookAtRollout: held, waitTurn: async () => ({ mayStart: false }) });
+    const other = await startWorkflow(client, "canaryRollout", workflowIds.rollout(name), rolloutInput(name));
+    await holdsUntil(stubs);
+    const next = { ...rolloutInput(name), rolloutId: `${name}-2` };
+    const handle = await startWorkflow(client, "deploymentInTurn", workflowIds.deployment(next.rolloutId), next);
+    await handle.executeUpdate(UPDATES.abort, { args: [request] });
+    await handle.result();
+    await other.terminate();
+    return [handle.workflowId];
+  },
   "rollout-rolled-back": rollout((stubs) =>
     stubs.set({ lookAtRollout: async () => ({ verdict: "rollback", stepDone: false, reason: "errors 9 %" }) }),
   ),

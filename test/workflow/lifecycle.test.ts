@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 
+import type { RolloutResult } from "../../contracts/messages.ts";
 import { UPDATES, workflowIds } from "../../contracts/names.ts";
 import { approve, decideWhenAsked, failureOf, request, startLifecycle, startWorkflow } from "./start.ts";
 import { catalogued, rolloutInput } from "./stub-activities.ts";
@@ -145,6 +146,32 @@ describe("a model lifecycle", () => {
     expect(await handle.result()).toMatchObject({ status: "completed", reason: "safe" });
     expect(stage.stubs.inputsOf("waitTurn")).toMatchObject([{ rolloutId: "queued-2" }]);
     expect(stage.stubs.inputsOf("closeRollout").map(({ rolloutId }) => rolloutId)).toEqual(["queued-1", "queued-2"]);
+  });
+
+  it("is no more than a rollout by hand in that: one waits for its turn, and is taken back while it does", async () => {
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "hold", stepDone: false, reason: "open" }) });
+    const first = { ...rolloutInput("by-hand"), rolloutId: "by-hand-1" };
+    const other = await startWorkflow(stage.client, "canaryRollout", workflowIds.rollout("by-hand"), first);
+    stage.stubs.set({
+      waitTurn: async ({ rolloutId }) => {
+        if (rolloutId === "by-hand-3") await other.result();
+        return { mayStart: rolloutId === "by-hand-3" };
+      },
+    });
+    const [taken, kept] = await Promise.all(
+      ["by-hand-2", "by-hand-3"].map((rolloutId) =>
+        startWorkflow<RolloutResult>(stage.client, "deploymentInTurn", workflowIds.deployment(rolloutId), {
+          ...first,
+          rolloutId,
+        }),
+      ),
+    );
+    await taken?.executeUpdate(UPDATES.abort, { args: [request] });
+    expect(await taken?.result()).toMatchObject({ status: "aborted", reason: "grace: looked wrong" });
+    expect(stage.stubs.inputsOf("leaveTurn")).toEqual([{ rolloutId: "by-hand-2" }]);
+    stage.stubs.set({ lookAtRollout: async () => ({ verdict: "promote", stepDone: true, reason: "safe" }) });
+    expect(await kept?.result()).toMatchObject({ rolloutId: "by-hand-3", status: "promoted" });
+    expect(stage.stubs.inputsOf("openRollout").map(({ rolloutId }) => rolloutId)).toEqual(["by-hand-1", "by-hand-3"]);
   });
 
   it("ends failed when its canary is rolled back, and watches nothing", async () => {

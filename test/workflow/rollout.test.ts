@@ -91,17 +91,19 @@ describe("a canary rollout", () => {
     expect(await handle.result()).toMatchObject({ status: "promoted" });
   });
 
-  it("goes on where a long run left off, without looking under a number again, and still paused", async () => {
-    const handle = await start({
-      resume: { step: 1, lookCount: 40, deadlineAt: Date.now() + 600_000 },
-      paused: true,
+  it("goes on where a long run left off, without looking under a number again, and still paused: its clock stands still", async () => {
+    const deadlineAt = Date.now() + 5_000;
+    stage.stubs.set({
+      lookAtRollout: async ({ step, number }) =>
+        number === 41 ? held() : { verdict: step === 2 ? "promote" : "hold", stepDone: true, reason: "" },
     });
-    await until(() => stage.stubs.inputsOf("renewRolloutLease").length > 1);
+    const handle = await start({ resume: { step: 1, lookCount: 40, deadlineAt }, paused: true });
+    await until(() => stage.stubs.inputsOf("renewRolloutLease").length > 1 && Date.now() > deadlineAt);
     expect(stage.stubs.inputsOf("lookAtRollout")).toEqual([]);
     await handle.executeUpdate(UPDATES.resume, { args: [request] });
     expect(await handle.result()).toMatchObject({ status: "promoted" });
     expect(stage.stubs.inputsOf("shiftTraffic").map(({ step }) => step)).toEqual([1, 2]);
-    expect(stage.stubs.inputsOf("lookAtRollout").map(({ number }) => number)).toEqual([41, 42]);
+    expect(stage.stubs.inputsOf("lookAtRollout").map(({ number }) => number)).toEqual([41, 42, 43]);
   });
 
   it("returns to the champion when a person asks, and refuses the second who asks", async () => {

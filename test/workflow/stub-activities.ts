@@ -96,6 +96,7 @@ const passing: Activities = {
   waitTurn: async ({ endpoint }) => {
     throw catalogued("ENDPOINT_BUSY", `endpoint ${endpoint} is taken`);
   },
+  leaveTurn: async () => undefined,
   changeAccess: async ({ requestId }) => ({ changed: requestId }),
   recordDeployment: async () => undefined,
   openRollout: async () => ({

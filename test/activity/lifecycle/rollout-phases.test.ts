@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -5,15 +6,15 @@ import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
 import { createKnownGateways } from "../../../adapters/gateways/known-gateways.ts";
-import { requestDeed } from "../../../contracts/deeds.ts";
+import { deployDeed, requestDeed } from "../../../contracts/deeds.ts";
 import type { AskedShare, RolloutInput } from "../../../contracts/messages.ts";
 import type { RequestName } from "../../../contracts/names.ts";
 import { openDatabase } from "../../../db/client.ts";
 import { recordGatewaySeen } from "../../../db/queries/gateway.ts";
+import { shipGatewayLog } from "../../../db/queries/gateway-log.ts";
 import { reportVersion } from "../../../db/queries/gateway-report.ts";
 import { findLook, findRollout } from "../../../db/queries/rollout.ts";
 import { listOverrides } from "../../../db/queries/rollout-override.ts";
-import { takeTurn } from "../../../db/queries/rollout-turn.ts";
 import { addAccount } from "../identity/accounts.ts";
 import { addEvaluation, addVersion } from "../../database/sample.ts";
 import { openActivityStage, type ActivityStage } from "./activity-stage.ts";
@@ -80,7 +81,7 @@ describe("the phases of a rollout, and people past its evidence", () => {
   });
 
   it("keep the former champion warm after a promotion, and bring it back in one epoch when the new one trips", async () => {
-    const { rolloutId, endpoint } = await openRollout("observed");
+    const { rolloutId, endpoint, versionId } = await openRollout("observed");
     await stage.run("shiftTraffic", { rolloutId, step: 0 });
     await stage.run("promoteCanary", { rolloutId });
     const promoted = await routingOf(endpoint);
@@ -91,6 +92,17 @@ describe("the phases of a rollout, and people past its evidence", () => {
     const tripped = await stage.run("lookAtPromotion", { rolloutId, number: 2 });
     expect(tripped).toMatchObject({ verdict: "rollback" });
     expect(tripped.reason).toContain("after its promotion; all of its newest 20 requests were errors");
+    const counted = { requests: 400, errors: 160, sheds: 0, slow: 0, latencies: [], ranges: [], byUnit: false };
+    const of = { endpoint, epoch: promoted.epoch, arm: "champion", assigned: true, versionId } as const;
+    const journal = { spool: randomUUID(), gateway: "g", fromByte: 0, toByte: 1, droppedRows: 0, acceptedRows: null };
+    const counts = [{ ...of, ...counted, minuteMs: Date.now() - 120_000 }];
+    await shipGatewayLog(stage.test.database, { ...journal, rows: [], units: [], counts });
+    // Nobody needs the newest twenty to fail: two in five are beyond the one in five it was promoted under.
+    await serve(endpoint, "champion", 20, 0);
+    const harmful = await stage.run("lookAtPromotion", { rolloutId, number: 3 });
+    expect(harmful).toMatchObject({ verdict: "rollback" });
+    expect(harmful.reason).toContain("error-rate: worse than allowed, 160 errors in 400");
+    expect(promoted.counting).not.toBeNull();
     await stage.withGateway(endpoint, () => stage.run("withdrawCanary", { rolloutId }));
     expect(await routingOf(endpoint)).toMatchObject({
       epoch: promoted.epoch + 1,
@@ -137,16 +149,29 @@ describe("the phases of a rollout, and people past its evidence", () => {
     expect(await rerun("rerun-sixth", { versionId: bytes.id })).toMatchObject({ continues: null });
   });
 
-  it("let no rollout wait for its turn that is not a lifecycle's own", async () => {
+  it("let a rollout wait for its turn, and others give way to it, only when it could be opened, and use nothing of its proof up", async () => {
     const running = await openRollout("waited", { onNewCandidate: "replace" });
-    await expect(stage.run("waitTurn", { ...running, rolloutId: "newer" })).rejects.toMatchObject({
-      type: "PROOF_REFUSED",
-    });
+    const bytes = await addVersion(stage.test.database, "waited", "newer bytes");
+    const { ref: startedBy, prove } = await addAccount(stage.test.database, { roles: ["operator"] });
+    const asked = { ...running, rolloutId: "newer", versionId: bytes.id, startedBy };
+    const newer = { ...asked, proof: prove(deployDeed(asked)) };
+    const turn = (input: RolloutInput) => stage.run("waitTurn", input);
+    await expect(turn(newer)).rejects.toMatchObject({ type: "ENVIRONMENT_NEEDS_EVIDENCE" });
+    await addEvaluation(stage.test.database, bytes);
+    await expect(turn({ ...newer, endpoint: "elsewhere" })).rejects.toMatchObject({ type: "PROOF_REFUSED" });
     await stage.run("shiftTraffic", { rolloutId: running.rolloutId, step: 0 });
     const look = (number: number) => stage.run("lookAtRollout", { rolloutId: running.rolloutId, step: 0, number });
     expect(await look(1)).not.toHaveProperty("givesWayTo");
-    await takeTurn(stage.test.database, { id: "newer", endpoint: running.endpoint });
+    for (let polls = 0; polls < 2; polls += 1) {
+      expect(await turn(newer)).toEqual({ mayStart: false });
+    }
     expect(await look(2)).toMatchObject({ verdict: "hold", givesWayTo: "newer" });
+    await stage.run("leaveTurn", newer);
+    expect(await look(3)).not.toHaveProperty("givesWayTo");
+    const end = { rolloutId: running.rolloutId, status: "aborted", reason: "it gives way" } as const;
+    await stage.withGateway("waited", () => stage.run("closeRollout", end));
+    expect(await turn(newer)).toEqual({ mayStart: true });
+    expect(await stage.run("openRollout", newer)).toMatchObject({ hasChampion: true });
   });
 
   it("give the canary a share that somebody set, once for each number, under his name", async () => {

@@ -237,6 +237,23 @@ describe("the verbs that need a stack, with --json", () => {
     });
   });
 
+  it("deploy waits where the rollout that runs queues, and pause, resume and abort take a rollout by its id, one that waits too", async () => {
+    const plan = { ...quickRollout, minimumRequestsPerStep: 1_000_000, onNewCandidate: "queue" };
+    await writeFile(join(directory, "queue.json"), JSON.stringify(plan));
+    const where = ["--endpoint", "tiny", "--environment", "production", "--plan", "queue.json"];
+    const deploy = async () => (await run("deploy", "tiny@3", ...where, "--as", "ada")).document;
+    const [running, waiting] = [await deploy(), await deploy()];
+    expect([running["waiting"], waiting["waiting"]]).toEqual([false, true]);
+    const [one, next] = [running, waiting].map(({ rolloutId }) => `rollout/${String(rolloutId)}`) as [string, string];
+    for (const verb of ["pause", "resume"])
+      expect(await run(verb, one, ...as("grace", "x"))).toMatchObject({ exitCode: 0 });
+    for (const id of [next, one])
+      expect(await run("abort", id, ...as("grace", "no more"))).toMatchObject({ exitCode: 0 });
+    expect(await run("watch", one)).toMatchObject({ exitCode: 2, document: { status: "aborted" } });
+    expect(await run("abort", next, ...as("grace", "again"))).toMatchObject(refusal("REFERENCE_UNKNOWN"));
+    expect(await run("status")).toMatchObject({ exitCode: 0 });
+  });
+
   it("audit rederive makes an optimized version again byte for byte, and tells bytes that were tampered with", async () => {
     const model = join(project.directory, "wide.onnx");
     await writeFile(model, wideModel());

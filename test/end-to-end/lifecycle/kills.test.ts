@@ -71,24 +71,39 @@ describe("SIGKILL", () => {
     await expectOneOfEverything("training", "trained", UP_TO_EVALUATION);
   });
 
-  it("of the control worker and of the gateway in the middle of a canary: the rollout goes on and promotes once", async () => {
+  it("of the control worker between a traffic change and its confirmation, and of the gateway in the middle of the canary: the rollout goes on and promotes once", async () => {
     const { client, project, stack, kill, query } = running;
     const deployment = { endpoint: "served", rollout: quickRollout };
     await client.start(project.spec({ model: { name: "served" }, deployment }), { as: "ada", id: "one" });
     await client.result("one");
+    const looks = () =>
+      query<{ number: number; verdict: string }>(
+        "SELECT number, verdict FROM deployment_look WHERE rollout = 'two-1' ORDER BY number",
+      );
     const path = join(project.directory, "two.onnx");
     await writeFile(path, tinyModel(1.1));
-    // More than the first step's share of the traffic can bring before the kills.
+    // More than the first step's share of the traffic can bring before the gateway is killed.
     const slow = { ...quickRollout, minimumRequestsPerStep: 60 };
     const spec = project.spec(
       { model: { name: "served" }, deployment: { ...deployment, rollout: slow } },
       { model: path },
     );
+    // A gateway that hears nothing confirms nothing: it holds the rollout exactly there.
+    const deaf = stack.children.get("gateway")?.pid ?? 0;
+    process.kill(deaf, "SIGSTOP");
     await client.start(spec, { as: "ada", id: "two" });
+    const shifted = "SELECT epoch FROM routing_epoch WHERE rollout = 'two-1' AND canary_share = 2000";
+    await until(async () => (await query(shifted)).length > 0);
+    await kill("control");
+    expect(
+      await query("SELECT FROM gateway_route JOIN routing_epoch USING (endpoint, epoch) WHERE rollout = 'two-1'"),
+    ).toEqual([]);
+    expect(await looks()).toEqual([]);
+    process.kill(deaf, "SIGCONT");
     const traffic = sendTraffic(stack.addresses.gateway, "served");
-    await until(async () => (await query("SELECT FROM deployment_look WHERE rollout = 'two-1'")).length > 0);
+    await until(async () => (await looks()).length > 0);
     const answered = traffic.answered();
-    await Promise.all([kill("control"), kill("gateway")]);
+    await kill("gateway");
 
     expect(await client.result("two")).toMatchObject({ status: "completed" });
     expect(traffic.answered()).toBeGreaterThan(answered);
@@ -97,11 +112,9 @@ describe("SIGKILL", () => {
       "SELECT canary_share FROM routing_epoch WHERE endpoint = 'served' ORDER BY epoch",
     );
     expect(epochs.map(({ canary_share }) => canary_share)).toEqual([0, 2000, 5000, 0]);
-    const looks = await query<{ number: number; verdict: string }>(
-      "SELECT number, verdict FROM deployment_look WHERE rollout = 'two-1' ORDER BY number",
-    );
-    expect(looks.map(({ number }) => number)).toEqual(looks.map((_, index) => index + 1));
-    expect(looks.filter(({ verdict }) => verdict !== "hold")).toMatchObject([{ verdict: "promote" }]);
+    const taken = await looks();
+    expect(taken.map(({ number }) => number)).toEqual(taken.map((_, index) => index + 1));
+    expect(taken.filter(({ verdict }) => verdict !== "hold")).toMatchObject([{ verdict: "promote" }]);
     const [endpoint] = await client.endpoints({ endpoint: "served" });
     expect(endpoint).toMatchObject({ champion: { number: 2 }, canary: null });
     await expectOneOfEverything("two", "served", [...UP_TO_EVALUATION, "deploy"]);

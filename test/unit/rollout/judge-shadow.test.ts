@@ -118,7 +118,7 @@ describe("a rollout with phases, recomputed", () => {
   const looks = [
     of({ compared: 600, disagreed: 12 }),
     judgeRollout({ plan: phases, step: 0, counts, firstDeployment: false, health }),
-    judgeObservation({ step: 0, health }),
+    judgeObservation({ plan: phases, step: 0, counts: [], health }),
   ];
   const recorded = (changed = looks, status: "promoted" | "rolled-back" = "promoted") => ({
     plan: { ...phases, guardrails: plan.guardrails, shadow },
