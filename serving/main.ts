@@ -71,7 +71,7 @@ const gateway = await startGateway({
   onLine: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
 });
 
-address = process.env["GATEWAY_ADDRESS"] ?? reachable(gateway.url);
+address = process.env["GATEWAY_ADDRESS"] || reachable(gateway.url);
 
 let stopping = false;
 async function stop(): Promise<void> {

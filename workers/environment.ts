@@ -13,7 +13,7 @@ const environmentSchema = z.object({
   MODELWRIGHT_CHECKPOINT_KEY: z.string().min(1).optional(),
   MODELWRIGHT_CHECKPOINTS: z.string().min(1).optional(),
   /** Of an operator: takes canaries back at gateways that ask for a token, while Postgres is away. */
-  MODELWRIGHT_GATEWAY_TOKEN: z.string().min(1).optional(),
+  MODELWRIGHT_GATEWAY_TOKEN: z.string().optional(),
 });
 
 export interface WorkerEnvironment {
@@ -47,6 +47,6 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
     workDirectory: join(MODELWRIGHT_DATA_DIR, "work"),
     cacheDirectory: MODELWRIGHT_CACHE_DIR ?? join(MODELWRIGHT_DATA_DIR, "cache"),
     checkpoints: keyPath !== undefined && path !== undefined ? { keyPath, path } : null,
-    gatewayToken: parsed.data.MODELWRIGHT_GATEWAY_TOKEN ?? null,
+    gatewayToken: parsed.data.MODELWRIGHT_GATEWAY_TOKEN || null,
   };
 }

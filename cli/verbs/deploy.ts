@@ -71,8 +71,11 @@ export function addDeploy(program: Command): void {
         return withActor(options, async (modelwright, as) => {
           const request = { model, version: named, endpoint, environment, as, plan, ...breakGlass };
           const { rolloutId, number, waiting, result } = await modelwright.deploy(request);
-          if (options.wait) return followRollout(modelwright, screen, { rolloutId, result: result() });
           const state = waiting ? "waits until the endpoint is its own" : "started";
+          if (options.wait) {
+            screen.say(`rollout ${rolloutId} ${state}`);
+            return followRollout(modelwright, screen, { rolloutId, result: result() });
+          }
           const lines = [`rollout ${rolloutId} of ${model}@${number} on ${endpoint} ${state}`];
           return { document: { rolloutId, endpoint, environment, version: `${model}@${number}`, waiting }, lines };
         });
@@ -85,7 +88,6 @@ async function followRollout(
   screen: Screen,
   { rolloutId, result }: { readonly rolloutId: string; readonly result: Promise<RolloutResult> },
 ): Promise<Answer> {
-  screen.say(`rollout ${rolloutId} started`);
   let said = -1;
   for (;;) {
     const view: RolloutView | null = await modelwright.rollout(rolloutId).catch(() => null);

@@ -25,6 +25,8 @@ export interface GuardrailRule<Name extends Guardrail> {
   readonly usesLabels: boolean;
   /** Which of the traffic's rates its events have; null for one that no single rate tells. */
   readonly baseRate: "errorShare" | "slowShare" | "wrongShare" | null;
+  /** The rate of events up to which a canary is promoted, fixed before it starts; null for what is only ever compared. */
+  readonly level: (settings: Extract<GuardrailSettings, { name: Name }>) => number | null;
   /** Rates of a canary that is worse by the factor: what a plan's duration depends on. */
   readonly worsen: (rates: EventRates, ratio: number) => EventRates;
   /** What a person is shown; where there is a choice, of the events with the most harm. */
@@ -44,6 +46,7 @@ const errorRate: GuardrailRule<"error-rate"> = {
   usesLabels: false,
   baseRate: "errorShare",
   worsen: (rates, ratio) => ({ ...rates, errorShare: Math.min(1, rates.errorShare * ratio) }),
+  level: ({ atMost }) => atMost,
   tally: (counts) => tallies(counts, "errors", "requests"),
   judge: ({ atMost }, counts, hasChampion) => {
     const found = tallies(counts, "errors", "requests");
@@ -66,6 +69,7 @@ const latency: GuardrailRule<"latency"> = {
   usesLabels: false,
   baseRate: "slowShare",
   worsen: (rates, ratio) => ({ ...rates, slowShare: Math.min(1, rates.slowShare * ratio) }),
+  level: ({ quantile, maximumRatio }) => (1 - quantile) * maximumRatio,
   tally: (counts) => tallies(counts, "slow", "requests"),
   judge: ({ quantile, maximumRatio }, counts) => {
     const found = tallies(counts, "slow", "requests");
@@ -91,6 +95,7 @@ const wrongLabelRate: GuardrailRule<"wrong-label-rate"> = {
   usesLabels: true,
   baseRate: "wrongShare",
   worsen: (rates, ratio) => ({ ...rates, wrongShare: Math.min(1, rates.wrongShare * ratio) }),
+  level: () => null,
   // Labels come late but equally late in both arms of an epoch, so labelled requests split as the requests did.
   tally: (counts) => tallies(counts, "wrong", "labelled"),
   judge: ({ maximumRatio }, counts) => judgeRatio(tallies(counts, "wrong", "labelled"), maximumRatio),
@@ -104,6 +109,7 @@ const predictionShift: GuardrailRule<"prediction-shift"> = {
   usesLabels: false,
   baseRate: null,
   worsen: (rates, ratio) => ({ ...rates, firstRangeRatio: rates.firstRangeRatio * ratio }),
+  level: () => null,
   tally: (counts) => mostMoved(splitRanges(counts)),
   judge: ({ maximumRatio }, counts) => {
     const ranges = splitRanges(counts);

@@ -1,28 +1,8 @@
-import type { Guardrail } from "../../contracts/names.ts";
-import type {
-  CanaryHealth,
-  EpochCounts,
-  GuardrailLook,
-  GuardrailSettings,
-  RolloutLook,
-  RolloutPlan,
-} from "../../contracts/rollout.ts";
+import type { CanaryHealth, EpochCounts, GuardrailLook, RolloutLook, RolloutPlan } from "../../contracts/rollout.ts";
+import { guardrailRule } from "./guardrails.ts";
 import { levelAboveEvidence, levelBelowEvidence } from "./rate-level-evidence.ts";
 import { describeHarm, sentence } from "./reasons.ts";
 import { judgeTripwires } from "./tripwires.ts";
-
-/** What is counted, and the rate of it that was promised when it was promoted; null for what is judged by a comparison alone. */
-const LEVELS: {
-  readonly [Name in Guardrail]: (
-    settings: Extract<GuardrailSettings, { name: Name }>,
-  ) => { readonly of: "errors" | "slow"; readonly level: number } | null;
-} = {
-  "error-rate": ({ atMost }) => ({ of: "errors", level: atMost }),
-  // Slow is what the former champion was in `1 - quantile` of its requests, before the canary had any.
-  latency: ({ quantile, maximumRatio }) => ({ of: "slow", level: (1 - quantile) * maximumRatio }),
-  "wrong-label-rate": () => null,
-  "prediction-shift": () => null,
-};
 
 /**
  * A look after the promotion, while the former champion is kept warm. Nothing serves beside the new champion, so there is nothing to
@@ -66,22 +46,26 @@ export function judgeObservation({
 
 function lookAtLevels(plan: RolloutPlan, counts: readonly EpochCounts[]): GuardrailLook[] {
   const held = plan.guardrails.flatMap((settings) => {
-    const found = LEVELS[settings.name](settings as never);
-    return found ? [{ name: settings.name, ...found }] : [];
+    const rule = guardrailRule(settings.name);
+    const level = rule.level(settings);
+    return level === null ? [] : [{ rule, level }];
   });
-  return held.map(({ name, of, level }) => {
-    const trials = counts.map((one) => ({ epoch: one.epoch, events: one[of].canary, trials: one.requests.canary }));
-    const sum = (key: "events" | "trials") => trials.reduce((total, one) => total + one[key], 0);
+  return held.map(({ rule, level }) => {
+    const found = rule.tally(counts).map(({ epoch, events, trials }) => ({
+      epoch,
+      events: events.canary,
+      trials: trials.canary,
+    }));
     return {
-      name,
-      canaryEvents: sum("events"),
-      canaryTrials: sum("trials"),
+      name: rule.name,
+      canaryEvents: found.reduce((sum, { events }) => sum + events, 0),
+      canaryTrials: found.reduce((sum, { trials }) => sum + trials, 0),
       championEvents: 0,
       championTrials: 0,
       ratio: null,
-      harmEvidence: levelAboveEvidence(trials, level),
+      harmEvidence: levelAboveEvidence(found, level),
       harmBound: held.length / plan.falseRollbackRate,
-      safetyEvidence: levelBelowEvidence(trials, level),
+      safetyEvidence: levelBelowEvidence(found, level),
       safetyBound: 1 / plan.falsePromotionRate,
     };
   });

@@ -77,10 +77,10 @@ export async function countPromoted(
       WHERE routing_epoch.endpoint = ${endpoint} AND rollout.id = ${rollout}
         AND routing_epoch.champion_version = rollout.canary_version
     ), parts AS (
-      SELECT epoch, requests - sheds AS requests, errors - sheds AS errors, slow FROM decision_count
+      SELECT epoch, requests - sheds AS requests, errors - sheds AS errors, slow FROM decision_count JOIN promoted USING (epoch)
       WHERE endpoint = ${endpoint} AND arm = 'champion' AND assigned AND NOT by_unit
       UNION ALL
-      SELECT epoch, 1, (outcome = 'error')::int, slow::int FROM decision_unit
+      SELECT epoch, 1, (outcome = 'error')::int, slow::int FROM decision_unit JOIN promoted USING (epoch)
       WHERE endpoint = ${endpoint} AND arm = 'champion'
     )
     SELECT epoch, coalesce(sum(requests), 0) AS requests, coalesce(sum(errors), 0) AS errors,
