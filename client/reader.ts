@@ -30,12 +30,13 @@ import { listOverrides, type RolloutOverride } from "../db/queries/rollout-overr
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { listGatewayLogs, type GatewayLog } from "../db/queries/gateway-log.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
-import { listStuck, type StuckWork } from "../db/queries/stuck.ts";
+import type { StuckWork } from "../db/queries/stuck.ts";
 import { loadDerivation } from "./derivation.ts";
 import { translated } from "./failures.ts";
 import { createLineageReader, type LineageReader } from "./lineage.ts";
 import { createRegistryReader, type RegistryReader } from "./registry.ts";
 import { parseReference } from "./reference.ts";
+import { listAllStuck } from "./unrecorded-work.ts";
 
 /** A stage's run, as of the answer. */
 export type StageView = LifecycleRecord["stages"][number] & {
@@ -76,7 +77,9 @@ export interface Reader extends LineageReader, RegistryReader {
   /** @throws LIFECYCLE_UNKNOWN */
   readonly lifecycle: (lifecycleId: string) => Promise<LifecycleView>;
   readonly lifecycles: (options?: { readonly model?: string; readonly limit?: number }) => Promise<LifecycleSummary[]>;
-  /** What was started, has not ended and does not move any more, the longest first. */
+  /**
+   * What was started, has not ended and does not move any more, the longest first; also what Temporal accepted and nothing was recorded of.
+   */
   readonly stuck: () => Promise<StuckWork[]>;
   /**
    * The lifecycle's views as it goes on, until it has ended or waits for a person; ends with that view. A server that is away for a
@@ -145,7 +148,7 @@ export function createReader(database: Database, client: Client): Reader {
   return {
     lifecycle: (lifecycleId) => told(view(lifecycleId)),
     lifecycles: (options = {}) => told(listLifecycles(database, options)),
-    stuck: () => told(listStuck(database)),
+    stuck: () => translated(listAllStuck(client, database)),
     watch: (lifecycleId, options = {}) =>
       watchViews(async () => {
         const now = await told(view(lifecycleId)).catch(unlessUnknown);

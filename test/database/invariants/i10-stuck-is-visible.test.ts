@@ -1,5 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { randomUUID } from "node:crypto";
 
+import { Client, Connection } from "@temporalio/client";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+
+import { listUnrecorded } from "../../../client/unrecorded-work.ts";
+import { WORKFLOWS, workflowIds } from "../../../contracts/names.ts";
 import { recordAudit } from "../../../db/queries/audit.ts";
 import { listStuck } from "../../../db/queries/stuck.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
@@ -83,6 +88,36 @@ describe("I10: what was started ends, or is seen to be stuck", () => {
     expect(await stuck()).toContain("rollout/adrift");
     await app.write(["SELECT FROM set_lease('live', 0, 60000)"]);
     expect(await stuck()).not.toContain("rollout/adrift");
+  });
+
+  it("a run that Temporal accepted and no worker ever took up, which Postgres knows nothing of", async () => {
+    const connection = await Connection.connect({ address: inject("temporalAddress") });
+    const client = new Client({ connection });
+    const own = randomUUID();
+    const start = (type: string, workflowId: string) =>
+      client.workflow.start(type, { taskQueue: own, workflowId, args: [] });
+    await addLifecycle(test.database, `known-${own}`, "flights");
+    const started = [
+      await start(WORKFLOWS.modelLifecycle, workflowIds.lifecycle(`unknown-${own}`)),
+      await start(WORKFLOWS.modelLifecycle, workflowIds.lifecycle(`known-${own}`)),
+      await start(WORKFLOWS.canaryRollout, workflowIds.rollout(own)),
+      await start(WORKFLOWS.registryChange, workflowIds.registryChange(own)),
+      await start("somebody-elses", own),
+    ];
+    const unrecorded = async (bounds: { begunWithinMs: number; doneWithinMs: number }) =>
+      (await listUnrecorded(client, test.database, bounds))
+        .map(({ subject }) => subject)
+        .filter((subject) => subject.includes(own))
+        .sort();
+    const missing = [`lifecycle/unknown-${own}`, `rollout/${own}`];
+    // What Temporal lists is a moment behind what it has.
+    await expect
+      .poll(() => unrecorded({ begunWithinMs: 0, doneWithinMs: 0 }), { timeout: 20_000 })
+      .toEqual([missing[0], `registry-change/${own}`, missing[1]]);
+    expect(await unrecorded({ begunWithinMs: 0, doneWithinMs: 3_600_000 })).toEqual(missing);
+    expect(await unrecorded({ begunWithinMs: 3_600_000, doneWithinMs: 3_600_000 })).toEqual([]);
+    for (const handle of started) await handle.terminate();
+    await connection.close();
   });
 
   it("and the application cannot hide it but by a recorded end or move", async () => {
