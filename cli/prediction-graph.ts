@@ -62,6 +62,7 @@ export function predictionGraph(explanation: PredictionExplanation, behind: Line
     ],
     used: [...used, ...behind.used],
     generated: [...generated, ...behind.generated],
+    labelledCount: behind.labelledCount + 2,
     nodeCount: nodes.length,
     edgeCount: behind.edgeCount + used.length + generated.length,
   };

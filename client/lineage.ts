@@ -50,9 +50,7 @@ export function createLineageReader(database: Database): LineageReader {
     lineage: async (references, { direction = "upstream", limit } = {}) => {
       const refs = await Promise.all([references].flat().map(refOf));
       const request = { refs, direction, ...(limit === undefined ? {} : { limit: wholeLimit(limit) }) };
-      const graph = known(await translated(loadGraph(database, request)), refs);
-      // Labels tell who moved traffic by hand, and why.
-      return { ...graph, nodes: await translated(reveal(database, graph.nodes)) };
+      return known(await translated(loadGraph(database, request)), refs);
     },
     lineagePath: async (one, other) => {
       const [from, to] = [await refOf(one), await refOf(other)];

@@ -61,6 +61,8 @@ export interface LineageGraph extends Completeness {
   readonly direction: LineageDirection;
   /** The roots among them. */
   readonly nodes: readonly LineageNode[];
+  /** How many of these were looked up for a label: all, or in a graph of more than 10,000 the 1,000 nearest to the roots. */
+  readonly labelledCount: number;
   readonly executions: readonly LineageExecution[];
   readonly used: readonly UsedEdge[];
   readonly generated: readonly LineageEdge[];

@@ -1,6 +1,7 @@
 import { sql, type SQL } from "drizzle-orm";
 
 import type { Queryable } from "../../client.ts";
+import { reveal } from "../reveal.ts";
 
 /** The name as a UUID; null for a name that is none, which then is no row's. */
 const uuid = sql`CASE WHEN asked.name ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN asked.name::uuid END`;
@@ -48,7 +49,8 @@ export async function describeNodes(db: Queryable, refs: readonly string[]): Pro
     const { rows } = await db.execute<{ name: string; label: string }>(
       sql`WITH asked AS MATERIALIZED (SELECT unnest(${sql.param(names)}::text[]) AS name) ${description}`,
     );
-    for (const { name, label } of rows) labels.set(`${kind}/${name}`, label);
+    // An epoch's label tells who moved traffic by hand, and why.
+    for (const { name, label } of await reveal(db, rows)) labels.set(`${kind}/${name}`, label);
   }
   return labels;
 }

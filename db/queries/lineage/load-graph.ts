@@ -16,8 +16,8 @@ export interface GraphRequest {
 }
 
 const DEFAULT_LIMIT = 5000;
-/** Larger graphs are for programs: they go without labels, which are what takes longest. */
-const LARGEST_LABELLED = 10_000;
+/** Larger graphs are for programs: labels, which are what takes longest, go to what is nearest alone. */
+const LARGEST_LABELLED = { whole: 10_000, nearest: 1000 };
 
 /** Null when none of the things is in the graph. */
 export async function loadGraph(
@@ -32,7 +32,11 @@ export async function loadGraph(
     const edges = [...used, ...generated];
     const others = await loadNodes(tx, sql`id = ${anyOf(edges.map(({ node }) => node))}`);
     const refOf = new Map([...roots, ...others]);
-    const labels = refOf.size > LARGEST_LABELLED ? null : await describeNodes(tx, [...refOf.values()]);
+    const labelledCount = refOf.size > LARGEST_LABELLED.whole ? LARGEST_LABELLED.nearest : refOf.size;
+    const labels = await describeNodes(
+      tx,
+      nearest([...roots.keys()], edges, labelledCount).flatMap((id) => refOf.get(id) ?? []),
+    );
     const executions = await loadExecutions(
       tx,
       edges.map(({ execution }) => execution),
@@ -47,13 +51,24 @@ export async function loadGraph(
     return {
       roots: [...roots.values()],
       direction,
-      nodes: Array.from(refOf.values(), (ref) => ({ ref, label: labels?.get(ref) ?? "" })),
+      nodes: Array.from(refOf.values(), (ref) => ({ ref, label: labels.get(ref) ?? "" })),
+      labelledCount,
       executions,
       used: used.map((edge) => Object.assign(end(edge), { madeBy: edge.madeBy === null ? null : String(edge.madeBy) })),
       generated: generated.map(end),
       ...sayWhole(snapshot, { cut, nodeCount: refOf.size, edgeCount: edges.length }),
     };
   });
+}
+
+/** The roots, and then the things of edges as these come: the nearest to the roots first. */
+function nearest(roots: readonly number[], edges: readonly Edge[], count: number): number[] {
+  const found = new Set(roots);
+  for (const { node } of edges) {
+    if (found.size >= count) break;
+    found.add(node);
+  }
+  return [...found].slice(0, count);
 }
 
 /** Refs by the numbers of their nodes. */

@@ -63,6 +63,26 @@ describe("the lineage graph", () => {
     expect(await findPath(test.database, { from: "a/1", to: "nobody/1" })).toBeNull();
   });
 
+  it("of more than ten thousand things has the labels of the nearest ones, and says how many were looked up", async () => {
+    for (const id of ["root", "near", "far"]) await addLifecycle(test.database, `wide-${id}`, "wide");
+    const many = Array.from({ length: 10_000 }, (_, index) => `wide/${index}`);
+    await record(
+      made(["lifecycle/wide-root"], "lifecycle/wide-near"),
+      made(["lifecycle/wide-near"], ...many),
+      made(["wide/9"], "lifecycle/wide-far"),
+    );
+    const labelsIn = async (limit: number) => {
+      const { nodes, labelledCount } = await load("lifecycle/wide-root", "downstream", limit);
+      const told = nodes.filter(({ label }) => label !== "").map(({ ref, label }) => `${ref} ${label}`);
+      return { labelledCount, told: told.sort() };
+    };
+    const near = ["lifecycle/wide-near running", "lifecycle/wide-root running"];
+    expect(await labelsIn(20_000)).toEqual({ labelledCount: 1000, told: near });
+    expect(await labelsIn(9000)).toEqual({ labelledCount: 9001, told: near });
+    const far = await load("wide/9", "downstream");
+    expect(far.nodes.find(({ ref }) => ref === "lifecycle/wide-far")).toMatchObject({ label: "running" });
+  });
+
   it("says when the limit cut it, and what is left hangs together", async () => {
     await record(
       ...Array.from({ length: 30 }, (_, index) =>

@@ -31,6 +31,7 @@ export function graphOf(
     roots,
     direction,
     nodes: refs.map((ref) => ({ ref, label: labels[ref] ?? "" })),
+    labelledCount: refs.length,
     executions: done.map(([kind], index) => ({
       id: String(index + 1),
       kind,
