@@ -33,9 +33,21 @@ const CONNECT_WITHIN_MS = 10_000;
 
 /** Opens a pool; connections are made when the first query asks for one. */
 export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions): Database {
+  const pool = openPool(url, maximumConnections);
+  const database = drizzle(pool);
+  const early = openEarlyRelease(url, database);
+  return Object.assign(database, {
+    earlyRelease: early,
+    close: async () => {
+      await Promise.all([pool.end(), early.close()]);
+    },
+  });
+}
+
+function openPool(connectionString: string, max: number): Pool {
   const pool = new Pool({
-    connectionString: url,
-    max: maximumConnections,
+    connectionString,
+    max,
     connectionTimeoutMillis: CONNECT_WITHIN_MS,
     application_name: APPLICATION_NAME,
   });
@@ -43,9 +55,11 @@ export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions):
   pool.on("error", () => undefined);
   // So does one that is lost between two statements of a transaction: the pool takes its own listener off while it is in use.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  const database = drizzle(pool);
-  return Object.assign(database, { earlyRelease: createEarlyRelease(database), close: () => pool.end() });
+  return pool;
 }
+
+/** More would wait for each other, for they record. */
+const EARLY_CONNECTIONS = 4;
 
 /**
  * Transactions with early lock release: at the commit their locks end, and the caller is answered when it is on disk, for which all who
@@ -53,17 +67,19 @@ export function openDatabase({ url, maximumConnections = 10 }: DatabaseOptions):
  * the other. Others see what was written before it is on disk, and a crash of the server in between takes it away again, with all that was
  * written after it: not for what somebody outside the database acts on as soon as he sees it, such as routing epochs.
  */
-function createEarlyRelease(db: Queryable): Transacting {
-  const wait = createSharedWait(() => reachDisk(db));
+function openEarlyRelease(url: string, database: Queryable): Transacting & { close(): Promise<void> } {
+  const pool = openPool(url, EARLY_CONNECTIONS);
+  // Where it fails the connection is lost, and what comes after it fails too.
+  pool.on("connect", (client) => void client.query("SET synchronous_commit = off").catch(() => undefined));
+  const hasty = drizzle(pool);
+  const wait = createSharedWait(() => reachDisk(database));
   return {
     transaction: async (work) => {
-      const result = await db.transaction(async (tx) => {
-        await tx.execute(sql`SET LOCAL synchronous_commit = off`);
-        return await work(tx);
-      });
+      const result = await hasty.transaction(work);
       await wait();
       return result;
     },
+    close: () => pool.end(),
   };
 }
 

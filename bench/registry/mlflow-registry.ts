@@ -4,7 +4,6 @@ import type { MlflowServer } from "./mlflow-server.ts";
 /** The same deeds and questions by MLflow's REST interface. */
 export function createMlflowRegistry({ call }: MlflowServer): Registry {
   const models = new Map<string, Promise<unknown>>();
-  /** A model is made once, and not at every version as ours would. */
   const ensureModel = (name: string): Promise<unknown> => {
     const known = models.get(name) ?? call("POST", "registered-models/create", { name });
     models.set(name, known);

@@ -28,11 +28,18 @@ const facts = modelFactsSchema.parse({
 
 /**
  * What our registry records, each a transaction with its audit event, and a version with its artifact and lineage too. The way there
- * through Temporal and the admission of the model's bytes are left out: MLflow has neither.
+ * through Temporal and the admission of the model's bytes are left out: MLflow has neither. A model is made once, as there.
  */
 export function createOwnRegistry(database: Database, run: string): Registry {
+  const models = new Map<string, Promise<void>>();
+  const makeModel = (name: string): Promise<void> => {
+    const known = models.get(name) ?? database.transaction((tx) => ensureModel(tx, name));
+    models.set(name, known);
+    return known;
+  };
   return {
     register: async (model, call) => {
+      await makeModel(model);
       const context = {
         workflowId: `bench/${run}`,
         runId: run,
@@ -41,7 +48,6 @@ export function createOwnRegistry(database: Database, run: string): Registry {
         codeDigest: digestOf(run),
       };
       const version = await database.earlyRelease.transaction(async (tx) => {
-        await ensureModel(tx, model);
         const digest = digestOf({ run, call });
         await registerArtifact(tx, { digest, kind: "model", sizeBytes: 100, mediaType: "application/onnx" });
         return await recordVersion(
