@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { Failure } from "../contracts/failures.ts";
 import type { Arm } from "../contracts/names.ts";
 import { assignArm } from "../core/rollout/assign.ts";
-import type { AppliedRoute } from "./routing-table.ts";
+import { isSpare, type AppliedRoute } from "./routing-table.ts";
 import type { LiveVersion } from "./version-pool.ts";
 
 export interface Choice {
@@ -18,12 +18,14 @@ const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(by
  * Which version answers a request.
  *
  * @param key what sticks to one arm: the routing key, or the request's id where there is none
- * @param now reading of `performance.now()`; the canary has its share only before the lease's deadline
+ * @param now reading of `performance.now()`; the canary has its share only before the lease's deadline, and the former champion everything
+ * where its successor was withdrawn
  * @throws ENDPOINT_NOT_READY when there is no champion and the canary has no share now
  */
 export function chooseArm(applied: AppliedRoute, key: string, now: number): Choice {
   const { route, champion, canary } = applied;
   const { salt, canaryBasisPoints } = route;
+  if (applied.withdrawn && isSpare(route) && canary) return { arm: "canary", assigned: false, live: canary };
   const isLeased = canary !== null && now < applied.leaseDeadline;
   if (isLeased && canaryBasisPoints > 0) {
     if (!champion || assignArm({ salt, key, canaryBasisPoints, hash: sha256 }) === "canary") {

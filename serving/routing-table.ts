@@ -17,6 +17,8 @@ export interface AppliedRoute {
   readonly canary: LiveVersion | null;
   /** Reading of `performance.now()` until which the canary may have traffic; renewed by every poll. */
   leaseDeadline: number;
+  /** What its rollout gave was taken back here. */
+  withdrawn: boolean;
   /** True when everything the epoch names is up; only then the epoch is confirmed. */
   readonly complete: boolean;
   /** Reading of `performance.now()` when the database last took the confirmation; null before. */
@@ -93,15 +95,18 @@ export class ServingRoutes {
   }
 
   /**
-   * Takes the canary, and what is mirrored to it, back at once, and for good: a restart does not bring it again, a later epoch does. Comes
-   * back with the epoch it was taken from when that is on disk; null where nobody routes the endpoint.
+   * Takes the canary, and what is mirrored to it, back at once, and for good: a restart does not bring it again, a later epoch does. Of a
+   * promotion that is observed, the former champion answers again. Comes back with the epoch it was taken from when that is on disk; null where nobody routes the endpoint.
    */
   async withdraw(endpoint: string): Promise<number | null> {
     const epoch = (this.desired.get(endpoint) ?? this.applied.get(endpoint)?.route)?.epoch;
     if (epoch === undefined || !this.withdrawals) return null;
     const kept = this.withdrawals.add(endpoint, epoch);
     const applied = this.applied.get(endpoint);
-    if (applied) applied.leaseDeadline = this.leaseDeadline(applied.route);
+    if (applied) {
+      applied.withdrawn = true;
+      applied.leaseDeadline = this.leaseDeadline(applied.route);
+    }
     await kept;
     return epoch;
   }
@@ -216,9 +221,8 @@ export class ServingRoutes {
     const latest = this.desired.get(route.endpoint);
     // A newer epoch came while the processes started: that one is converged on its own.
     if (this.stopped || !latest || latest.epoch !== route.epoch) return;
-    // A former champion kept warm without a share: a promotion must not wait for it.
-    const isSpare = route.canaryBasisPoints === 0 && route.shadowBasisPoints === undefined;
-    const complete = champion !== undefined && (canary !== undefined || isSpare);
+    // A promotion must not wait for the former champion.
+    const complete = champion !== undefined && (canary !== undefined || isSpare(route));
     const before = this.applied.get(route.endpoint);
     if (!complete && (before || !champion)) return;
     // Incomplete only without anything served yet: then the champion alone is better than nothing, and stays unconfirmed.
@@ -227,6 +231,7 @@ export class ServingRoutes {
       champion: champion ?? null,
       canary: canary ?? null,
       leaseDeadline: this.leaseDeadline(latest),
+      withdrawn: this.withdrawals?.cover(latest) ?? false,
       complete,
       confirmedAt: null,
     };
@@ -294,6 +299,10 @@ export class ServingRoutes {
       .catch((problem: unknown) => this.options.events.onProblem("the routing snapshot could not be written", problem));
   }
 }
+
+/** Whether the canary is the former champion, kept warm without a share while its successor is observed. */
+export const isSpare = ({ canaryBasisPoints, shadowBasisPoints }: EndpointRoute): boolean =>
+  canaryBasisPoints === 0 && shadowBasisPoints === undefined;
 
 async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;

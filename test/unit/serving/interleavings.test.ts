@@ -201,12 +201,15 @@ class Gateway {
     must(route.epoch >= this.newest, "a gateway never goes back to an older epoch");
     this.newest = route.epoch;
     const { arm, live } = chooseArm(applied, key, now);
-    this.answered[arm] += 1;
+    const intended = this.database.epochs[route.epoch - 1];
+    // A promotion that was withdrawn here: the former champion has everything again.
+    const isFormer = arm === "canary" && route.epoch <= this.withdrawn && intended?.canaryBasisPoints === 0;
+    this.answered[isFormer ? "champion" : arm] += 1;
     must(this.open.get(live.version.versionId) === live, "a request's process was started here and not given up since");
     if (arm === "champion") return;
-    must(route.epoch > this.withdrawn, "what was withdrawn stays so until the next epoch");
-    const intended = this.database.epochs[route.epoch - 1];
     must(live.version.versionId === intended?.canary?.versionId, "the epoch's canary answers");
+    if (isFormer) return;
+    must(route.epoch > this.withdrawn, "what was withdrawn stays so until the next epoch");
     const point = routingPoint({ salt: route.salt, key, hash: sha256 });
     must(point < (intended?.canaryBasisPoints ?? 0) / BASIS_POINTS, "no key beyond the intended share");
     // Whoever gave the share still stands by it, by the database's own clock.

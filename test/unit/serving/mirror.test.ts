@@ -37,7 +37,15 @@ function answered(candidate: LiveVersion, id: string, fields: object = {}): Answ
   const champion = live(1, async () => []);
   const shadow = route(champion.version, { canary: candidate.version, shadowBasisPoints: 10_000, ...fields });
   return {
-    applied: { route: shadow, champion, canary: candidate, leaseDeadline: Infinity, complete: true, confirmedAt: null },
+    applied: {
+      route: shadow,
+      champion,
+      canary: candidate,
+      leaseDeadline: Infinity,
+      withdrawn: false,
+      complete: true,
+      confirmedAt: null,
+    },
     choice: { arm: "champion", assigned: true, live: champion },
     id,
     request: parseInferRequest(Buffer.from(JSON.stringify(tensors([0, 0, 0]))), null),

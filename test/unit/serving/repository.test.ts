@@ -113,6 +113,18 @@ describe("withdraw", () => {
     expect(await answeredBy(again)).toContain("canary");
   });
 
+  test("takes a promotion back that is observed: the former champion, which is kept warm, answers again", async () => {
+    const [former, promoted] = [models.add(1, 0), models.add(2, 1)];
+    const source = new MemoryRoutes(route(promoted, { epoch: 6, canary: former, leaseUntilMs: Date.now() + NEVER_MS }));
+    const gateway = await start(source);
+    expect((await gateway.infer(row)).json.model_version).toBe("2");
+    expect((await ask(gateway, "delay/withdraw", "")).json).toEqual({ endpoint: "delay", epoch: 6 });
+    expect((await gateway.infer(row)).json.model_version).toBe("1");
+    source.set(route(former, { epoch: 7 }));
+    await eventually("epoch 7", () => source.confirmed.includes("delay/7"));
+    expect(await answeredBy(gateway)).toEqual(["champion"]);
+  });
+
   test("is refused where no champion would answer, for an endpoint nobody routes, and to whoever is no operator", async () => {
     const source = new MemoryRoutes(route(models.add(3, 0.1)));
     const gateway = await start(source);
