@@ -81,6 +81,7 @@ async function search(kind: string, rows: "" | "deep.", given: object): Promise<
   if (kind === "deep" && seconds >= 60) broken.push(`the search of ${kind} took ${round(seconds)} s`);
   print(`${kind}: search`, seconds, "s", {
     outcome: report.outcome,
+    reason: report.reason,
     chosen: chosen.name,
     fallbacks: chosen.fallbacks,
     trialCount: report.trials.length,
@@ -146,7 +147,9 @@ async function quantize(who: string, kind: string, how: string, [command = "", .
   return { ...answer, path, startSeconds: (performance.now() - start) / 1000 - worked } satisfies Quantized;
 }
 
-const cold = ({ seconds }: Quantized): number => seconds[0] ?? Number.NaN;
+function cold({ seconds }: Quantized): number {
+  return seconds[0] ?? Number.NaN;
+}
 
 function warm({ seconds }: Quantized): number {
   return quantileSorted(

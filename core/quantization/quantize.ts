@@ -2,6 +2,7 @@ import { Failure } from "../../contracts/failures.ts";
 import type { QuantizationPassName } from "../../contracts/names.ts";
 import { quantizationOptionsSchema, type QuantizationOptions } from "../../contracts/optimization.ts";
 import { parseModel, serializeModel, type OnnxModel } from "../onnx/model.ts";
+import { allNodes } from "../onnx/walk.ts";
 import type { ActivationRange, NodeAction, QuantizationPass } from "./pass.ts";
 import { actionsOfTrees, KEEP_FP32, refuseKind, refuseModel, type Refusal } from "./refuse.ts";
 import { quantizationPass } from "./registry.ts";
@@ -48,6 +49,7 @@ export function quantizeModel(
   if (nodes.every(({ action }) => action === "left")) {
     throw new Failure("QUANTIZATION_UNSUPPORTED", { where, ...refuseAll(original, pass, nodes) });
   }
+  if (pass.source === "folded") dropUnusedImports(model, original);
   const result = serializeModel(model);
   return {
     pass: passName,
@@ -76,6 +78,16 @@ export function valuesToCalibrate(
 
 const sourceOf = ({ source }: QuantizationPass, bytes: Uint8Array, folded: Uint8Array | undefined): Uint8Array =>
   source === "folded" ? (folded ?? bytes) : bytes;
+
+/** ONNX Runtime declares every domain it knows in what it saves: those that neither the original nor a node names go. */
+function dropUnusedImports(model: OnnxModel, original: OnnxModel): void {
+  const lists = [model.graph?.nodes ?? [], ...model.functions.map(({ nodes }) => nodes)];
+  const used = new Set([
+    ...original.opsetImports.map(({ domain }) => domain),
+    ...lists.flatMap((nodes) => [...allNodes(nodes)].map(({ domain }) => domain)),
+  ]);
+  model.opsetImports = model.opsetImports.filter(({ domain }) => domain === "" || used.has(domain));
+}
 
 function parseForPass(bytes: Uint8Array, pass: QuantizationPass, where: string): OnnxModel {
   const model = parseModel(bytes, where);

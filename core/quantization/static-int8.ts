@@ -34,11 +34,8 @@ export const staticInt8: QuantizationPass = {
   minimumOpset: 13,
   batchInvariant: true,
   isInteger: true,
-  calibrated: (model, options) => {
-    const { scaleOf, tables } = prepare(model, options).plan;
-    const known = new Set([...tables.values()].map(({ weightName }) => weightName));
-    return [...new Set(scaleOf.values())].filter((value) => !known.has(value));
-  },
+  // Also those that have their scale from another now: a layer that goes back to float may take it away.
+  calibrated: (model, options) => [...prepare(model, options).plan.scaleOf.keys()],
   rewrite,
 };
 

@@ -120,7 +120,10 @@ export function quantizeBias(
   return { values: quantized, scales };
 }
 
-/** Adds the integers, scales and zero points of a weight and the DequantizeLinear that reads them; returns it. */
+/**
+ * Adds the integers and scales of a weight and the DequantizeLinear that reads them; returns it. The zero points are 0, and written for a
+ * Gemm alone: without them ONNX Runtime makes no QGemm of it, while it needs none for MatMul and Conv.
+ */
 export function addWeight(
   graph: OpenGraph,
   plan: WeightedPlan,
@@ -130,13 +133,13 @@ export function addWeight(
   const count = perChannel ? [scales.length] : [];
   const quantized = quantizeChannels(weightValues(plan), layout, scales);
   const integers = createTensor(`${weightName}_quantized`, "INT8", weight.dims, quantized);
-  // All 0, and yet written: without them ONNX Runtime makes no QGemm of a Gemm.
   const zeroPoints = createTensor(`${weightName}_zero_point`, "INT8", count, new Int8Array(scales.length));
+  const isReadByGemm = graph.readers(weightName).some(({ opType }) => opType === "Gemm");
   const scale = createTensor(`${weightName}_scale`, "FP32", count, scales);
   return dequantize(graph, {
     of: weightName,
     axis: perChannel ? axis : null,
-    constants: [integers, scale, zeroPoints],
+    constants: isReadByGemm ? [integers, scale, zeroPoints] : [integers, scale],
   });
 }
 

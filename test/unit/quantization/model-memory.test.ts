@@ -28,10 +28,10 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 it.each(["dynamic-int8", "static-int8", "store-f16", "store-int8", "weight-only-int4"])(
-  "%s takes at most four times the file in memory, the file itself included",
+  "%s takes at most three times the file in memory, the file itself included",
   (pass) => {
     const output = execFileSync(process.execPath, ["--import", "tsx", program, path, pass], { encoding: "utf8" });
     expect(Number(output)).toBeGreaterThan(1);
-    expect(Number(output)).toBeLessThan(4);
+    expect(Number(output)).toBeLessThan(3);
   },
 );
