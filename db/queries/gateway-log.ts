@@ -10,7 +10,7 @@ import { gatewayLog } from "../schema/decision-count.ts";
  */
 export async function shipGatewayLog(db: Queryable, batch: LogBatch & { readonly gateway: string }): Promise<number> {
   const { rows } = batch;
-  const column = (values: readonly unknown[]): SQL => sql`${sql.param(values)}`;
+  const column = (values: readonly Element[]): SQL => sql`${arrayLiteral(values)}`;
   const shipped = await db.execute<{ place: string }>(sql`
     SELECT ship_gateway_log(${batch.spool}::uuid, ${batch.gateway}, ${batch.fromByte}::bigint, ${batch.toByte}::bigint,
       ${JSON.stringify(batch.counts.map(countRow))}::jsonb, ${JSON.stringify(batch.units.map(unitRow))}::jsonb,
@@ -25,6 +25,15 @@ export async function shipGatewayLog(db: Queryable, batch: LogBatch & { readonly
       ${column(rows.map((row) => (row.fields === null ? null : JSON.stringify(row.fields))))}::jsonb[]) AS place`);
   return Number(shipped.rows[0]?.place ?? batch.toByte);
 }
+
+type Element = string | number | boolean | null;
+
+/** An array as Postgres reads it. The driver, which has to be ready for anything in one, takes half of what shipping takes. */
+function arrayLiteral(values: readonly Element[]): string {
+  return `{${values.map((value) => (typeof value === "string" ? quoted(value) : String(value ?? "NULL"))).join(",")}}`;
+}
+
+const quoted = (text: string): string => `"${/["\\]/.test(text) ? text.replaceAll(/["\\]/g, String.raw`\$&`) : text}"`;
 
 /** As the columns of `decision_count` are called. */
 const countRow = (count: LogBatch["counts"][number]) => ({

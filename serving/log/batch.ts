@@ -17,10 +17,10 @@ const MINUTE_MS = 60_000;
 
 /** Adds requests up. Equal requests are one count; of a routing key the first request of an epoch is kept. */
 export function tallyRequests(records: readonly RequestRecord[]): Tally {
-  const counts = new Map<string, DecisionCount>();
+  const counts = new Map<string, Sum>();
   const units = new Map<string, CountedUnit>();
   for (const record of records) {
-    addCount(counts, countOf(record));
+    countRequest(counts, record);
     const unit = unitOf(record);
     if (!unit) continue;
     const key = `${unit.epoch} ${unit.unit} ${unit.endpoint}`;
@@ -36,52 +36,67 @@ export function tallyRequests(records: readonly RequestRecord[]): Tally {
 
 /** Adds counts of the same requests' kind and minute up. */
 export function addCounts(given: readonly DecisionCount[]): DecisionCount[] {
-  const sums = new Map<string, DecisionCount>();
-  for (const count of given) addCount(sums, count);
+  const sums = new Map<string, Sum>();
+  for (const count of given) {
+    const sum = sumOf(sums, count, count.minuteMs, count.byUnit);
+    sum.requests += count.requests;
+    sum.errors += count.errors;
+    sum.sheds += count.sheds;
+    sum.slow += count.slow;
+    count.latencies.forEach((requests, place) => add(sum.latencies, place, requests));
+    count.ranges.forEach((answers, place) => add(sum.ranges, place, answers));
+  }
   return [...sums.values()];
 }
 
-function addCount(sums: Map<string, DecisionCount>, count: DecisionCount): void {
-  const { endpoint, epoch, arm, assigned, byUnit, versionId, minuteMs } = count;
-  const key = `${endpoint} ${epoch} ${arm} ${assigned} ${byUnit} ${versionId} ${minuteMs}`;
-  const sum = sums.get(key);
-  if (!sum) {
-    sums.set(key, count);
-    return;
-  }
-  sums.set(key, {
-    ...sum,
-    requests: sum.requests + count.requests,
-    errors: sum.errors + count.errors,
-    sheds: sum.sheds + count.sheds,
-    slow: sum.slow + count.slow,
-    latencies: add(sum.latencies, count.latencies),
-    ranges: add(sum.ranges, count.ranges),
-  });
-}
+/** A count that grows. */
+type Sum = { -readonly [Name in keyof DecisionCount]: DecisionCount[Name] } & {
+  readonly latencies: number[];
+  readonly ranges: number[];
+};
 
-const add = (left: readonly number[], right: readonly number[]): number[] =>
-  Array.from({ length: Math.max(left.length, right.length) }, (_, index) => (left[index] ?? 0) + (right[index] ?? 0));
-
-function countOf(record: RequestRecord): DecisionCount {
-  const { endpoint, epoch, arm, assigned, versionId, judged, latencyMs, outcome } = record;
-  const above = LATENCY_BOUNDS_MS.findIndex((bound) => latencyMs <= bound);
-  const place = above === -1 ? LATENCY_BOUNDS_MS.length : above;
-  return {
+/** The sum that requests of this kind and minute belong to. */
+function sumOf(
+  sums: Map<string, Sum>,
+  {
     endpoint,
     epoch,
     arm,
     assigned,
-    byUnit: isUnit(record),
     versionId,
-    minuteMs: Math.floor(record.atMs / MINUTE_MS) * MINUTE_MS,
-    requests: 1,
-    errors: outcome === "ok" ? 0 : 1,
-    sheds: outcome === "shed" ? 1 : 0,
-    slow: judged?.slow ? 1 : 0,
-    latencies: Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, (_, index) => (index === place ? 1 : 0)),
-    ranges: Array.from({ length: judged?.ranges ?? 0 }, (_, index) => (index === judged?.range ? 1 : 0)),
-  };
+  }: Pick<RequestRecord, "endpoint" | "epoch" | "arm" | "assigned" | "versionId">,
+  minuteMs: number,
+  byUnit: boolean,
+): Sum {
+  const key = `${endpoint} ${epoch} ${arm} ${assigned} ${byUnit} ${versionId} ${minuteMs}`;
+  const known = sums.get(key);
+  if (known) return known;
+  const kind = { endpoint, epoch, arm, assigned, byUnit, versionId, minuteMs };
+  const sum: Sum = { ...kind, requests: 0, errors: 0, sheds: 0, slow: 0, latencies: [], ranges: [] };
+  sums.set(key, sum);
+  return sum;
+}
+
+/** In place: a list for each request would cost more than adding it up. */
+function add(counts: number[], place: number, more: number): void {
+  while (counts.length <= place) counts.push(0);
+  counts[place] = (counts[place] ?? 0) + more;
+}
+
+function countRequest(sums: Map<string, Sum>, record: RequestRecord): void {
+  const { judged, latencyMs, outcome } = record;
+  const sum = sumOf(sums, record, Math.floor(record.atMs / MINUTE_MS) * MINUTE_MS, isUnit(record));
+  sum.requests += 1;
+  if (outcome !== "ok") sum.errors += 1;
+  if (outcome === "shed") sum.sheds += 1;
+  if (judged?.slow) sum.slow += 1;
+  const above = LATENCY_BOUNDS_MS.findIndex((bound) => latencyMs <= bound);
+  add(sum.latencies, above === -1 ? LATENCY_BOUNDS_MS.length : above, 1);
+  // Told whole, also where none was that long or in that range.
+  add(sum.latencies, LATENCY_BOUNDS_MS.length, 0);
+  if (!judged || judged.ranges === 0) return;
+  add(sum.ranges, judged.ranges - 1, 0);
+  if (judged.range !== null) add(sum.ranges, judged.range, 1);
 }
 
 const isUnit = ({ judged, assigned, routingKeyHash }: RequestRecord): boolean =>

@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { openDatabase } from "../../db/client.ts";
 import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
@@ -5,7 +6,11 @@ import { Progress } from "./progress.ts";
 import { shipHere } from "./shipping.ts";
 import type { FromShippingThread, ThreadData, ToShippingThread } from "./shipping-thread.ts";
 
-/** Entry of the thread that ships: until it is told to finish. */
+/** Entry of the thread that ships, behind everything else, until it is told to finish. */
+const LOWEST = 19;
+// Linux alone knows priorities of threads. What is shipped a moment later costs nobody an answer.
+if (process.platform === "linux") setPriority(0, LOWEST);
+
 const { databaseUrl, root, name, gateway, run, memory } = workerData as ThreadData;
 
 /** The own journal, and a dead gateway's beside it. */

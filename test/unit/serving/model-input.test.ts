@@ -50,6 +50,42 @@ describe("a model's input", () => {
     );
   });
 
+  test.for(["INT64", "INT32"] as const)(
+    "of %s places takes those of the vocabulary and names the first that is none",
+    (datatype) => {
+      const signature = modelSignatureSchema.parse({
+        inputs: [
+          {
+            name: "codes",
+            datatype,
+            shape: [-1, 2],
+            features: [3, 5].map((words, index) => ({
+              kind: "category",
+              column: `column ${index}`,
+              vocabulary: Array.from({ length: words }, (_, word) => `w${word}`),
+            })),
+          },
+        ],
+        outputs: [{ name: "p", datatype: "FP32", shape: [-1] }],
+        label: "late",
+        prediction: { kind: "binary", output: "p" },
+      });
+      const places = (data: readonly number[]) =>
+        read({ inputs: [{ name: "codes", datatype, shape: [data.length / 2, 2], data }] }, signature);
+      expect(places([0, 0, 2, 4]).rowCount).toBe(2);
+      const beyond = datatype === "INT64" ? 2 ** 32 : 2 ** 30;
+      for (const [wrong, at, limit] of [
+        [3, 2, 2],
+        [-1, 3, 4],
+        [beyond, 2, 2],
+      ] as const) {
+        const data = [0, 0, 0, 0];
+        data[at] = wrong;
+        expect(() => places(data)).toThrow(`element ${at} of input "codes" is ${wrong}, allowed: 0 to ${limit}`);
+      }
+    },
+  );
+
   test("of tensor columns passes nested lists through", () => {
     const signature = modelSignatureSchema.parse({
       ...SIGNATURE,
