@@ -32,11 +32,15 @@ export interface ShipperOptions {
 
 /** About a thousand requests of one row. */
 const STRETCH_BYTES = 256 * 1024;
+/** Requests of many rows are short in the journal; more than this are several transactions. */
+const STRETCH_ROWS = 5_000;
 
 /** Brings a spool to Postgres, in order. */
 export class Shipper {
   /** Everything before it is in Postgres. */
   shippedByte: number;
+  /** Everything before it was told as shipped. */
+  private countedByte: number;
   private readonly options: ShipperOptions;
   /** Sent again as it was: the answer may have been lost, and only the same stretch is seen to be the same. */
   private pending: Stretch | undefined;
@@ -44,6 +48,7 @@ export class Shipper {
   constructor(options: ShipperOptions) {
     this.options = options;
     this.shippedByte = options.shippedByte ?? 0;
+    this.countedByte = this.shippedByte;
   }
 
   /** Ships the next stretch; false when there is none. @throws what the database threw, and nothing is lost */
@@ -58,22 +63,29 @@ export class Shipper {
     return true;
   }
 
-  /** A batch that is refused is halved until what is refused is alone: its rows are dropped, its counts are not. */
+  /**
+   * A batch of too many rows is halved, and one that is refused until what is refused is alone: its rows are dropped, its counts are
+   * not.
+   */
   private async deliver(lines: readonly string[], fromByte: number, toByte: number): Promise<void> {
     const parsed = lines.map((line) => this.parse(line));
+    const isOne = lines.length === 1;
     try {
-      await this.send(parsed, fromByte, toByte);
+      if (isOne || parsed.reduce((sum, line) => sum + rowCount(line), 0) <= STRETCH_ROWS) {
+        await this.send(parsed, fromByte, toByte);
+        return;
+      }
     } catch (problem) {
       if (!this.options.isRefusal(problem)) throw problem;
-      if (lines.length === 1) {
+      if (isOne) {
         await this.dropRows(parsed, fromByte, toByte, problem);
         return;
       }
-      const first = lines.slice(0, Math.floor(lines.length / 2));
-      const middle = fromByte + Buffer.byteLength(`${first.join("\n")}\n`);
-      await this.deliver(first, fromByte, middle);
-      await this.deliver(lines.slice(first.length), middle, toByte);
     }
+    const first = lines.slice(0, Math.floor(lines.length / 2));
+    const middle = fromByte + Buffer.byteLength(`${first.join("\n")}\n`);
+    await this.deliver(first, fromByte, middle);
+    await this.deliver(lines.slice(first.length), middle, toByte);
   }
 
   /** A power cut can leave a line that is none; those after it are not worth less. */
@@ -114,8 +126,9 @@ export class Shipper {
       droppedRows,
       acceptedRows: this.options.acceptedRows(),
     });
-    // Less than what was sent: a part of it was known, and the rest is read again from there.
-    if (this.shippedByte >= toByte) {
+    // Less than what was sent: a part of it was known, and the rest is read again from there. Parts of a stretch that failed later come again.
+    if (this.shippedByte >= toByte && toByte > this.countedByte) {
+      this.countedByte = toByte;
       this.options.onShipped?.({ toByte: this.shippedByte, rows: tally.rows.length, refusedRows });
     }
   }

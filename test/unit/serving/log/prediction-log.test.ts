@@ -90,6 +90,20 @@ describe("the prediction log", () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
+  test("brings requests of many rows in several parts, each row once, though answers were lost", async () => {
+    const database = memoryDatabase();
+    database.state.loseAnswers = 3;
+    const log = await start(database);
+    const rowCount = 4_000;
+    const scores = new Float32Array(rowCount).fill(0.5);
+    for (const id of numbers(5)) log.append(request(id, { rowCount, scores }));
+    await eventually("all rows", () => log.counts().written >= 5 * rowCount);
+    expect(log.counts().written).toBe(5 * rowCount);
+    expect(new Set(database.ids()).size).toBe(5 * rowCount);
+    expect(database.batches.map(({ rows }) => rows.length)).toEqual(Array.from({ length: 5 }, () => rowCount));
+    await log.close();
+  });
+
   test("keeps requests on disk while nobody takes them, and their counts always balance", async () => {
     const database = memoryDatabase();
     database.state.away = true;
