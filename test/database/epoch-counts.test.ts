@@ -231,6 +231,19 @@ describe("a gateway's journal", () => {
     expect(await balance()).toEqual({ accepted: 10, written: 5, spilled: 3, dropped: 2 });
   });
 
+  it("keeps ids and columns whatever stands in them", async () => {
+    const served = await serve("spelled");
+    const id = `a "quoted\\ id, {of} NULL ${randomUUID()}`;
+    const fields = [{ word: 'b "quoted\\ word, {of} NULL', number: 1e-7, none: null, empty: "" }];
+    const record = recordOf(served, { ...ANSWERED, routingKeyHash: null }, Date.now(), true);
+    await ship([{ ...record, id, fields, scores: [] }], randomUUID(), 0, 1);
+    expect(await findPrediction(test.database, id)).toMatchObject({
+      features: fields[0],
+      routingKeyHash: null,
+      score: null,
+    });
+  });
+
   it("tells a plan its traffic exactly though most rows are sampled out", async () => {
     const served = await serve("planned");
     const records = Array.from({ length: 40 }, (_, index) => {
