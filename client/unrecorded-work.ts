@@ -8,6 +8,9 @@ const HOUR_MS = 3_600_000;
 /** Short work takes ten minutes in total and heavy work eight hours (workflows/activity-options.ts), or fails; and an hour on top. */
 const BOUNDS = { begunWithinMs: HOUR_MS, doneWithinMs: 9 * HOUR_MS };
 
+/** What may take days, and is on record from its first activity on. */
+const ON_RECORD: readonly string[] = [WORKFLOWS.modelLifecycle, WORKFLOWS.canaryRollout, WORKFLOWS.deploymentInTurn];
+
 /**
  * What Temporal accepted and nothing in Postgres tells of: lifecycles and rollouts whose first activity should have recorded them, and work of one
  * activity that should be done, because no worker took it up or none could. Postgres alone cannot see that, so Temporal is asked what it runs. What
@@ -24,8 +27,7 @@ export async function listUnrecorded(
   const query = `ExecutionStatus = 'Running' AND StartTime <= '${before(begunWithinMs).toISOString()}' AND WorkflowType IN (${types.join(", ")})`;
   const found: StuckWork[] = [];
   for await (const { type, workflowId: subject, startTime: since } of client.workflow.list({ query })) {
-    const isOnRecord = type === WORKFLOWS.modelLifecycle || type === WORKFLOWS.canaryRollout;
-    if (isOnRecord ? !recorded.subjects.has(subject) : since <= before(doneWithinMs)) {
+    if (ON_RECORD.includes(type) ? !recorded.subjects.has(subject) : since <= before(doneWithinMs)) {
       found.push({ subject, model: null, since });
     }
   }

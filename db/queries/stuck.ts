@@ -26,13 +26,15 @@ export interface Recorded {
   readonly now: Date;
 }
 
-/** Lifecycles and rollouts that have not ended, or did so in the last `sinceMs`: their workflows may still be about to. */
+/** Lifecycles and rollouts that wait for their turn or have not ended, or did so in the last `sinceMs`: their workflows may still be about to. */
 export async function findRecorded(db: Queryable, sinceMs: number): Promise<Recorded> {
   const since = sql`clock_timestamp() - ${sinceMs}::float8 * interval '1 millisecond'`;
   const { rows } = await db.execute<{ subjects: string[]; now: Date | string }>(sql`
     SELECT clock_timestamp() AS now, ARRAY(
       SELECT 'lifecycle/' || id FROM lifecycle WHERE finished_at IS NULL OR finished_at > ${since}
-      UNION SELECT 'rollout/' || endpoint FROM rollout WHERE ended_at IS NULL OR ended_at > ${since}) AS subjects`);
+      UNION SELECT unnest(ARRAY['rollout/' || endpoint, 'deployment/' || id]) FROM rollout
+        WHERE ended_at IS NULL OR ended_at > ${since}
+      UNION SELECT 'deployment/' || rollout FROM rollout_turn) AS subjects`);
   const [found] = rows;
   if (!found) throw new Error("no row");
   return { subjects: new Set(found.subjects), now: new Date(found.now) };

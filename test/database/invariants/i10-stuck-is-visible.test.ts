@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { listUnrecorded } from "../../../client/unrecorded-work.ts";
 import { WORKFLOWS, workflowIds } from "../../../contracts/names.ts";
 import { recordAudit } from "../../../db/queries/audit.ts";
+import { takeTurn } from "../../../db/queries/rollout-turn.ts";
 import { listStuck } from "../../../db/queries/stuck.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { connectApplication, record, type Application } from "../application.ts";
@@ -97,10 +98,14 @@ describe("I10: what was started ends, or is seen to be stuck", () => {
     const start = (type: string, workflowId: string) =>
       client.workflow.start(type, { taskQueue: own, workflowId, args: [] });
     await addLifecycle(test.database, `known-${own}`, "flights");
+    await addEndpoint(test.database, "queued", "flights", "staging");
+    await takeTurn(test.database, { id: `queued-${own}`, endpoint: "queued" });
     const started = [
       await start(WORKFLOWS.modelLifecycle, workflowIds.lifecycle(`unknown-${own}`)),
       await start(WORKFLOWS.modelLifecycle, workflowIds.lifecycle(`known-${own}`)),
       await start(WORKFLOWS.canaryRollout, workflowIds.rollout(own)),
+      await start(WORKFLOWS.deploymentInTurn, workflowIds.deployment(own)),
+      await start(WORKFLOWS.deploymentInTurn, workflowIds.deployment(`queued-${own}`)),
       await start(WORKFLOWS.registryChange, workflowIds.registryChange(own)),
       await start("somebody-elses", own),
     ];
@@ -109,11 +114,11 @@ describe("I10: what was started ends, or is seen to be stuck", () => {
         .map(({ subject }) => subject)
         .filter((subject) => subject.includes(own))
         .sort();
-    const missing = [`lifecycle/unknown-${own}`, `rollout/${own}`];
+    const missing = [`deployment/${own}`, `lifecycle/unknown-${own}`, `rollout/${own}`];
     // What Temporal lists is a moment behind what it has.
     await expect
       .poll(() => unrecorded({ begunWithinMs: 0, doneWithinMs: 0 }), { timeout: 20_000 })
-      .toEqual([missing[0], `registry-change/${own}`, missing[1]]);
+      .toEqual([...missing, `registry-change/${own}`].sort());
     expect(await unrecorded({ begunWithinMs: 0, doneWithinMs: 3_600_000 })).toEqual(missing);
     expect(await unrecorded({ begunWithinMs: 3_600_000, doneWithinMs: 3_600_000 })).toEqual([]);
     for (const handle of started) await handle.terminate();
