@@ -1,4 +1,4 @@
-import type { ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import {
   ServerInterceptingCall,
   status,
@@ -9,7 +9,7 @@ import {
 export interface MessageBounds {
   /** Of one request, unpacked. */
   readonly messageLimitBytes: number;
-  /** How long a request may take to arrive. */
+  /** How long a request may take to arrive, and its answer to be taken. */
   readonly arriveWithinMs: number;
 }
 
@@ -27,7 +27,7 @@ interface Arriving extends ServerInterceptingCallInterface {
 
 /**
  * Bounds the memory of requests that are arriving or being answered, over all connections: a client may open as many calls as
- * it is allowed, and send each of them nearly whole. A packed message counts as the largest one, because nobody knows what it
+ * it is allowed, send each of them nearly whole, and take no answer. A packed message counts as the largest one, because nobody knows what it
  * unpacks to before it has.
  */
 export function boundMessages({ messageLimitBytes, arriveWithinMs }: MessageBounds): ServerInterceptor {
@@ -50,7 +50,7 @@ export function boundMessages({ messageLimitBytes, arriveWithinMs }: MessageBoun
         refuse(status.UNAVAILABLE, "the gateway holds as many requests as it may; ask again a little later");
       }
     };
-    const late = setTimeout(() => refuse(status.DEADLINE_EXCEEDED, "the request came too slowly"), arriveWithinMs);
+    let late = setTimeout(() => refuse(status.DEADLINE_EXCEEDED, "the request came too slowly"), arriveWithinMs);
     if (incomingEncoding !== "identity") hold(messageLimitBytes);
     stream.on("data", (chunk: Buffer) => hold(chunk.length));
     stream.once("end", () => clearTimeout(late));
@@ -58,6 +58,17 @@ export function boundMessages({ messageLimitBytes, arriveWithinMs }: MessageBoun
       clearTimeout(late);
       heldBytes -= own;
     });
-    return new ServerInterceptingCall(call);
+    return new ServerInterceptingCall(call, {
+      sendMessage: (message, next) => {
+        next(message);
+        if (stream.destroyed) return;
+        // What flow control keeps back until the client takes it.
+        const waiting = stream.writableLength;
+        own += waiting;
+        heldBytes += waiting;
+        clearTimeout(late);
+        late = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), arriveWithinMs);
+      },
+    });
   };
 }

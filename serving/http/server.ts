@@ -17,6 +17,7 @@ import { answerFailure, bodyLength, refuse, type Answer } from "./answer.ts";
 import { compress } from "./compress.ts";
 import { readBody } from "./read-body.ts";
 import { createRouter, type Route, type Router } from "./router.ts";
+import { createUntaken, type Untaken } from "./untaken.ts";
 
 export interface HttpRequest {
   readonly parameters: Readonly<Record<string, string>>;
@@ -34,7 +35,7 @@ export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly bodyLimitBytes: number;
-  /** How long a request may take to arrive; its headers a third of it. A client that dribbles is cut off. */
+  /** How long a request may take to arrive, and its answer to be taken; its headers a third of it. A client that dribbles is cut off. */
   readonly arriveWithinMs: number;
   /** With one the server speaks TLS and nothing else. */
   readonly certificate?: WatchedCertificate | undefined;
@@ -53,7 +54,7 @@ const LAST_ANSWERS_MS = 30_000;
 const KEEP_ALIVE_MS = 60_000;
 /** Beyond it connections are closed as they come: an idle one costs some 10 KiB. */
 const MAXIMUM_CONNECTIONS = 20_000;
-/** All bodies together may hold as much memory as this many of the largest; beyond it requests are told to come again. */
+/** All bodies and untaken answers together may hold as much memory as this many of the largest bodies; beyond it requests are told to come again. */
 const BODIES_AT_ONCE = 16;
 /** How long a refused body is still read and thrown away, so that the client gets to see the refusal. */
 const LINGER_MS = 500;
@@ -61,7 +62,13 @@ const LINGER_MS = 500;
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   let draining = false;
   const memory = { heldBytes: 0 };
-  const router = createRouter(options.routes);
+  const serving: Serving = {
+    ...options,
+    router: createRouter(options.routes),
+    memory,
+    untaken: createUntaken({ memory, withinMs: options.arriveWithinMs }),
+    isDraining: () => draining,
+  };
   const server = createAnyServer(
     options.certificate,
     {
@@ -72,7 +79,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       noDelay: true,
     },
     (request, response) => {
-      void serve({ ...options, router, memory, isDraining: () => draining }, request, response);
+      void serve(serving, request, response);
     },
   );
   server.maxConnections = MAXIMUM_CONNECTIONS;
@@ -119,11 +126,16 @@ async function listen(server: Server, { host, port }: HttpServerOptions): Promis
 interface Serving extends HttpServerOptions {
   readonly router: Router<Handler>;
   readonly memory: { heldBytes: number };
+  readonly untaken: Untaken;
   readonly isDraining: () => boolean;
 }
 
 async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { router, memory, bodyLimitBytes } = serving;
+  const { router, memory, untaken, bodyLimitBytes } = serving;
+  if (untaken.isPiledUp(request, response)) {
+    request.socket.destroy();
+    return;
+  }
   let answer: Answer;
   let held = 0;
   try {
@@ -149,6 +161,7 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
   response.writeHead(answer.status, { ...answer.headers, ...close, "content-length": bodyLength(answer) });
   response.end(answer.body);
   if (unread) discardRest(request);
+  untaken.hold(request, response, bodyLength(answer));
 }
 
 /** An `AbortSignal` would take each request longer than finding its route. */

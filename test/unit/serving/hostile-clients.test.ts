@@ -1,10 +1,11 @@
 import { execFileSync, fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
+import { connect as connectHttp2, constants, type ClientHttp2Session } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { loadServiceDefinition } from "../../../serving/grpc/server.ts";
 import { createGrpcClient } from "./grpc-client.ts";
 import { eventually, tensors } from "./running-gateway.ts";
 
@@ -147,15 +148,50 @@ test("bodies that unpack to the limit each are unpacked a few at a time", async 
   expect(await somebodyElse()).toBe(200);
 });
 
+/** Connections that ask and ask again for so many documents, and read nothing; how many of them were ended. */
+function openDeaf(count: number, documentCount: number): { readonly ended: () => number } {
+  const asked = "GET /v2/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(documentCount);
+  let ended = 0;
+  const deaf = Array.from({ length: count }, () => {
+    const socket = connect(Number(url.port), url.hostname);
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => (ended += 1));
+    return socket;
+  });
+  // Who reads nothing notices by writing that nobody is there any more.
+  const asking = setInterval(() => {
+    for (const socket of deaf) if (socket.writable && socket.writableLength === 0) socket.write(asked);
+    if (ended === count) clearInterval(asking);
+  }, 50);
+  return { ended: () => ended };
+}
+
+test("connections that ask for thousands of answers at once are ended, and somebody else is answered", async () => {
+  const before = await memoryBytes();
+  const { ended } = openDeaf(20, 2_000);
+  const peak = await peakUntil("the end of each", () => ended() === 20);
+  expect(peak - before).toBeLessThan(BOUND_BYTES);
+  expect(await somebodyElse()).toBe(200);
+});
+
+test("connections that take no answer are ended, once the kernel keeps no more of them, and others are answered meanwhile", async () => {
+  const { ended } = openDeaf(3, 20);
+  expect(await somebodyElse()).toBe(200);
+  await eventually("the end of each", () => ended() === 3);
+  expect(await somebodyElse()).toBe(200);
+});
+
+const INFER_CALL = {
+  ":method": "POST",
+  ":path": "/inference.GRPCInferenceService/ModelInfer",
+  "content-type": "application/grpc",
+  te: "trailers",
+} as const;
+
 /** A gRPC call that has sent all but the last of its message. */
 function openCall(session: ClientHttp2Session, bytes: number, fields: Readonly<Record<string, string>> = {}) {
-  const call = session.request({
-    ":method": "POST",
-    ":path": "/inference.GRPCInferenceService/ModelInfer",
-    "content-type": "application/grpc",
-    te: "trailers",
-    ...fields,
-  });
+  const call = session.request({ ...INFER_CALL, ...fields });
   const answer = { code: "" };
   const note = ({ "grpc-status": code }: { readonly "grpc-status"?: unknown }): void => {
     if (typeof code === "string") answer.code ||= code;
@@ -178,6 +214,28 @@ function openSession(): ClientHttp2Session {
   sessions.push(session);
   return session;
 }
+
+test("gRPC calls that take no answer are ended", async () => {
+  const rows = 200_000;
+  const message = loadServiceDefinition()["ModelInfer"]?.requestSerialize({
+    model_name: "delay",
+    inputs: [
+      { name: "origin_code", datatype: "INT64", shape: [rows] },
+      { name: "numbers", datatype: "FP32", shape: [rows, 2] },
+    ],
+    raw_input_contents: [Buffer.alloc(8 * rows), Buffer.alloc(8 * rows)],
+  });
+  if (!message) throw new Error("the service has no such call");
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  const call = openSession().request(INFER_CALL);
+  const ended = new Promise<number>((resolve) => call.on("close", () => resolve(call.rstCode)));
+  call.on("error", () => undefined);
+  call.end(Buffer.concat([prefix, message]));
+  expect((await once(call, "response"))[0]).toMatchObject({ ":status": 200 });
+  expect(await ended).toBe(constants.NGHTTP2_CANCEL);
+  expect(await somebodyElse()).toBe(200);
+});
 
 test("gRPC messages that never end hold no more over all connections than all of them may, and are cut off in the end", async () => {
   const before = await memoryBytes();
