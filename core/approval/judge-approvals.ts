@@ -44,8 +44,8 @@ export function judgeStanding(question: StandingQuestion): ApprovalStanding {
 
 /**
  * Whether a version is approved. Counted are decisions over exactly the present evidence that have not expired and were given with
- * no compromised token or role, by people with a role the terms name, signed where they ask for it; each person once. One such rejection outweighs every approval, and the author
- * may reject. `void` says that approvals were there and why they count no more.
+ * no compromised token or role, by people with a role the terms name, signed where they ask for it; each person once. One such
+ * rejection outweighs every approval, and the author may reject. `void` says that approvals were there and why they count no more.
  */
 export function judgeApprovals(question: ApprovalQuestion): ApprovalStanding {
   const { terms, evidenceDigest, decisions } = question;

@@ -1,8 +1,8 @@
 import type { Client } from "pg";
 
 /**
- * Everything a schema is, as lines of text: tables, columns, constraints, triggers, functions, rights. Constraints are without their parentheses, of
- * which Postgres writes fewer when it has read its own text again.
+ * Everything a schema is, as lines of text: tables, columns, constraints, triggers, functions, rights. Constraints are without their
+ * parentheses, of which Postgres writes fewer when it has read its own text again.
  */
 export async function schemaOf(owner: Client): Promise<string[]> {
   const { rows } = await owner.query<{ line: string }>(SCHEMA);
