@@ -45,3 +45,18 @@ describe("the checkpoints of the audit log", () => {
     expect(stage.stubs.calls).toHaveLength(1);
   });
 });
+
+describe("the retention of the prediction log", () => {
+  it("is looked after every night, however many workers ask for it", async () => {
+    const schedules = createTemporalSchedules(stage.client);
+    await schedules.ensureLogRetention();
+    await schedules.ensureLogRetention();
+    await stage.client.schedule.getHandle(workflowIds.logRetention).backfill({
+      start: new Date("2001-06-01T12:00:00Z"),
+      end: new Date("2001-06-02T12:00:00Z"),
+      overlap: "BUFFER_ALL",
+    });
+    await until(() => stage.stubs.inputsOf("dropExpiredDays").length > 0);
+    expect(stage.stubs.inputsOf("dropExpiredDays")[0]).toEqual({});
+  });
+});
