@@ -35,9 +35,6 @@ interface Waiting {
  */
 export async function startSlot(label: string, open: OpenMessage, startTimeoutMs: number): Promise<Slot> {
   const child = forkProgram(childEntry, { stdio: ["ignore", "ignore", "pipe", "ipc", "pipe"] });
-  const socket = child.stdio[TENSORS_DESCRIPTOR] as Socket;
-  // What cannot be sent is followed by the exit that rejects.
-  socket.on("error", () => undefined);
   const lastWords = tail(child);
   const waiting = new Map<number, Waiting>();
   let nextId = 1;
@@ -55,6 +52,12 @@ export async function startSlot(label: string, open: OpenMessage, startTimeoutMs
       end(error.message);
     });
   });
+
+  // Without descriptors left there is no child, and none of its pipes.
+  const socket = (child.stdio as ChildProcess["stdio"] | undefined)?.[TENSORS_DESCRIPTOR] as Socket | undefined;
+  if (!socket) throw new Failure("INFERENCE_PROCESS_DIED", { model: label, exit: await ended });
+  // What cannot be sent is followed by the exit that rejects.
+  socket.on("error", () => undefined);
 
   const slot: Slot = {
     pid: child.pid ?? 0,

@@ -29,14 +29,11 @@ export function writeFrame(socket: Socket, id: number, tensors: readonly TensorP
   const values: Uint8Array[] = [];
   let valueBytes = 0;
   const described = tensors.map(({ name, datatype, shape, parts }) => {
+    if (datatype === "BYTES") return { name, datatype, shape, strings: parts.filter(isStrings).flat() };
     const from = valueBytes;
     let count = 0;
-    const strings: string[] = [];
     for (const part of parts) {
-      if (isStrings(part)) {
-        strings.push(...part);
-        continue;
-      }
+      if (isStrings(part)) throw new TypeError(`tensor "${name}" of ${datatype} holds strings`);
       values.push(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
       valueBytes += part.byteLength;
       count += part.length;
@@ -44,7 +41,7 @@ export function writeFrame(socket: Socket, id: number, tensors: readonly TensorP
     const padding = -valueBytes & 7;
     if (padding > 0) values.push(new Uint8Array(padding));
     valueBytes += padding;
-    return datatype === "BYTES" ? { name, datatype, shape, strings } : { name, datatype, shape, from, count };
+    return { name, datatype, shape, from, count };
   });
   const json = JSON.stringify({ id, tensors: described } satisfies FrameHeader);
   const jsonBytes = Buffer.byteLength(json);

@@ -45,7 +45,7 @@ export function readLine(text: string): Line {
   if (!("request" in line) || !("scoreBytes" in line.request)) return line as Line;
   const { scores: encoded, scoreBytes, ...request } = line.request;
   // Copied, because typed arrays need alignment.
-  const { buffer } = Uint8Array.from(Buffer.from(encoded, "base64"));
+  const { buffer } = new Uint8Array(Buffer.from(encoded, "base64"));
   return {
     request: toRecord({ ...request, scores: scoreBytes === 4 ? new Float32Array(buffer) : new Float64Array(buffer) }),
   };

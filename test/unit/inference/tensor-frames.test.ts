@@ -63,6 +63,15 @@ test("tensors arrive as they were sent, their parts joined, in whatever pieces t
   fc.assert(property);
 });
 
+test("as many strings as a body may hold arrive", () => {
+  const strings = Array.from({ length: 300_000 }, (_, index) => String(index % 10));
+  const [tensors] = readAll(
+    bytesOf([[{ name: "words", datatype: "BYTES", shape: [300_000], parts: [strings] }]]),
+    65_536,
+  );
+  expect(tensors?.[0]?.data).toEqual(strings);
+});
+
 test("large values are written as they lie in memory and not copied first", () => {
   const data = new Float32Array(100_000).fill(0.5);
   const pieces: Uint8Array[] = [];
