@@ -17,9 +17,9 @@ interface QuantizedActivation extends QuantizedWeight {
 
 /**
  * Replaces MatMul and Gemm by DynamicQuantizeLinear, MatMulInteger, Cast, two Muls and, for a Gemm with bias, Add: the
- * pattern ONNX Runtime fuses into one kernel. The weights' zero points are 0 and left out; so are the names of the nodes beside the product, which
- * took as many bytes as its scales. A weight is quantized once and an activation is quantized once, however many
- * nodes read them. Names of values follow ONNX Runtime's quantizer, so that its debugging tools find them.
+ * pattern ONNX Runtime fuses into one kernel. A weight is quantized once and an activation is quantized once, however many
+ * nodes read them. The weights' zero points are 0 and left out, and so are the names of the nodes beside the product: they
+ * took as many bytes as the scales. Values are named as ONNX Runtime's quantizer names them, so that its debugging tools find them.
  *
  * @returns a function that rewrites one node and says what became of its weights
  */
