@@ -17,17 +17,23 @@ export interface VerbDescription {
   /** What stands below the options in `--help`: what arguments mean, what exit codes there are. */
   readonly details?: string;
   readonly examples: readonly string[];
+  /** Somebody does something by it, who is asked for. */
+  readonly acts?: boolean;
 }
 
-/** Adds a verb with what every verb has: `--json`, and `--help` with examples. */
-export function defineVerb(parent: Command, { usage, summary, details, examples }: VerbDescription): Command {
+/** Adds a verb with what every verb has: `--json`, and `--help` with examples; and whoever acts, `--as` and `--token-file`. */
+export function defineVerb(parent: Command, { usage, summary, details, examples, acts }: VerbDescription): Command {
   const shown = examples.map((example) => `  $ modelwright ${example}`).join("\n");
-  return parent
+  const verb = parent
     .command(usage)
     .summary(summary)
     .description(details === undefined ? `${summary}.` : `${summary}.\n\n${details}`)
     .option("--json", "one JSON document on standard output; what happens meanwhile goes to standard error")
     .addHelpText("after", `\nExamples:\n${shown}`);
+  if (!acts) return verb;
+  return verb
+    .addOption(asOption())
+    .option("--token-file <file>", "file with the token that signs this; default $MODELWRIGHT_TOKEN");
 }
 
 /**
@@ -79,9 +85,6 @@ export async function withStack<Result>(
 
 export const asOption = (): Option =>
   new Option("--as <who>", "who does this; default $MODELWRIGHT_ACTOR, else your user name");
-
-export const tokenOption = (): Option =>
-  new Option("--token-file <file>", "file with the token that signs this; default $MODELWRIGHT_TOKEN");
 
 export interface ActingOptions {
   readonly as?: string;

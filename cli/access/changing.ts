@@ -4,11 +4,9 @@ import type { Request } from "../../contracts/messages.ts";
 import type { Answer } from "../answer.ts";
 import {
   answering,
-  asOption,
   defineVerb,
   resolveActor,
   resolveReason,
-  tokenOption,
   withActor,
   type ActingOptions,
   type VerbDescription,
@@ -28,10 +26,10 @@ export function defineChange<Options extends ChangeOptions = ChangeOptions>(
     readonly change: (access: Access, request: Request, given: readonly string[], options: Options) => Promise<Answer>;
   },
 ): void {
-  const command = defineVerb(access, verb)
-    .addOption(asOption())
-    .addOption(tokenOption())
-    .requiredOption("--reason <why>", "why; it is recorded in the audit trail");
+  const command = defineVerb(access, { ...verb, acts: true }).requiredOption(
+    "--reason <why>",
+    "why; it is recorded in the audit trail",
+  );
   (verb.options?.(command) ?? command).action(
     answering(async (_screen, ...given: unknown[]) => {
       // Commander hands over the arguments, the options and the command.

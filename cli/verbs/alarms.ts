@@ -7,17 +7,7 @@ import type { Answer } from "../answer.ts";
 import { instantText } from "../instant-text.ts";
 import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  withStack,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, withStack, type ActingOptions } from "../verb.ts";
 
 interface AlarmOptions extends ActingOptions {
   readonly open?: boolean;
@@ -32,11 +22,10 @@ export function addAlarms(program: Command): void {
     summary: "List alarms, or acknowledge one",
     details: "Alarms stay on record for ever. Exit 0: all are acknowledged, 3: some are open.",
     examples: ["alarms --open", 'alarms --acknowledge 0199… --as grace --reason "reviewed the evidence next morning"'],
+    acts: true,
   })
     .option("--open", "only those nobody has acknowledged")
     .option("--acknowledge <id>", "say that you have seen to it")
-    .addOption(asOption())
-    .addOption(tokenOption())
     .option("--reason <why>", "what you found; it is recorded in the audit trail")
     .action(
       answering(async (screen, options: AlarmOptions) => {

@@ -6,16 +6,7 @@ import { Failure } from "../../contracts/failures.ts";
 import { EXIT_CODES } from "../../contracts/names.ts";
 import { nameSchema } from "../../contracts/primitives.ts";
 import type { ExitCode } from "../answer.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 interface DecisionOptions extends ActingOptions {
   readonly reason: string;
@@ -50,10 +41,9 @@ export function addApprove(program: Command): void {
       details:
         "The id is a lifecycle's, or model/NAME@N with --environment. The decision is about the evidence as it is now; `modelwright policy` shows whose decisions count. Exit 0: decided, 3: more approvals are missing.",
       examples,
+      acts: true,
     })
       .option("--environment <name>", "where the version wants to go, when it is named as model/NAME@N")
-      .addOption(asOption())
-      .addOption(tokenOption())
       .requiredOption("--reason <why>", "why; it is recorded in the audit trail");
     if (name === "approve") {
       verb.addOption(

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { parseRun } from "../../client/reference.ts";
-import { answering, asOption, defineVerb, resolveReason, tokenOption, withActor, type ActingOptions } from "../verb.ts";
+import { answering, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 interface DecisionVerb {
   readonly name: "pause" | "resume" | "abort";
@@ -42,9 +42,8 @@ export function addDecisions(program: Command): void {
         `${name} flight-delay-1f2e3d4c --as grace --reason "${reason}"`,
         `${name} rollout/flight-delay-9a8b7c6d --as grace --reason "${reason}"`,
       ],
+      acts: true,
     })
-      .addOption(asOption())
-      .addOption(tokenOption())
       .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
       .action(
         answering(async (_screen, id: string, options: ActingOptions & { readonly reason: string }) => {

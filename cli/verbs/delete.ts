@@ -1,15 +1,6 @@
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 interface DeleteOptions extends ActingOptions {
   readonly reason: string;
@@ -28,9 +19,8 @@ export function addDelete(program: Command): void {
       'delete old-model --reason "replaced by flight-delay"',
       'delete flight-delay@2 --undo --reason "it was the right window after all"',
     ],
+    acts: true,
   })
-    .addOption(asOption())
-    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it stays with the tombstone")
     .option("--undo", "bring it back")
     .action(

@@ -10,16 +10,7 @@ import { nameSchema } from "../../contracts/primitives.ts";
 import { exitOfRollout, type Answer } from "../answer.ts";
 import type { Screen } from "../screen.ts";
 import { toneOf } from "../table.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 interface DeployOptions extends ActingOptions {
   readonly endpoint: string;
@@ -43,6 +34,7 @@ export function addDeploy(program: Command): void {
       "deploy flight-delay@3 --endpoint flight-delay --environment production --wait",
       "deploy churn@1 --endpoint churn --environment playground --plan plan.yaml --as ada",
     ],
+    acts: true,
   })
     .requiredOption("--endpoint <name>", "what clients call")
     .requiredOption("--environment <name>", "environment of the endpoint, such as production")
@@ -56,8 +48,6 @@ export function addDeploy(program: Command): void {
       "past the approvals that are missing: once, with an alarm that stays on record; needs --reason",
     )
     .option("--reason <why>", "why the glass is broken")
-    .addOption(asOption())
-    .addOption(tokenOption())
     .action(
       answering(async (screen, version: string, options: DeployOptions) => {
         const endpoint = checked(nameSchema, options.endpoint, "--endpoint");

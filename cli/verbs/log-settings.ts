@@ -15,12 +15,10 @@ import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
 import {
   answering,
-  asOption,
   checked,
   defineVerb,
   parseNumber,
   resolveReason,
-  tokenOption,
   withActor,
   withStack,
   type ActingOptions,
@@ -50,6 +48,7 @@ export function addLogSettings(program: Command): void {
       'log-settings --days 90 --as grace --reason "what the policy says"',
       'log-settings flight-delay --withdraw --as grace --reason "as the spec says"',
     ],
+    acts: true,
   })
     .option("--sample-share <share>", "share of requests whose rows are kept, above 0 to 1", parseNumber)
     .option("--field <rule...>", "COLUMN=allow, =hash, =drop or =bucket:EDGES")
@@ -57,8 +56,6 @@ export function addLogSettings(program: Command): void {
     .option("--days <n>", "days of the whole log that are kept besides today's", parseNumber)
     .option("--withdraw", "take back what was set before")
     .option("--as-of <instant>", "show what held then")
-    .addOption(asOption())
-    .addOption(tokenOption())
     .option("--reason <why>", "why; it is recorded in the audit trail")
     .action(
       answering(async (screen, given: string | undefined, options: LogSettingsOptions) => {

@@ -11,12 +11,10 @@ import type { Screen } from "../screen.ts";
 import { renderTable, type TableColumn } from "../table.ts";
 import {
   answering,
-  asOption,
   checked,
   defineVerb,
   parseNumber,
   resolveReason,
-  tokenOption,
   withActor,
   withStack,
   type ActingOptions,
@@ -46,6 +44,7 @@ export function addPolicy(program: Command): void {
       'policy --environment production --quorum 2 --role approver --expires 7d --as root --reason "two pairs of eyes"',
       'policy flight-delay --environment production --withdraw --as root --reason "as all models"',
     ],
+    acts: true,
   })
     .option("--environment <name>", "where it holds")
     .option("--quorum <n>", "how many different people must approve, 1 to 10", parseNumber)
@@ -54,8 +53,6 @@ export function addPolicy(program: Command): void {
     .option("--signed", "only statements signed with a token count")
     .option("--withdraw", "take away what was set before")
     .option("--as-of <instant>", "show what held then")
-    .addOption(asOption())
-    .addOption(tokenOption())
     .option("--reason <why>", "why; it is recorded in the audit trail")
     .action(
       answering(async (screen, given: string | undefined, options: PolicyOptions) => {

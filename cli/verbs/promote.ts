@@ -1,15 +1,6 @@
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 /** `promote ENDPOINT`: past the evidence of a rollout. */
 export function addPromote(program: Command): void {
@@ -19,9 +10,8 @@ export function addPromote(program: Command): void {
     details:
       "An override: who and why stay on record and are told wherever the rollout is explained. Evaluations and approvals are asked for all the same.",
     examples: ['promote flight-delay --as grace --reason "fixes an outage, evidence can follow"'],
+    acts: true,
   })
-    .addOption(asOption())
-    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
     .action(
       answering(async (_screen, name: string, options: ActingOptions & { readonly reason: string }) => {

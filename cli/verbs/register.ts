@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import { answering, asOption, checked, defineVerb, tokenOption, withActor, type ActingOptions } from "../verb.ts";
+import { answering, checked, defineVerb, withActor, type ActingOptions } from "../verb.ts";
 
 interface RegisterOptions extends ActingOptions {
   readonly model: string;
@@ -19,11 +19,10 @@ export function addRegister(program: Command): void {
       "register model.onnx --model flight-delay",
       "register model.onnx --model churn --signature churn.json --as ada",
     ],
+    acts: true,
   })
     .requiredOption("--model <name>", "model the version belongs to; made when it is new")
     .option("--signature <file>", "signature as JSON; default signature.json beside the file")
-    .addOption(asOption())
-    .addOption(tokenOption())
     .action(
       answering(async (_screen, file: string, options: RegisterOptions) => {
         const model = checked(nameSchema, options.model, "--model");

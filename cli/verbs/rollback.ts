@@ -1,15 +1,6 @@
 import type { Command } from "commander";
 import { nameSchema } from "../../contracts/primitives.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 /** `rollback ENDPOINT`: ends a canary, or brings the former champion back. */
 export function addRollback(program: Command): void {
@@ -17,9 +8,8 @@ export function addRollback(program: Command): void {
     usage: "rollback <endpoint>",
     summary: "End an endpoint's running canary, or bring its former champion back",
     examples: ['rollback flight-delay --as grace --reason "complaints from support"'],
+    acts: true,
   })
-    .addOption(asOption())
-    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
     .action(
       answering(async (_screen, name: string, options: ActingOptions & { readonly reason: string }) => {

@@ -2,16 +2,7 @@ import type { Command } from "commander";
 import { printable } from "../../client/text.ts";
 import { nameSchema } from "../../contracts/primitives.ts";
 import { parseSaying } from "../registry/parse-saying.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 interface SetOptions extends ActingOptions {
   readonly reason: string;
@@ -31,9 +22,8 @@ export function addSet(program: Command): void {
       'set flight-delay@3 stage=production alias:best tag:country=NO --reason "best on April"',
       'set flight-delay tag:country= --reason "it is used everywhere now"',
     ],
+    acts: true,
   })
-    .addOption(asOption())
-    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it stays with the entry")
     .option("--from <time>", "true from this past moment on, instead of from now; for imports and corrections")
     .action(

@@ -1,17 +1,7 @@
 import type { Command } from "commander";
 import { formatBasisPoints } from "../../client/text.ts";
 import { nameSchema } from "../../contracts/primitives.ts";
-import {
-  answering,
-  asOption,
-  checked,
-  defineVerb,
-  parseNumber,
-  resolveReason,
-  tokenOption,
-  withActor,
-  type ActingOptions,
-} from "../verb.ts";
+import { answering, checked, defineVerb, parseNumber, resolveReason, withActor, type ActingOptions } from "../verb.ts";
 
 interface ShareOptions extends ActingOptions {
   readonly reason: string;
@@ -30,10 +20,9 @@ export function addShare(program: Command): void {
       'share flight-delay 5000 --override --as grace --reason "load test"',
       'share flight-delay plan --as grace --reason "holiday is over"',
     ],
+    acts: true,
   })
     .option("--override", "a share that the evidence has not earned")
-    .addOption(asOption())
-    .addOption(tokenOption())
     .requiredOption("--reason <why>", "why; it is recorded in the audit trail")
     .action(
       answering(async (_screen, name: string, wanted: string, options: ShareOptions) => {

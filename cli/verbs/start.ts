@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { parseLifecycleId } from "../../client/reference.ts";
 import { loadSpec } from "../../client/spec.ts";
 import { followLifecycle } from "../follow.ts";
-import { answering, asOption, defineVerb, tokenOption, withActor, type ActingOptions } from "../verb.ts";
+import { answering, defineVerb, withActor, type ActingOptions } from "../verb.ts";
 
 interface StartOptions extends ActingOptions {
   readonly id?: string;
@@ -20,9 +20,8 @@ export function addStart(program: Command): void {
       "start examples/flight-delay/lifecycle.yaml --wait --as ada",
       "start lifecycle.yaml --id nightly-42 --json",
     ],
+    acts: true,
   })
-    .addOption(asOption())
-    .addOption(tokenOption())
     .option("--id <id>", "id of the lifecycle; default the model's name and a random part")
     .option("--wait", "follow it to its end, or to where somebody has to approve")
     .action(
