@@ -145,10 +145,18 @@ const MODEL = defineMessage<OnnxModel>("ModelProto", {
 });
 
 export const MESSAGES = {
+  keyValue: KEY_VALUE,
   tensor: TENSOR,
+  sparseTensor: SPARSE_TENSOR,
+  dimension: DIMENSION,
+  shape: SHAPE,
+  tensorType: TENSOR_TYPE,
+  valueType: VALUE_TYPE,
   valueInfo: VALUE_INFO,
   attribute: ATTRIBUTE,
   node: NODE,
   graph: GRAPH,
+  operatorSet: OPERATOR_SET,
+  localFunction: LOCAL_FUNCTION,
   model: MODEL,
 };
