@@ -91,7 +91,6 @@ async function showProof({ modelwright, stack }: Story, challenger: string, retr
   const shell = createShell(screen, dataDir);
   const file = (...names: string[]) => join(relative(projectRoot, dataDir) || ".", ...names);
   await shell.modelwright(["lineage", `prediction/${predictionId}`]);
-  await shell.modelwright(["audit", "verify"]);
   screen.say("");
   screen.say("The same for somebody who trusts neither us nor this database: signed, and checked offline by one file.");
   await shell.modelwright(
@@ -100,6 +99,9 @@ async function showProof({ modelwright, stack }: Story, challenger: string, retr
   );
   const proof = ["--public-key", file("audit.key.pub"), "--checkpoint", file("audit-checkpoints.txt")];
   await shell.node(["verifier/verify-bundle.mjs", file("demo", "evidence.json"), ...proof]);
+  screen.say("");
+  screen.say("And the whole log, against what was signed of it:");
+  await shell.modelwright(["audit", "verify"]);
 
   const { stages } = await modelwright.lifecycle(challenger);
   const evaluated = stages.find((stage) => stage.stage === "evaluate")?.result as { page: string } | undefined;

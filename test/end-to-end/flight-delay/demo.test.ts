@@ -47,6 +47,7 @@ it("shows the chain behind a prediction down to the source, and an audit trail t
     /^prediction\/[^]*\n└─ champion routing-epoch\/[^]*─ version model\/[^]*─ training-data artifact\/[^]*flights-3m\.parquet#/m,
   );
   expect(told).toContain("the chain is whole");
+  expect(told).toMatch(/signed checkpoints that agree: \d+; they cover the first [1-9]/);
   expect(told).toMatch(/verify-bundle\.mjs[^]*OK: \d+ events stand in log/);
 });
 
