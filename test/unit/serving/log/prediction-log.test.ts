@@ -3,10 +3,11 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LogBatch } from "../../../../contracts/inference.ts";
-import { writeRequestLine, type JournalRequest } from "../../../../serving/log/journal-line.ts";
+import { writeRequestLine } from "../../../../serving/log/journal-line.ts";
 import { startPredictionLog, type PredictionLogOptions } from "../../../../serving/log/prediction-log.ts";
 import { shipHere } from "../../../../serving/log/shipping.ts";
 import { eventually } from "../running-gateway.ts";
+import { request } from "./journal-request.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -14,26 +15,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
-});
-
-const request = (id: string, fields: Partial<JournalRequest> = {}): JournalRequest => ({
-  id,
-  endpoint: "delay",
-  epoch: 1,
-  assigned: true,
-  arm: "champion",
-  versionId: "v",
-  routingKeyHash: null,
-  atMs: 0,
-  latencyMs: 1,
-  outcome: "ok",
-  rowCount: 1,
-  scores: Float32Array.of(0.5),
-  threshold: 0.5,
-  judged: null,
-  fields: null,
-  sampled: true,
-  ...fields,
 });
 
 /** A database of one table that takes each byte of a spool once. */
