@@ -2,7 +2,6 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createFileStore } from "../../../adapters/artifacts/file-store.ts";
@@ -12,14 +11,15 @@ import { optimizationReportSchema } from "../../../contracts/optimization.ts";
 import {
   createTinyProject,
   tinyModel,
+  tinySignature,
   type TinyProject,
   type TrainerParameters,
 } from "../../fixtures/lifecycle/tiny-project.ts";
-import { buildGraph } from "../../../core/onnx/build.ts";
-import { parseModel, serializeModel } from "../../../core/onnx/model.ts";
+import { wideModel, writeApart } from "../../fixtures/lifecycle/model-files.ts";
 import { quickRollout, sendTraffic } from "../lifecycle/running-stack.ts";
 import { processesOf } from "../local/run-program.ts";
 import { runCli } from "./run-cli.ts";
+import { queryAsOwner } from "./query-as-owner.ts";
 import { runUp, type Up } from "./run-up.ts";
 
 /** What a verb answered: its exit code and its one JSON document. */
@@ -50,66 +50,6 @@ async function start(
 ): Promise<Answered> {
   await writeFile(join(directory, `${id}.json`), JSON.stringify(project.spec(changes, parameters)));
   return await run("start", `${id}.json`, "--id", id, "--as", "ada", ...words);
-}
-
-const signature = {
-  inputs: [
-    {
-      name: "numbers",
-      datatype: "FP32",
-      shape: [-1, 2],
-      features: [
-        { kind: "number", column: "hour", mean: 12, deviation: 4 },
-        { kind: "number", column: "distance", mean: 700, deviation: 300 },
-      ],
-    },
-  ],
-  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
-  label: "late",
-  prediction: { kind: "binary", output: "probability" },
-};
-
-/** Wide enough to be worth quantizing. */
-function wideModel(): Uint8Array {
-  const graph = buildGraph("wide");
-  const numbers = graph.input("numbers", "FP32", ["batch", 2]);
-  const width = 64;
-  const weights = (count: number, scale: number) =>
-    Float32Array.from({ length: count }, (_, at) => scale * (((at * 37) % 101) / 101 - 0.3));
-  const first = graph.add("Relu", [
-    graph.add("MatMul", [numbers, graph.floats("w0", [2, width], weights(2 * width, 1))]),
-  ]);
-  const second = graph.add("Relu", [
-    graph.add("MatMul", [first, graph.floats("w1", [width, width], weights(width * width, 0.1))]),
-  ]);
-  const score = graph.add("MatMul", [second, graph.floats("w2", [width, 1], weights(width, 0.2))]);
-  graph.add("Sigmoid", [score], {}, { output: "probability" });
-  graph.output("probability", "FP32", ["batch", 1]);
-  return serializeModel(graph.model());
-}
-
-/** Writes a model with its weights in another file, as PyTorch exports it. */
-async function writeApart(name: string, bytes: Uint8Array): Promise<void> {
-  const model = parseModel(bytes, name);
-  const initializers = model.graph!.initializers.map((tensor) => {
-    const { rawData: _, ...rest } = tensor;
-    return { ...rest, externalData: [{ key: "location", value: `${name}.data` }], dataLocation: 1 };
-  });
-  await writeFile(join(directory, `${name}.data`), model.graph!.initializers[0]!.rawData!);
-  await writeFile(join(directory, name), serializeModel({ ...model, graph: { ...model.graph!, initializers } }));
-}
-
-/** As the owner of the database, past every rule it keeps. */
-async function ownDatabase(sql: string, values: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
-  const url = new URL(addresses.database);
-  url.username = "postgres";
-  url.password = await readFile(join(directory, "postgres.password"), "utf8");
-  const client = new Client({ connectionString: url.href });
-  await client.connect();
-  await client.query("SET session_replication_role = replica");
-  const { rows } = await client.query<Record<string, unknown>>(sql, [...values]);
-  await client.end();
-  return rows;
 }
 
 /** Asks an endpoint once; the id by which the answer can be asked about. */
@@ -203,8 +143,8 @@ describe("the verbs that need a stack, with --json", () => {
   });
 
   it("register makes the next version, of one file though its weights were in another, which deploy refuses for want of evidence (exit 2)", async () => {
-    await writeApart("own.onnx", tinyModel(0.9));
-    await writeFile(join(directory, "signature.json"), JSON.stringify(signature));
+    await writeApart(join(directory, "own.onnx"), tinyModel(0.9));
+    await writeFile(join(directory, "signature.json"), JSON.stringify(tinySignature));
     const registered = await run("register", "own.onnx", "--model", "tiny", "--as", "ada");
     const digest = digestOf(tinyModel(0.9));
     expect(registered).toMatchObject({ exitCode: 0, document: { model: "tiny", number: 2, digest } });
@@ -283,7 +223,9 @@ describe("the verbs that need a stack, with --json", () => {
 
   it("audit rederive exits with 2 where the evidence was swapped for a report of another way to make it", async () => {
     const stage = "lifecycle = 'derived' AND stage = 'optimize'";
-    const [{ report = "" } = {}] = await ownDatabase(
+    const [{ report = "" } = {}] = await queryAsOwner(
+      directory,
+      addresses.database,
       `SELECT result ->> 'report' AS report FROM stage_run WHERE ${stage}`,
       [],
     );
@@ -293,9 +235,12 @@ describe("the verbs that need a stack, with --json", () => {
     const settings = { ...written.settings, reduceRange: true };
     const { digest } = await store.put(Buffer.from(JSON.stringify({ ...written, settings })));
     const swap = (to: unknown) =>
-      ownDatabase(`UPDATE stage_run SET result = result || jsonb_build_object('report', $1::text) WHERE ${stage}`, [
-        to,
-      ]);
+      queryAsOwner(
+        directory,
+        addresses.database,
+        `UPDATE stage_run SET result = result || jsonb_build_object('report', $1::text) WHERE ${stage}`,
+        [to],
+      );
     await swap(digest);
     const rederived = await run("audit", "rederive", "model/derived@2");
     expect(rederived).toMatchObject({ exitCode: 2, document: { isSame: false, chosen: "static-int8" } });
