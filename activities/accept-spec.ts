@@ -3,6 +3,7 @@ import { Failure } from "../contracts/failures.ts";
 import type { AcceptedSpec, LifecycleInput } from "../contracts/messages.ts";
 import type { Saying } from "../contracts/registry.ts";
 import { lifecycleSpecSchema, type LifecycleSpec } from "../contracts/spec.ts";
+import { requireSound } from "../core/lifecycle/spec-problems.ts";
 import type { Transaction } from "../db/client.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { createLifecycle, loadLifecycle, setLifecycleStatus } from "../db/queries/lifecycle.ts";
@@ -66,9 +67,10 @@ export async function acceptSpec(dependencies: Dependencies, input: LifecycleInp
       });
     }
   });
+  const gateCount = spec.evaluation.gates.length;
   await runStage(dependencies, input, "accept", async ({ lifecycle }) => ({
     verdict: "pass",
-    headline: `${spec.evaluation.gates.length} gates fixed, spec ${lifecycle.specDigest.slice(0, 12)}`,
+    headline: `${gateCount} ${gateCount === 1 ? "gate" : "gates"} fixed, spec ${lifecycle.specDigest.slice(0, 12)}`,
     record: async () => ({ specDigest: lifecycle.specDigest }),
   }));
   return {
@@ -127,7 +129,11 @@ async function whoStarts(
 
 function parse(input: LifecycleInput): LifecycleSpec {
   const parsed = lifecycleSpecSchema.safeParse(input.spec);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // A retraining repeats a spec that came to its end once, perhaps under an earlier release that asked less of it.
+    if (input.causedBy === null) requireSound(parsed.data, `lifecycle ${input.lifecycleId}`);
+    return parsed.data;
+  }
   const problems = parsed.error.issues
     .map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`)
     .join("\n");

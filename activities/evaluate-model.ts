@@ -96,5 +96,6 @@ async function championModel({ artifacts }: Dependencies, champion: ModelVersion
 function headline(report: EvaluationReport): string {
   const open = report.gates.filter((gate) => gate.verdict !== "pass");
   if (open.length > 0) return open.map((gate) => gate.reason).join("; ");
-  return `all ${report.gates.length} gates passed; ${report.gates[0]?.reason ?? ""}`;
+  const passed = report.gates.length === 1 ? "the gate passed" : `all ${report.gates.length} gates passed`;
+  return `${passed}; ${report.gates[0]?.reason ?? ""}`;
 }

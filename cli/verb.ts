@@ -144,14 +144,15 @@ export function parseNumber(text: string): number {
 interface Checks<Value> {
   safeParse(
     value: unknown,
-  ): { success: true; data: Value } | { success: false; error: { issues: { message: string }[] } };
+  ): { success: true; data: Value } | { success: false; error: { issues: { message: string; path: PropertyKey[] }[] } };
 }
 
-/** A typed word by its schema. @throws INPUT_INVALID with the option or argument as the place */
+/** A typed word by its schema, or several by theirs. @throws INPUT_INVALID with the option or argument as the place */
 export function checked<Value>(schema: Checks<Value>, value: unknown, where: string): Value {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const found = typeof value === "string" ? `${JSON.stringify(value.slice(0, 80))}: ` : "";
-  const problems = found + parsed.error.issues.map((issue) => issue.message).join("; ");
+  const said = parsed.error.issues.map(({ path, message }) => [...path.map(String), message].join(": "));
+  const problems = found + said.join("; ");
   throw new Failure("INPUT_INVALID", { where, problems });
 }

@@ -12,7 +12,6 @@ const REFERENCE_KINDS = [
   "approval",
   "rollout",
   "routing-epoch",
-  "endpoint",
   "monitor",
   "drift-check",
   "retrain-decision",
@@ -39,21 +38,25 @@ const SHAPES: Partial<Record<ReferenceKind, RegExp>> = {
   prediction: /^[\x21-\x7e][\x20-\x7e]{0,199}$/,
 };
 
-/** `model/NAME@N`, `artifact/DIGEST`, `lifecycle/ID`, ...: a kind, a slash and a name. @throws REFERENCE_INVALID */
-export function parseReference(text: string): Reference {
+/**
+ * `model/NAME@N`, `artifact/DIGEST`, `lifecycle/ID`, ...: a kind, a slash and a name. A version may go without its kind.
+ * @throws REFERENCE_INVALID
+ */
+export function parseReference(typed: string): Reference {
+  const text = SHAPES.model?.test(typed) ? `model/${typed}` : typed;
   const slash = text.indexOf("/");
   const kind = REFERENCE_KINDS.find((known) => known === text.slice(0, slash));
   const name = text.slice(slash + 1);
   const plausible = name.trim() !== "" && text.length <= LONGEST && !UNSEEN.test(text);
   if (kind === undefined || !plausible || SHAPES[kind]?.test(name) === false) {
-    throw new Failure("REFERENCE_INVALID", { found: shown(text) });
+    throw new Failure("REFERENCE_INVALID", { found: shown(typed) });
   }
   return { kind, name, text };
 }
 
-/** `NAME@N` or `NAME@ALIAS`, as people name a version. @throws REFERENCE_INVALID */
+/** `NAME@N` or `NAME@ALIAS`, as people name a version, or `model/NAME@N`. @throws REFERENCE_INVALID */
 export function parseVersion(text: string): NamedVersion {
-  const { kind, name } = parseReference(text.startsWith("model/") ? text : `model/${text}`);
+  const { kind, name } = parseReference(text);
   const at = name.lastIndexOf("@");
   if (kind !== "model") throw new Failure("REFERENCE_INVALID", { found: shown(text) });
   const version = name.slice(at + 1);

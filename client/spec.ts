@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { Failure } from "../contracts/failures.ts";
 import { lifecycleSpecSchema, type LifecycleSpec } from "../contracts/spec.ts";
+import { requireSound } from "../core/lifecycle/spec-problems.ts";
 import { describeProblems, readDocument } from "./document.ts";
 
 /**
@@ -20,6 +21,7 @@ export function parseSpec(spec: unknown, where: { path: string; directory: strin
   if (!parsed.success) {
     throw new Failure("SPEC_INVALID", { path: where.path, problems: describeProblems(parsed.error) });
   }
+  requireSound(parsed.data, where.path);
   return withAbsolutePaths(parsed.data, where.directory);
 }
 

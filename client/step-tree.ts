@@ -142,7 +142,7 @@ function standing(view: LifecycleView, { width, now }: DrawingOptions, paint: Pa
   const again = view.status === "failed" && view.failureCode !== null;
   return [
     ...say("bad", "✖", `${view.failureCode ?? view.status} after ${took}${outcome}`),
-    ...(again ? [paint("soft", `  run it again: ${command(view.id, "retry", "")}`)] : []),
+    ...(again ? [paint("soft", `  run it again, with the spec it has: ${command(view.id, "retry", "")}`)] : []),
   ];
 }
 

@@ -71,7 +71,7 @@ export function createPaint(color: boolean): Paint {
   return (tone, text) => (color && text !== "" ? `\u001B[${TONES[tone]}m${text}\u001B[0m` : text);
 }
 
-/** `0.4 s`, `12.0 s`, `3 min 04 s`, `2 h 05 min`, `3 d 04 h`. */
+/** `0.4 s`, `12.0 s`, `3 min 04 s`, `2 h 05 min`, `3 d 04 h`, `30 d`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
@@ -79,8 +79,9 @@ export function formatDuration(milliseconds: number): string {
   const [large, small, units] =
     seconds < 3599.5 ? [60, 1, ["min", "s"]] : seconds < 86_370 ? [3600, 60, ["h", "min"]] : [86_400, 3600, ["d", "h"]];
   const rounded = Math.round(seconds / small) * small;
-  const rest = String(Math.floor((rounded % large) / small)).padStart(2, "0");
-  return `${Math.floor(rounded / large)} ${units[0]} ${rest} ${units[1]}`;
+  const whole = `${Math.floor(rounded / large)} ${units[0]}`;
+  const rest = Math.floor((rounded % large) / small);
+  return rest === 0 ? whole : `${whole} ${String(rest).padStart(2, "0")} ${units[1]}`;
 }
 
 export const formatCount = (count: number): string => count.toLocaleString("en-US");

@@ -181,7 +181,7 @@ export const FAILURES = {
   ),
   REFERENCE_INVALID: never(
     (f: { found: string }) =>
-      `"${f.found}" is not a reference; allowed: model/NAME@N, artifact/DIGEST, lifecycle/ID, prediction/ID`,
+      `"${f.found}" is not a reference; allowed: model/NAME@N or NAME@ALIAS, artifact/DIGEST or its first 8 digits, lifecycle/ID, prediction/ID, rollout/ID, evaluation/ID, approval/ID, monitor/ID, drift-check/ID, routing-epoch/ENDPOINT/N, source/PATH#DIGEST`,
   ),
   QUOTA_EXCEEDED: later(
     (f: { client: string; allowedPerSecond: number; waitMs: number }) =>
@@ -218,7 +218,7 @@ export const FAILURES = {
   ),
   STACK_UNREACHABLE: later(
     (f: { what: string; address: string; reason: string }) =>
-      `${f.what} at ${f.address} does not answer (${f.reason}); start a stack with \`modelwright up\` or set the address`,
+      `${f.what} at ${f.address} does not answer (${f.reason}); start a stack with \`modelwright up\`, or name one that runs, by its folder in MODELWRIGHT_DATA_DIR or by DATABASE_URL and TEMPORAL_ADDRESS`,
   ),
   STALE_ATTEMPT: never(
     (f: { stage: string; attempt: number; current: number }) =>

@@ -37,11 +37,11 @@ export const actorSchema = z.string().trim().min(1).max(200);
 export const idSchema = z.uuid();
 
 /** A day (UTC), as `2026-10-01`. */
-export const daySchema = z.iso.date();
+export const daySchema = z.iso.date("a day, as 2026-10-01");
 
 /** An instant on the border: ISO 8601 with offset, as Postgres takes it too: no year 0, no offset of 16 hours or more. */
 export const instantSchema = z.iso
-  .datetime({ offset: true })
+  .datetime({ offset: true, error: "a moment with its zone, as 2026-03-01T10:00:00Z" })
   .refine(
     (text) => !/^0000|[+-](?:1[6-9]|2[0-9]):?[0-9]{2}$/.test(text),
     "a year from 1 on and an offset below 16 hours",

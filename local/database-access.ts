@@ -42,7 +42,7 @@ export function openDatabaseAccess(env: NodeJS.ProcessEnv): DatabaseAccess {
   const adminUrl = env["DATABASE_ADMIN_URL"];
   if (!adminUrl) {
     const problems =
-      "it is not set, and only the owner of the database does this; set it to the address `migrate` was given";
+      "it is not set and no stack of `modelwright up` runs here, and only the owner of the database does this; set it to the address `migrate` was given";
     throw new Failure("INPUT_INVALID", { where: "DATABASE_ADMIN_URL", problems });
   }
   const database = openDatabase({ url: adminUrl, maximumConnections: 1 });

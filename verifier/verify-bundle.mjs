@@ -449,6 +449,17 @@ function checkArtifacts({ facts }, paths) {
 
 // ---- command line ----
 
+const USAGE = `usage: node verify-bundle.mjs BUNDLE --public-key FILE [--checkpoint FILE] [--artifact FILE ...] [--json]
+
+  --public-key FILE   the log's public key, got from the system's operator by another way than the bundle
+  --checkpoint FILE   checkpoints you kept yourself, which the bundle's log must continue
+  --artifact FILE     bytes you hold and want to know whether the story names; may be repeated
+  --json              the answer as one JSON object
+
+Exit code: ${Object.entries(EXIT)
+  .map(([kind, code]) => `${code} ${kind}`)
+  .join(", ")}.`;
+
 function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -457,13 +468,13 @@ function main() {
       checkpoint: { type: "string" },
       artifact: { type: "string", multiple: true, default: [] },
       json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
+  if (values.help) return console.log(USAGE);
   const [path] = positionals;
   if (path === undefined || positionals.length > 1 || values["public-key"] === undefined) {
-    throw new Error(
-      "usage: verify-bundle.mjs BUNDLE --public-key FILE [--checkpoint FILE] [--artifact FILE ...] [--json]",
-    );
+    throw new Error(`one bundle and --public-key are needed\n${USAGE}`);
   }
   const print = (answer, lines) => console.log(values.json ? JSON.stringify(answer) : lines.join("\n"));
   const keys = parsePublicKeys(readFileSync(values["public-key"], "utf8"));

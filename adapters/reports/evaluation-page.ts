@@ -24,7 +24,7 @@ export function renderEvaluation(
   const failed = report.gates.filter((gate) => gate.verdict !== "pass");
   const summary =
     failed.length === 0
-      ? `All ${report.gates.length} gates fixed before the evaluation passed on ${formatNumber(report.rowCount)} rows, ${formatShare(report.positiveCount / report.rowCount)} of them positive.`
+      ? `${report.gates.length === 1 ? "The gate" : `All ${report.gates.length} gates`} fixed before the evaluation passed on ${formatNumber(report.rowCount)} rows, ${formatShare(report.positiveCount / report.rowCount)} of them positive.`
       : `${failed.length} of ${report.gates.length} gates did not pass: ${failed.map((gate) => gate.reason).join("; ")}.`;
   const sections: Page["sections"][number][] = [
     {

@@ -49,6 +49,6 @@ function expressionFailure(error: unknown, where: string, expression: string, co
   const column = missing?.[1] ?? missing?.[2];
   if (column !== undefined) return new Failure("COLUMN_MISSING", { where, column, found }, { cause: error });
   const reason = complaint.replace(/WHERE clause/, "an expression").replace(/^(?:[A-Za-z ]+ Error: )+/, "");
-  const problems = `\`${expression}\` is not one SQL value a row: ${reason}; the source has the columns ${found}`;
+  const problems = `\`${expression}\` is not one SQL value a row: ${reason}; the source has the columns ${found}; a name with blanks, or one that SQL uses itself, goes between double quotes`;
   return new Failure("INPUT_INVALID", { where, problems }, { cause: error });
 }

@@ -22,7 +22,7 @@ export function addLogin(access: Command): void {
     usage: "login <name>",
     summary: "Make a login of the database that only reads, and print its address once",
     details:
-      "An auditor reads everything. A member reads what hangs on the models of its teams and on models without a team. A name that has a login gets a new password, and the teams besides those it has. Needs DATABASE_ADMIN_URL, the address of the database's owner.",
+      "An auditor reads everything. A member reads what hangs on the models of its teams and on models without a team. A name that has a login gets a new password, and the teams besides those it has. Needs DATABASE_ADMIN_URL, the address of the database's owner, unless the stack is a local one.",
     examples: [
       'access login grace --role auditor --reason "yearly audit"',
       'access login ada --role member --team flights --reason "dashboards of the team"',
@@ -52,7 +52,7 @@ export function addRemoveLogin(access: Command): void {
   defineVerb(access, {
     usage: "remove-login <name>",
     summary: "Take a login of the database away, and end its sessions",
-    details: "Needs DATABASE_ADMIN_URL, the address of the database's owner.",
+    details: "Needs DATABASE_ADMIN_URL, the address of the database's owner, unless the stack is a local one.",
     examples: ['access remove-login grace --role auditor --reason "the audit is over"'],
   })
     .addOption(new Option("--role <role>", "what it reads").choices(LOGIN_ROLES).makeOptionMandatory())

@@ -8,7 +8,7 @@ export function addShow(access: Command): void {
   defineVerb(access, {
     usage: "show",
     summary: "List the logins that read the database, and the models that are a team's",
-    details: "Needs DATABASE_ADMIN_URL, the address of the database's owner.",
+    details: "Needs DATABASE_ADMIN_URL, the address of the database's owner, unless the stack is a local one.",
     examples: ["access show", "access show --json"],
   }).action(
     answering(async (screen) =>

@@ -9,7 +9,7 @@ export function addTeam(access: Command): void {
     usage: "team <model> [team]",
     summary: "Give a model to a team; without a team, to everybody",
     details:
-      "Members of other teams no longer see the model nor anything that hangs on it. Needs DATABASE_ADMIN_URL, the address of the database's owner.",
+      "Members of other teams no longer see the model nor anything that hangs on it. Needs DATABASE_ADMIN_URL, the address of the database's owner, unless the stack is a local one.",
     examples: ['access team flight-delay flights --reason "their data is confidential"'],
   })
     .addOption(asOption())

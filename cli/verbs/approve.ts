@@ -76,7 +76,7 @@ export function addApprove(program: Command): void {
 
 /** A lifecycle, or a version with its environment. @throws INPUT_INVALID, REFERENCE_INVALID */
 function parseSubject(id: string, environment: string | undefined): string | NamedSubject {
-  if (!id.startsWith("model/")) return parseLifecycleId(id);
+  if (environment === undefined && !id.startsWith("model/")) return parseLifecycleId(id);
   if (environment === undefined) {
     const problems = "a version is approved for an environment; name it";
     throw new Failure("INPUT_INVALID", { where: "--environment", problems });

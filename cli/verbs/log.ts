@@ -21,7 +21,7 @@ export function addLog(program: Command): void {
     usage: "log",
     summary: "Show what became of the rows gateways logged, or drop old days",
     details:
-      "For each run of a gateway, as it last told: accepted = written + spilled + dropped. With --drop-before the days before (UTC) are dropped, with the keys counted in them; labels and counts stay. That needs DATABASE_ADMIN_URL, the address of the database's owner, and is refused while a running rollout is judged by those days.",
+      "For each run of a gateway, as it last told: accepted = written + spilled + dropped. With --drop-before the days before (UTC) are dropped, with the keys counted in them; labels and counts stay. That needs DATABASE_ADMIN_URL, the address of the database's owner, unless the stack is a local one, and is refused while a running rollout is judged by those days.",
     examples: ["log", 'log --drop-before 2026-10-01 --as grace --reason "kept for 90 days"'],
   })
     .option("--drop-before <day>", "first day that stays, as 2026-10-01")

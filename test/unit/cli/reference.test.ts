@@ -26,6 +26,11 @@ describe("references as people type them", () => {
     expect(parseReference(text)).toEqual({ kind, name, text });
   });
 
+  it("reads a version without its kind", () => {
+    expect(parseReference("flight-delay@12")).toEqual(parseReference("model/flight-delay@12"));
+    expect(parseReference("flight-delay@latest")).toMatchObject({ kind: "model", text: "model/flight-delay@latest" });
+  });
+
   it.each([
     "",
     "model",
@@ -40,6 +45,8 @@ describe("references as people type them", () => {
     "artifact/abc",
     `artifact/${DIGEST.toUpperCase()}`,
     "nonsense/1",
+    "endpoint/flight-delay",
+    "flight-delay@v3",
     "lifecycle/ ",
     "lifecycle/a\u0000b",
     "prediction/ümlaut",

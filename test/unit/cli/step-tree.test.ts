@@ -85,7 +85,7 @@ describe("the step tree of a lifecycle", () => {
     const broke = renderLifecycle(view({ ...failed, failureCode: "TRAINER_EXITED", outcome: "exit 1" }), plain);
     expect(broke.slice(-2)).toEqual([
       "✖ TRAINER_EXITED after 5.0 s: exit 1",
-      "  run it again: modelwright retry flight-delay-1",
+      "  run it again, with the spec it has: modelwright retry flight-delay-1",
     ]);
     const judged = renderLifecycle(view({ ...failed, outcome: "roc-auc too low" }), plain);
     expect(judged.at(-1)).toBe("✖ failed after 5.0 s: roc-auc too low");

@@ -16,12 +16,13 @@ describe("text for terminals", () => {
     [-5, "0.0 s"],
     [1234, "1.2 s"],
     [59_949, "59.9 s"],
-    [59_950, "1 min 00 s"],
+    [59_950, "1 min"],
     [184_000, "3 min 04 s"],
-    [3_599_600, "1 h 00 min"],
-    [3_600_000, "1 h 00 min"],
+    [3_599_600, "1 h"],
+    [3_600_000, "1 h"],
     [7_500_000, "2 h 05 min"],
     [100_000_000, "1 d 04 h"],
+    [30 * 86_400_000, "30 d"],
   ])("writes %d ms as %s", (milliseconds, text) => {
     expect(formatDuration(milliseconds)).toBe(text);
   });
