@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createFileStore } from "../../../adapters/artifacts/file-store.ts";
@@ -107,6 +108,16 @@ describe("the verbs that need a stack, with --json", () => {
     expect(started.unfit).toMatchObject({ exitCode: 2, document: { status: "failed", failureCode: null } });
     expect(started.broken).toMatchObject({ exitCode: 1, document: { failureCode: "TRAINER_EXITED" } });
     expect(started.held).toMatchObject({ exitCode: 0, document: { lifecycleId: "held" } });
+  });
+
+  it("access login makes an auditor's login as the owner of the local database, without being told its address", async () => {
+    const made = await run("access", "login", "grace", "--role", "auditor", ...as("ada", "the yearly audit"));
+    const { address } = made.document as { address: string };
+    const auditor = new Client({ connectionString: address });
+    await auditor.connect();
+    const { rows } = await auditor.query("SELECT kind FROM audit_views.who_did_what WHERE kind = 'login-created'");
+    await auditor.end();
+    expect([made.exitCode, rows.length]).toEqual([0, 1]);
   });
 
   // The next four are about a lifecycle each and need not wait for each other.
