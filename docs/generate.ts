@@ -4,18 +4,21 @@ import { z } from "zod";
 import { FAILURES } from "../contracts/failures.ts";
 import { lifecycleSpecSchema } from "../contracts/spec.ts";
 import { writeConformancePage } from "../test/conformance/write-page.ts";
+import { writeOnnxMessages, writeOnnxSchema } from "./onnx-schema.ts";
 
 const views = await readFile(new URL("../db/migrations/0015-views.sql", import.meta.url), "utf8");
 
 const conformance = await writeConformancePage();
 
 /**
- * Files made from the contracts, from the comments the database has on its views, and from the conformance suite with the results
- * of its last run. `--check` compares instead of writing and fails when one is stale.
+ * Files made from the contracts, from the comments the database has on its views, from the conformance suite with the results of its last
+ * run, and from the descriptor of onnx.proto. `--check` compares instead of writing and fails when one is stale.
  */
 const generated: Record<string, () => string> = {
   "docs/lifecycle.schema.json": () =>
     `${JSON.stringify(z.toJSONSchema(lifecycleSpecSchema, { io: "input" }), null, 2)}\n`,
+  "core/onnx/messages.ts": writeOnnxMessages,
+  "core/onnx/schema.ts": writeOnnxSchema,
   "docs/audit-views.md": describeViews,
   "docs/conformance.md": () => conformance,
   "docs/failures.md": () =>

@@ -1,5 +1,9 @@
 /** Rounding, half precision and bfloat16 as ONNX Runtime and NumPy do them. */
 
+/** Largest number of half precision, and its smallest with all 11 bits. */
+export const LARGEST_HALF = 65_504;
+export const SMALLEST_NORMAL_HALF = 2 ** -14;
+
 const ROUNDED_BY_ADDING = 2 ** 51;
 
 /** Rounds to the nearest integer, halves to the even one; `Math.round` takes halves up. NaN and infinities pass through. */

@@ -1,6 +1,7 @@
 /**
- * The messages of onnx.proto (ONNX 1.23, IR 14) that we read and edit: names in camelCase, lists in the plural, sizes as
- * numbers. What is not listed (sharding, annotations, metadata of nodes) travels along untouched in `unknown`.
+ * The messages of onnx.proto (ONNX 1.23.2, IR 14) that we read and edit: names in camelCase, lists in the plural, sizes as numbers.
+ * What is not listed (sharding, annotations, metadata of nodes) travels along untouched in `unknown`.
+ * Made by `node --import tsx docs/generate.ts`; `docs/onnx-schema.ts` has the names and what is left out.
  */
 import type { Unknown } from "./wire.ts";
 
@@ -114,8 +115,8 @@ export interface OperatorSet extends Unknown {
 export interface LocalFunction extends Unknown {
   name: string;
   nodes: Node[];
-  domain: string;
   opsetImports: OperatorSet[];
+  domain: string;
 }
 
 export interface OnnxModel extends Unknown {

@@ -1,4 +1,7 @@
-/** Field numbers of onnx.proto for the messages of `messages.ts`. */
+/**
+ * Field numbers of onnx.proto (ONNX 1.23.2, IR 14) for the messages of `messages.ts`.
+ * Made by `node --import tsx docs/generate.ts`; `docs/onnx-schema.ts` has the names and what is left out.
+ */
 import type {
   Attribute,
   Dimension,
@@ -20,9 +23,12 @@ import { defineMessage, type Message } from "./wire.ts";
 import * as field from "./wire-fields.ts";
 import * as list from "./wire-number-lists.ts";
 
-const KEY_VALUE = defineMessage<KeyValue>("StringStringEntryProto", { key: field.text(1), value: field.text(2) });
+const KEY_VALUE: Message<KeyValue> = defineMessage("StringStringEntryProto", {
+  key: field.text(1),
+  value: field.text(2),
+});
 
-const TENSOR = defineMessage<Tensor>(
+const TENSOR: Message<Tensor> = defineMessage(
   "TensorProto",
   {
     dims: field.integers(1),
@@ -42,26 +48,28 @@ const TENSOR = defineMessage<Tensor>(
   checkTensor,
 );
 
-const SPARSE_TENSOR = defineMessage<SparseTensor>("SparseTensorProto", {
+const SPARSE_TENSOR: Message<SparseTensor> = defineMessage("SparseTensorProto", {
   values: field.optionalMessage(1, () => TENSOR),
   indices: field.optionalMessage(2, () => TENSOR),
   dims: field.integers(3),
 });
 
-const DIMENSION = defineMessage<Dimension>("TensorShapeProto.Dimension", {
+const DIMENSION: Message<Dimension> = defineMessage("TensorShapeProto.Dimension", {
   value: field.optionalInteger(1),
   param: field.optionalText(2),
   denotation: field.text(3),
 });
 
-const SHAPE = defineMessage<Shape>("TensorShapeProto", { dims: field.messages(1, () => DIMENSION) });
+const SHAPE: Message<Shape> = defineMessage("TensorShapeProto", {
+  dims: field.messages(1, () => DIMENSION),
+});
 
-const TENSOR_TYPE = defineMessage<TensorType>("TypeProto.Tensor", {
+const TENSOR_TYPE: Message<TensorType> = defineMessage("TypeProto.Tensor", {
   elemType: field.integer(1),
   shape: field.optionalMessage(2, () => SHAPE),
 });
 
-const VALUE_TYPE = defineMessage<ValueType>("TypeProto", {
+const VALUE_TYPE: Message<ValueType> = defineMessage("TypeProto", {
   tensor: field.optionalMessage(1, () => TENSOR_TYPE),
   sequence: field.optionalBytes(4),
   map: field.optionalBytes(5),
@@ -71,13 +79,13 @@ const VALUE_TYPE = defineMessage<ValueType>("TypeProto", {
   optional: field.optionalBytes(9),
 });
 
-const VALUE_INFO = defineMessage<ValueInfo>("ValueInfoProto", {
+const VALUE_INFO: Message<ValueInfo> = defineMessage("ValueInfoProto", {
   name: field.text(1),
   type: field.optionalMessage(2, () => VALUE_TYPE),
   docString: field.text(3),
 });
 
-const ATTRIBUTE: Message<Attribute> = defineMessage<Attribute>("AttributeProto", {
+const ATTRIBUTE: Message<Attribute> = defineMessage("AttributeProto", {
   name: field.text(1),
   float: field.optionalFloat(2),
   int: field.optionalBigint(3),
@@ -96,7 +104,7 @@ const ATTRIBUTE: Message<Attribute> = defineMessage<Attribute>("AttributeProto",
   sparseTensors: field.messages(23, () => SPARSE_TENSOR),
 });
 
-const NODE = defineMessage<Node>("NodeProto", {
+const NODE: Message<Node> = defineMessage("NodeProto", {
   inputs: field.texts(1),
   outputs: field.texts(2),
   name: field.text(3),
@@ -106,7 +114,7 @@ const NODE = defineMessage<Node>("NodeProto", {
   domain: field.text(7),
 });
 
-const GRAPH: Message<Graph> = defineMessage<Graph>("GraphProto", {
+const GRAPH: Message<Graph> = defineMessage("GraphProto", {
   nodes: field.messages(1, () => NODE),
   name: field.text(2),
   initializers: field.messages(5, () => TENSOR),
@@ -117,20 +125,19 @@ const GRAPH: Message<Graph> = defineMessage<Graph>("GraphProto", {
   sparseInitializers: field.messages(15, () => SPARSE_TENSOR),
 });
 
-/** The default domain "" is written out, as every exporter does. */
-const OPERATOR_SET = defineMessage<OperatorSet>("OperatorSetIdProto", {
-  domain: { ...field.text(1), write: field.optionalText(1).write },
+const OPERATOR_SET: Message<OperatorSet> = defineMessage("OperatorSetIdProto", {
+  domain: field.writtenText(1),
   version: field.integer(2),
 });
 
-const LOCAL_FUNCTION = defineMessage<LocalFunction>("FunctionProto", {
+const LOCAL_FUNCTION: Message<LocalFunction> = defineMessage("FunctionProto", {
   name: field.text(1),
   nodes: field.messages(7, () => NODE),
-  domain: field.text(10),
   opsetImports: field.messages(9, () => OPERATOR_SET),
+  domain: field.text(10),
 });
 
-const MODEL = defineMessage<OnnxModel>("ModelProto", {
+const MODEL: Message<OnnxModel> = defineMessage("ModelProto", {
   irVersion: field.integer(1),
   producerName: field.text(2),
   producerVersion: field.text(3),

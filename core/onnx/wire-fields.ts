@@ -61,6 +61,12 @@ export const optionalText = (number: number): Field<string | undefined> => ({
   write: (writer, value) => value !== undefined && writer.tag(number, WireType.LengthDelimited).string(value),
 });
 
+/** Text that is written though it is empty. */
+export const writtenText = (number: number): Field<string> => ({
+  ...text(number),
+  write: (writer, value) => writer.tag(number, WireType.LengthDelimited).string(value),
+});
+
 export const texts = (number: number): Field<string[]> => ({
   number,
   initial: () => [],

@@ -1,13 +1,9 @@
 import { createNode, createTensor } from "../onnx/create.ts";
 import { datatypeCode } from "../onnx/datatypes.ts";
-import { halvesOf } from "../onnx/half.ts";
+import { halvesOf, LARGEST_HALF, SMALLEST_NORMAL_HALF } from "../onnx/half.ts";
 import type { QuantizationPass } from "./pass.ts";
 import { reasonTooFew } from "./plan.ts";
 import { storeConstants, type Store } from "./store-constants.ts";
-
-/** Largest number of half precision, and its smallest with all 11 bits. */
-const LARGEST_HALF = 65_504;
-const SMALLEST_NORMAL_HALF = 2 ** -14;
 
 /** Bytes in the file of the Cast, names included. */
 const NODE_BYTES = 150;
