@@ -247,6 +247,10 @@ export const FAILURES = {
     (f: { where: string; column: string; value: string }) =>
       `${f.where}: column "${f.column}" holds "${f.value}", which is not in the vocabulary fixed at training, and the signature says to refuse it`,
   ),
+  VERSION_MADE_OTHERWISE: never(
+    (f: { reference: string; recorded: string; present: string; found: string; made: string }) =>
+      `${f.reference} was made by ${f.recorded}; ${f.present} makes other bytes of the same parent and report (${f.made} where ${f.found} is recorded), which proves nothing for or against it; run \`modelwright audit rederive\` of the release and ONNX Runtime it was made by`,
+  ),
   VERSION_NOT_DERIVED: never(
     (f: { reference: string }) =>
       `${f.reference} was not rewritten from another version; only versions whose origin is "optimized" can be made again, \`modelwright models NAME\` shows it`,

@@ -17,9 +17,10 @@ import { loadModel } from "../inference/load-model.ts";
 import { digestOf } from "../inference/read-model.ts";
 import { sampleRows } from "../inference/sample-rows.ts";
 import { recordServing } from "../inference/serving-record.ts";
-import { RUNTIME_VERSION, SESSION_OPTIONS } from "../inference/session.ts";
+import { SESSION_OPTIONS } from "../inference/session.ts";
 import type { JobContext } from "./job.ts";
 import { keepResults } from "./keep-results.ts";
+import { PRESENT_MAKER, recordMaker } from "./maker.ts";
 import { measureSurvivors } from "./measure-survivors.ts";
 import { measureLayers } from "./search-candidate.ts";
 import { trackSearch } from "./search-progress.ts";
@@ -114,7 +115,7 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
     servingRecord: digestOf(record),
     reason: [choice.reason, ...report.unmade.map((pass) => `${pass.name}: ${pass.reason}`)].join("; "),
     runtime: {
-      "onnxruntime-node": RUNTIME_VERSION,
+      ...recordMaker(PRESENT_MAKER),
       node: process.version,
       cpu,
       cpuFeatures,

@@ -6,8 +6,8 @@ import { quantizeModel } from "../../core/quantization/quantize.ts";
 import { quantizationPass } from "../../core/quantization/registry.ts";
 import { foldModel } from "../inference/fold-model.ts";
 import { digestOf, readModel } from "../inference/read-model.ts";
-import { RUNTIME_VERSION } from "../inference/session.ts";
 import type { JobContext } from "./job.ts";
+import { PRESENT_MAKER, recordedMaker, type Maker } from "./maker.ts";
 
 export interface RederiveInput {
   /** The model the version was made from. */
@@ -20,9 +20,9 @@ export interface RederiveInput {
 
 export interface Rederived {
   readonly digest: Digest;
-  /** Of ONNX Runtime, then and now: what its basic level folds is the one step that is not ours. */
-  readonly recordedRuntime: string;
-  readonly presentRuntime: string;
+  /** Then and now: another method or runtime may give other bytes, the same ones never do. */
+  readonly recorded: Maker;
+  readonly present: Maker;
 }
 
 /**
@@ -45,8 +45,7 @@ export async function rederive(
   const { fallbacks = [] } = report.candidates.find((candidate) => candidate.name === name) ?? {};
   const digest =
     pass === undefined ? found : digestOf((await remake(bytes, pass, { report, fallbacks, parent })).model);
-  const recordedRuntime = report.runtime["onnxruntime-node"] ?? "unknown";
-  return { digest, recordedRuntime, presentRuntime: RUNTIME_VERSION };
+  return { digest, recorded: recordedMaker(report.runtime), present: PRESENT_MAKER };
 }
 
 async function remake(

@@ -5,8 +5,8 @@ import { reasonOutside } from "../../core/quantization/constraints.ts";
 import { rankLayers, searchFallbacks } from "../../core/quantization/fallback.ts";
 import type { NodeAction } from "../../core/quantization/pass.ts";
 import type { Comparer, Comparison } from "../inference/compare-outputs.ts";
-import { RUNTIME_VERSION } from "../inference/session.ts";
 import type { SearchTracker } from "./search-progress.ts";
+import { PRESENT_MAKER } from "./maker.ts";
 import { makeCandidate, type MadeCandidate, type Workshop } from "./make-candidate.ts";
 
 /** Operators whose weights decide what a pass does to the outputs; the nodes between them follow. */
@@ -119,7 +119,7 @@ async function tryOut(
     ...about,
     ...rowsKey,
     settings,
-    runtime: RUNTIME_VERSION,
+    maker: PRESENT_MAKER,
   };
   const trial = await workshop.kept.once(key, trialSchema, async () => {
     try {

@@ -232,7 +232,7 @@ describe("the verbs that need a stack, with --json", () => {
     expect(await run("audit", "rederive", "model/derived@2")).toMatchObject({ exitCode: 0 });
   });
 
-  it("audit rederive exits with 2 where the evidence was swapped for a report of another way to make it", async () => {
+  it("audit rederive exits with 2 where the evidence was swapped for another, and says where another version made it", async () => {
     const stage = "lifecycle = 'derived' AND stage = 'optimize'";
     const [{ report = "" } = {}] = await queryAsOwner(
       directory,
@@ -245,6 +245,8 @@ describe("the verbs that need a stack, with --json", () => {
     const written = optimizationReportSchema.parse(JSON.parse(Buffer.from(kept).toString()));
     const settings = { ...written.settings, reduceRange: true };
     const { digest } = await store.put(Buffer.from(JSON.stringify({ ...written, settings })));
+    const runtime = { ...written.runtime, quantizationMethod: "1" };
+    const byOther = await store.put(Buffer.from(JSON.stringify({ ...written, settings, runtime })));
     const swap = (to: unknown) =>
       queryAsOwner(
         directory,
@@ -256,6 +258,8 @@ describe("the verbs that need a stack, with --json", () => {
     const rederived = await run("audit", "rederive", "model/derived@2");
     expect(rederived).toMatchObject({ exitCode: 2, document: { isSame: false, chosen: "static-int8" } });
     expect(rederived.document["rederived"]).not.toBe(rederived.document["recorded"]);
+    await swap(byOther.digest);
+    expect(await run("audit", "rederive", "model/derived@2")).toMatchObject(refusal("VERSION_MADE_OTHERWISE"));
     await swap(report);
     expect(await run("audit", "rederive", "model/derived@2")).toMatchObject({ exitCode: 0 });
   });

@@ -10,6 +10,7 @@ import {
   optimizationSettingsSchema,
   type OptimizationReport,
 } from "../../../contracts/optimization.ts";
+import { METHOD_VERSION } from "../../../core/quantization/method.ts";
 import { signature, writeFlights, writeModel } from "./small-model.ts";
 
 const context = { progress: () => undefined };
@@ -62,6 +63,17 @@ describe("a candidate made again from its parent and its report", () => {
       const found = await again(changed, "static-int8").catch((thrown: unknown) => ({ digest: String(thrown) }));
       expect(found.digest).not.toBe(digest);
     }
+  });
+
+  it("is told with what makes it now, and what made it", async () => {
+    const { recorded, present } = await again(report, "dynamic-int8");
+    expect(recorded).toEqual(present);
+    expect(present.method).toBe(String(METHOD_VERSION));
+    expect(present.release).toMatch(/^\d+\.\d+\.\d+/);
+    const { modelwright: _release, quantizationMethod: _method, ...runtime } = report.runtime;
+    const ofFirstRelease = optimizationReportSchema.parse({ ...report, runtime });
+    const older = await again(ofFirstRelease, "dynamic-int8");
+    expect(older.recorded).toEqual({ release: "0.1.0", method: "1", runtime: present.runtime });
   });
 
   it("is refused for a parent with other bytes", async () => {
