@@ -10,7 +10,7 @@ import { createLifecycle, loadLifecycle, setLifecycleStatus } from "../db/querie
 import { ensureModel } from "../db/queries/model.ts";
 import { findModel } from "../db/queries/registry/models.ts";
 import { findRetrainedLifecycle } from "../db/queries/retrain.ts";
-import { attribute } from "../db/queries/person.ts";
+import { attribute, findActorRef } from "../db/queries/person.ts";
 import { authorize } from "./authorize.ts";
 import { recordChange } from "./change-registry.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -93,7 +93,7 @@ async function describeModel(
     ...(said.purpose !== "" && said.purpose !== known?.purpose
       ? [{ attribute: "purpose" as const, key: "" as const, value: said.purpose }]
       : []),
-    ...(said.owner !== undefined && said.owner !== known?.owner
+    ...(said.owner !== undefined && !(await isActor(tx, said.owner, known?.owner ?? null))
       ? [{ attribute: "owner" as const, key: "" as const, value: said.owner }]
       : []),
     ...(said.riskTier !== undefined && said.riskTier !== known?.riskTier
@@ -107,6 +107,10 @@ async function describeModel(
   const who = await attribute(tx, { by, reason: `the spec of lifecycle ${lifecycleId} says so` });
   await recordChange(tx, { model: said.name, number: null, sayings, validFrom: null, ...who, statement: null });
 }
+
+/** Whether a name is that of the actor the registry knows by his pseudonym. */
+const isActor = async (tx: Transaction, name: string, ref: string | null): Promise<boolean> =>
+  ref !== null && (await findActorRef(tx, name)) === ref;
 
 /** Somebody asks for the round, or a drift check did: then the recorded decision, which names this lifecycle, speaks for it. */
 async function whoStarts(

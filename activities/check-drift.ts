@@ -15,10 +15,11 @@ import { findDriftCheck, findMonitor, recordDriftCheck, type DriftCheck, type Mo
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import { executionContext } from "./operation-context.ts";
+import { raiseOnce } from "./raise-once.ts";
 import { keepFile, keepJson, keepPage, type KeptArtifact } from "./keep-artifact.ts";
 
 /** Schedules act for nobody in person. */
-const SCHEDULER = "service/scheduler";
+export const SCHEDULER = "service/scheduler";
 
 export interface DriftCheckRequest {
   readonly monitorId: string;
@@ -28,7 +29,7 @@ export interface DriftCheckRequest {
 
 /**
  * Counts one window against the baseline. A window has one check: a repeated or late one finds the first. Drift beyond its margin,
- * proved at the check's error budget, is recorded as harm; no rows are "insufficient", never "stable".
+ * proved at the check's error budget, is recorded as harm and raises an alarm; no rows are "insufficient", never "stable".
  */
 export async function checkDrift(dependencies: Dependencies, request: DriftCheckRequest): Promise<DriftCheckOutcome> {
   const { database } = dependencies;
@@ -89,6 +90,10 @@ export async function checkDrift(dependencies: Dependencies, request: DriftCheck
         reportDigest: recorded.reportDigest,
       },
     });
+    if (recorded.harm) {
+      const text = `${watched.ref}: ${recorded.driftedColumns.join(", ")} drifted between ${window.from} and ${window.to}; see \`modelwright monitors ${monitor.id}\``;
+      await raiseOnce(tx, { kind: "drift", subject: watched.ref, text, actor: SCHEDULER });
+    }
     return recorded;
   });
   return outcome(check);

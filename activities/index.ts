@@ -17,6 +17,7 @@ import { beginShadow, promoteCanary, setShare, shiftTraffic, withdrawCanary } fr
 import { openRollout } from "./open-rollout.ts";
 import { changeLogSettings, dropExpiredDays } from "./log-settings.ts";
 import { optimizeModel } from "./optimize-model.ts";
+import { reportMissedCheck } from "./report-missed-check.ts";
 import { recordRequest } from "./record-request.ts";
 import { registerModel } from "./register-model.ts";
 import { decideRetrain } from "./retrain.ts";
@@ -64,6 +65,7 @@ const all = {
   startMonitor,
   endLifecycle,
   checkDrift,
+  reportMissedCheck,
   decideRetrain,
   registerModel,
   signCheckpoint,

@@ -7,10 +7,9 @@ import type { AuditCheckpointInput, AuditCheckpointResult } from "../contracts/m
 import type { Database } from "../db/client.ts";
 import { recordCheckpoints } from "../db/queries/audit-checkpoint.ts";
 import { createAuditLog } from "../db/queries/audit-log.ts";
-import { listAlarms, raiseAlarm } from "../db/queries/alarm.ts";
-import { recordAudit } from "../db/queries/audit.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { withHeartbeat } from "./heartbeat.ts";
+import { raiseOnce } from "./raise-once.ts";
 
 /**
  * Signs the audit log into the file outside the database. A log that is not the one that was signed before ends the run, where
@@ -30,7 +29,7 @@ export async function signCheckpoint(
     const outcome = await signLog(createAuditLog(database), { path: place.path, key, formerKeys, whole });
     if ("problem" in outcome) {
       // A log that is broken at its head takes no event and so no alarm; the failed run says it then.
-      const cause = await raiseOnce(database, outcome.problem).catch((thrown: unknown) => thrown);
+      const cause = await alarm(database, outcome.problem).catch((thrown: unknown) => thrown);
       throw new Failure("AUDIT_NOT_SIGNED", outcome.problem, { cause });
     }
     const publicKey = formatPublicKey(key);
@@ -42,14 +41,12 @@ export async function signCheckpoint(
   });
 }
 
-/** One alarm for what every run finds again until somebody has looked. */
-async function raiseOnce(database: Database, { kind, found }: LogProblem): Promise<void> {
-  const open = await listAlarms(database, { open: true });
-  if (open.some((alarm) => alarm.kind === "audit-not-signed")) return;
-  await database.transaction(async (tx) => {
-    const subject = `audit/${AUDIT_STREAM}`;
-    const text = `the audit log is ${kind} and is not signed: ${found}`;
-    const alarm = await raiseAlarm(tx, { kind: "audit-not-signed", subject, text });
-    await recordAudit(tx, { actor: "service/checkpoints", subject, body: { kind: "alarm-raised", alarm, text } });
-  });
-}
+const alarm = (database: Database, { kind, found }: LogProblem): Promise<void> =>
+  database.transaction((tx) =>
+    raiseOnce(tx, {
+      kind: "audit-not-signed",
+      subject: `audit/${AUDIT_STREAM}`,
+      text: `the audit log is ${kind} and is not signed: ${found}`,
+      actor: "service/checkpoints",
+    }),
+  );

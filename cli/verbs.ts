@@ -14,6 +14,7 @@ import { addLog } from "./verbs/log.ts";
 import { addLogSettings } from "./verbs/log-settings.ts";
 import { addModel } from "./verbs/model.ts";
 import { addModels } from "./verbs/models.ts";
+import { addMonitors } from "./verbs/monitors.ts";
 import { addOptimize } from "./verbs/optimize.ts";
 import { addPlan } from "./verbs/plan.ts";
 import { addPolicy } from "./verbs/policy.ts";
@@ -46,6 +47,7 @@ export const verbs: readonly ((program: Command) => void)[] = [
   addDeploy,
   addPolicy,
   addAlarms,
+  addMonitors,
   addLog,
   addLogSettings,
   addModels,

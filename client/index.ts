@@ -18,6 +18,7 @@ export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
 export type { StuckWork } from "../db/queries/stuck.ts";
 export type { LineageGraph, LineageImpact, LineagePath, VersionComparison } from "../contracts/lineage.ts";
+export type { DriftCheck, Monitor } from "../db/queries/monitor.ts";
 export type { Opening } from "../db/queries/person.ts";
 export type { HistoryEntry } from "../db/queries/registry/entries.ts";
 export type { RegisteredModel, Serving } from "../db/queries/registry/models.ts";

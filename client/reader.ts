@@ -16,7 +16,7 @@ import { explainPrediction, type PredictionExplanation } from "../db/queries/exp
 import { listLifecycles, loadLifecycle, type LifecycleRecord, type LifecycleSummary } from "../db/queries/lifecycle.ts";
 import { loadOpenings, type Opening } from "../db/queries/person.ts";
 import { reveal } from "../db/queries/reveal.ts";
-import { listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
+import { findMonitor, listDriftChecks, listMonitors, type DriftCheck, type Monitor } from "../db/queries/monitor.ts";
 import {
   digestStoredPlan,
   findRollout,
@@ -100,8 +100,10 @@ export interface Reader extends LineageReader, RegistryReader {
   /** What `model/NAME@N` was rewritten from. @throws REFERENCE_UNKNOWN, VERSION_NOT_DERIVED */
   readonly derivation: (reference: string) => Promise<Derivation>;
   readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: string }) => Promise<Routing[]>;
+  /** Monitors that are active, by id. */
   readonly monitors: () => Promise<Monitor[]>;
-  readonly driftChecks: (monitorId: string) => Promise<DriftCheck[]>;
+  /** The newest checks of a monitor, active or not, 100 unless told. @throws REFERENCE_UNKNOWN */
+  readonly driftChecks: (monitorId: string, options?: { readonly limit?: number }) => Promise<DriftCheck[]>;
   /** The audit log as whoever checks or signs it reads it: `verify` recomputes every hash. */
   readonly auditLog: AuditLog;
   /** The chain behind one prediction; with `refs` people and their words stay as they are stored, as evidence needs them. @throws REFERENCE_UNKNOWN */
@@ -112,9 +114,9 @@ export interface Reader extends LineageReader, RegistryReader {
   readonly openings: (refs: readonly string[]) => Promise<Opening[]>;
   /** The newest checkpoints the stack signed, the largest first, as the database remembers them. */
   readonly checkpoints: () => Promise<AuditCheckpoint[]>;
-  /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
   /** What became of the rows that gateways logged; the newest gateway first. */
   readonly gatewayLogs: () => Promise<GatewayLog[]>;
+  /** Events about any of the subjects (`lifecycle/ID`, `endpoint/NAME`, ...), in order, as they are stored. */
   readonly auditEvents: (subjects: readonly string[]) => Promise<StoredAuditEvent[]>;
 }
 
@@ -123,6 +125,12 @@ export const ENDED: readonly LifecycleStatus[] = ["completed", "failed", "reject
 async function withLooks(database: Database, rollout: Rollout): Promise<RolloutView> {
   const [looks, overrides] = await Promise.all([listLooks(database, rollout.id), listOverrides(database, rollout.id)]);
   return { ...rollout, looks, overrides };
+}
+
+async function checksOf(database: Database, monitorId: string, limit: number | undefined): Promise<DriftCheck[]> {
+  const checks = await listDriftChecks(database, monitorId, limit);
+  if (checks.length > 0 || (await findMonitor(database, monitorId))) return checks;
+  throw new Failure("REFERENCE_UNKNOWN", { reference: `monitor/${monitorId}` });
 }
 
 export function createReader(database: Database, client: Client): Reader {
@@ -185,7 +193,7 @@ export function createReader(database: Database, client: Client): Reader {
     ...createRegistryReader(database, told),
     endpoints: (options = {}) => told(loadRouting(database, options)),
     monitors: () => told(listMonitors(database)),
-    driftChecks: (monitorId) => translated(listDriftChecks(database, monitorId)),
+    driftChecks: (monitorId, { limit } = {}) => translated(checksOf(database, monitorId, limit)),
     ...createLineageReader(database),
     explain: async (inferenceId, { refs = false } = {}) => {
       const reference = parseReference(`prediction/${inferenceId}`);

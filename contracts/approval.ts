@@ -79,7 +79,7 @@ export type ApprovalStanding =
   | { readonly status: "void"; readonly says: string };
 
 /** What asks for somebody's eyes; it stays open until somebody acknowledges it, and on record for ever. */
-export const ALARM_KINDS = ["break-glass", "audit-not-signed"] as const;
+export const ALARM_KINDS = ["break-glass", "audit-not-signed", "drift", "check-missed"] as const;
 export type AlarmKind = (typeof ALARM_KINDS)[number];
 
 /** How long a broken glass lets a version through: once, and within a day. */

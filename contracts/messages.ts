@@ -236,6 +236,14 @@ export interface DriftCheckOutcome {
   readonly harm: boolean;
 }
 
+/** A drift check that failed for good. */
+export interface MissedCheck {
+  readonly monitorId: string;
+  /** ISO; the window that nobody checked ends here. */
+  readonly scheduledAt: string;
+  readonly reason: string;
+}
+
 export interface RetrainOutcome {
   readonly decision: "start" | "cooldown" | "budget" | "in-flight" | "disabled";
   readonly lifecycle: LifecycleInput | null;

@@ -1,13 +1,27 @@
-import { ApplicationFailure, ParentClosePolicy, startChild, workflowInfo } from "@temporalio/workflow";
+import {
+  ApplicationFailure,
+  isCancellation,
+  ParentClosePolicy,
+  patched,
+  rootCause,
+  startChild,
+  workflowInfo,
+} from "@temporalio/workflow";
 import type { DriftCheckInput, DriftCheckResult } from "../contracts/messages.ts";
 import { workflowIds } from "../contracts/names.ts";
-import { compute, control } from "./activity-options.ts";
+import { closing, compute, control } from "./activity-options.ts";
 import { isAlreadyStarted } from "./already-started.ts";
 import { modelLifecycle } from "./lifecycle.ts";
 
 /** One drift check, and the retraining it may ask for. Windows end at the scheduled time, never now, so a late or repeated run counts the same rows. */
 export async function driftCheck(input: DriftCheckInput): Promise<DriftCheckResult> {
-  const check = await compute.checkDrift({ monitorId: input.monitorId, scheduledAt: scheduledTime(input) });
+  const asked = { monitorId: input.monitorId, scheduledAt: scheduledTime(input) };
+  const check = await compute.checkDrift(asked).catch(async (thrown: unknown) => {
+    // Runs of the release before end without a word.
+    if (isCancellation(thrown) || !patched("missed-checks-are-told")) throw thrown;
+    await closing.reportMissedCheck({ ...asked, reason: rootCause(thrown) ?? String(thrown) });
+    throw thrown;
+  });
   if (!check.harm) return { ...check, retrain: null, lifecycleId: null };
 
   const retrain = await control.decideRetrain({ driftCheckId: check.driftCheckId });

@@ -88,7 +88,7 @@ async function search(
   }
   const page = await modelwright.models(query);
   const brokenGlass = await modelwright.brokenGlass();
-  const table = modelTable(screen, page.models, words !== "");
+  const table = modelTable(screen, page.models, words !== "" || tag !== undefined);
   const lines = [...table, ...more(screen, page), ...brokenGlassLines(screen, brokenGlass)];
   return { document: { ...page, brokenGlass }, lines };
 }
@@ -99,7 +99,7 @@ const more = (screen: Screen, { next }: { readonly next: string | null }): strin
 function modelTable(screen: Screen, models: readonly RegisteredModel[], searched: boolean): string[] {
   if (models.length === 0) {
     const wayOut = searched
-      ? "words of single versions are searched with --versions"
+      ? "what is said of single versions is searched with --versions"
       : "register one: modelwright register FILE --model NAME";
     return ["No model.", screen.paint("soft", wayOut)];
   }

@@ -108,7 +108,7 @@ function distinct(names: readonly string[]): string[] {
 }
 
 function wanted({ roles, requiresSignature }: ApprovalTerms, missing: number): string {
-  const who = roles.length > 0 ? ` by somebody who is ${roles.join(" or ")}` : "";
+  const who = roles.length > 0 ? ` in the role of ${roles.join(" or ")}` : "";
   const how = requiresSignature ? ", signed with a token" : "";
-  return `${missing} approval${missing === 1 ? "" : "s"}${who} other than the author missing${how}`;
+  return `${missing} approval${missing === 1 ? "" : "s"} missing, by somebody other than the author${who}${how}`;
 }

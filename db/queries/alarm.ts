@@ -1,4 +1,4 @@
-import { count, desc, eq, isNull } from "drizzle-orm";
+import { and, count, desc, eq, isNull } from "drizzle-orm";
 
 import type { AlarmKind } from "../../contracts/approval.ts";
 import { Failure } from "../../contracts/failures.ts";
@@ -14,7 +14,7 @@ export const ALARM_CHANNEL = "modelwright_alarm";
 export interface Alarm {
   readonly id: string;
   readonly kind: AlarmKind;
-  /** What it is about, as `model/NAME@N`. */
+  /** What it is about, as `model/NAME@N` or `monitor/ID`. */
   readonly subject: string;
   readonly text: string;
   readonly raisedAt: Date;
@@ -26,6 +26,20 @@ export async function raiseAlarm(tx: Transaction, raised: Pick<Alarm, "kind" | "
   const id = createId();
   await recordRows(tx, alarm, [{ id, ...raised }]);
   return id;
+}
+
+/** Whether nobody has acknowledged yet what is the same. */
+export async function hasOpenAlarm(
+  db: Queryable,
+  { kind, subject }: Pick<Alarm, "kind" | "subject">,
+): Promise<boolean> {
+  const found = await db
+    .select({ id: alarm.id })
+    .from(alarm)
+    .leftJoin(alarmAcknowledgement, eq(alarmAcknowledgement.alarm, alarm.id))
+    .where(and(eq(alarm.kind, kind), eq(alarm.subject, subject), isNull(alarmAcknowledgement.alarm)))
+    .limit(1);
+  return found.length > 0;
 }
 
 /** False when somebody had acknowledged it before; the first one stays. @throws REFERENCE_UNKNOWN */

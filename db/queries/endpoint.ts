@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 
 import { Failure } from "../../contracts/failures.ts";
 import type { Queryable, Transaction } from "../client.ts";
@@ -19,7 +19,11 @@ export async function ensureEndpoint(
   await recordRows(tx, endpoint, [wanted]);
   const found = await findEndpoint(tx, wanted.name);
   if (!found) {
-    const problems = `model ${wanted.model} has another endpoint in environment ${wanted.environment}, allowed is one; deploy to that one or to another environment`;
+    const [taken] = await tx
+      .select({ name: endpoint.name })
+      .from(endpoint)
+      .where(and(eq(endpoint.model, wanted.model), eq(endpoint.environment, wanted.environment)));
+    const problems = `model ${wanted.model} has endpoint ${taken?.name ?? "(another)"} in environment ${wanted.environment}, and one is allowed; deploy to that one or to another environment`;
     throw new Failure("INPUT_INVALID", { where: `endpoint ${wanted.name}`, problems });
   }
   if (found.model !== wanted.model || found.environment !== wanted.environment) {

@@ -60,11 +60,15 @@ const driftCheck =
     const id = workflowIds.monitor(name);
     for (let left = times; left > 0; left -= 1) {
       const input = { monitorId: name, scheduledAt: "2001-06-02T03:00:00.000Z" };
-      await (await startWorkflow(client, "driftCheck", id, input)).result();
+      const handle = await startWorkflow(client, "driftCheck", id, input);
+      await handle.result().catch(() => undefined);
     }
     return [id];
   };
 
+const missed = async () => {
+  throw catalogued("FILE_MISSING", "flights.parquet: no such file");
+};
 const harm = async () => ({ driftCheckId: "check-1", verdict: "drifted", harm: true }) as const;
 
 // Release 0.1.0 did what was asked and recorded it after; later ones record first. Waiting runs of both go on.
@@ -349,6 +353,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "drift-cooldown": driftCheck((stubs) => stubs.set({ checkDrift: harm })),
   "drift-retrain": driftCheck(startsLifecycle),
   "drift-repeated": driftCheck(startsLifecycle, 2),
+  "drift-missed": driftCheck((stubs) => stubs.set({ checkDrift: missed })),
 };
 
 function startsLifecycle(stubs: StubActivities, name: string): void {

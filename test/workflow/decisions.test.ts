@@ -25,7 +25,12 @@ beforeEach(() => {
 const passed = { stageRunId: "s", verdict: "pass", headline: "" } as const;
 const approved = async () => ({ status: "approved", by: ["grace"], says: "approved by grace" }) as const;
 const missing = async () =>
-  ({ status: "waiting", missing: 1, by: ["grace"], says: "1 approval other than the author missing" }) as const;
+  ({
+    status: "waiting",
+    missing: 1,
+    by: ["grace"],
+    says: "1 approval missing, by somebody other than the author",
+  }) as const;
 const ended = () => stage.stubs.inputsOf("endLifecycle")[0];
 const pause = async (handle: WorkflowHandle) => await handle.executeUpdate(UPDATES.pause, { args: [request] });
 

@@ -6,7 +6,7 @@ import { createTemporalSchedules } from "../../adapters/schedules/temporal.ts";
 import type { DriftCheckResult, RetrainOutcome } from "../../contracts/messages.ts";
 import { workflowIds } from "../../contracts/names.ts";
 import { failureOf, lifecycleInput, startWorkflow } from "./start.ts";
-import { createDoor } from "./stub-activities.ts";
+import { catalogued, createDoor } from "./stub-activities.ts";
 import { until } from "./until.ts";
 import { openWorkflowStage, type WorkflowStage } from "./workers.ts";
 
@@ -104,5 +104,17 @@ describe("a drift check", () => {
     const again = await check(`${workflowIds.monitor(id)}-again`);
     expect(await again.result()).toMatchObject({ retrain: "start", lifecycleId: `retrain-${id}` });
     expect((await lifecycle.describe()).runId).toBe(runId);
+  });
+
+  it("that cannot be made fails, and somebody is told why: nobody looks for what is not there", async () => {
+    stage.stubs.set({
+      checkDrift: async () => {
+        throw catalogued("FILE_MISSING", "flights.parquet: no such file");
+      },
+    });
+    expect(await failureOf((await check()).result())).toBe("FILE_MISSING");
+    expect(stage.stubs.inputsOf("reportMissedCheck")).toEqual([
+      { monitorId: id, scheduledAt: NIGHT, reason: "flights.parquet: no such file" },
+    ]);
   });
 });

@@ -126,6 +126,7 @@ const passing: Activities = {
   startMonitor: async () => undefined,
   endLifecycle: async () => undefined,
   checkDrift: async () => ({ driftCheckId: "check-1", verdict: "stable", harm: false }),
+  reportMissedCheck: async () => undefined,
   decideRetrain: async () => ({ decision: "cooldown", lifecycle: null }),
   signCheckpoint: async () => ({ checkpoints: [{ stream: "modelwright", size: 3, written: true }] }),
   changeRegistry: async () => ({ entries: [1] }),

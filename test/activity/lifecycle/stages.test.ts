@@ -1,3 +1,5 @@
+import { appendFile } from "node:fs/promises";
+
 import { Client, Connection } from "@temporalio/client";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 
@@ -5,6 +7,7 @@ import { digestFile } from "../../../adapters/artifacts/file-store.ts";
 import { createLineageReader } from "../../../client/lineage.ts";
 import { createReader } from "../../../client/reader.ts";
 import type { LifecycleRun } from "../../../contracts/messages.ts";
+import { listAlarms } from "../../../db/queries/alarm.ts";
 import { verifyAudit } from "../../../db/queries/audit-log.ts";
 import { loadRouting } from "../../../db/queries/routing.ts";
 import { loadServingRecord } from "../../../serving/serving-record.ts";
@@ -151,6 +154,20 @@ describe("the activities of a lifecycle, each run twice as after a lost answer",
     expect(await twice(() => stage.run("checkDrift", empty))).toMatchObject({ verdict: "insufficient", harm: false });
   });
 
+  it("raise one alarm for drift that is found night after night, and one for checks that cannot be made", async () => {
+    const { spec } = input();
+    const night = (day: number) => ({ monitorId: "tiny.v1", scheduledAt: `2001-06-${day}T00:00:00.000Z` });
+    await appendFile(spec.data.source.path, "2001-06-10 12:00:00,1.5,500.25,ABQ,0\n".repeat(800));
+    expect(await twice(() => stage.run("checkDrift", night(20)))).toMatchObject({ verdict: "drifted", harm: true });
+    expect(await stage.run("checkDrift", night(21))).toMatchObject({ harm: true });
+    await twice(() => stage.run("reportMissedCheck", { ...night(22), reason: "no such file" }));
+    await stage.run("reportMissedCheck", { ...night(23), reason: "no such file" });
+    expect(await listAlarms(stage.test.database, { open: true })).toMatchObject([
+      { kind: "check-missed", subject: "monitor/tiny.v1", text: expect.stringContaining("no such file") },
+      { kind: "drift", subject: "monitor/tiny.v1", text: expect.stringContaining("hour drifted between 2001-05-23") },
+    ]);
+  });
+
   it("end the run once: another end changes nothing", async () => {
     await twice(() => stage.run("endLifecycle", { ...run, status: "completed", reason: "done", failureCode: null }));
     await stage.run("endLifecycle", { ...run, status: "failed", reason: "late", failureCode: "TRAINER_EXITED" });
@@ -176,5 +193,12 @@ describe("the activities of a lifecycle, each run twice as after a lost answer",
     await stage.run("acceptSpec", second);
     const other = { ...second, spec: { ...second.spec, model: { name: "tiny", purpose: "another" } } };
     await expect(stage.run("acceptSpec", other)).rejects.toMatchObject({ type: "OPERATION_CONFLICT" });
+  });
+
+  it("say once what two specs say of their model alike: its owner too, who is kept as a pseudonym", async () => {
+    const spec = stage.project.spec({ model: { name: "owned", owner: "crm", purpose: "one of two" } });
+    for (const lifecycleId of ["owned-1", "owned-2"]) await stage.run("acceptSpec", { ...input(), lifecycleId, spec });
+    const history = "SELECT attribute FROM registry_entry WHERE model = 'owned' ORDER BY id";
+    expect((await stage.test.admin.query(history)).rows).toEqual([{ attribute: "purpose" }, { attribute: "owner" }]);
   });
 });

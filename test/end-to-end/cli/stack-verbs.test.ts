@@ -75,7 +75,7 @@ beforeAll(async () => {
   addresses = JSON.parse(up.line) as typeof addresses;
   const mendedBy = join(directory, "mended");
   const [first, turned, unfit, broken, held] = await Promise.all([
-    start("first", { approval, deployment: { endpoint: "tiny" } }),
+    start("first", { approval, deployment: { endpoint: "tiny" }, monitoring: {} }),
     start("turned", { model: { name: "turned" }, approval }),
     start("unfit", { model: { name: "unfit" }, evaluation: unreachable }),
     start("broken", { model: { name: "broken" } }, { behaviour: "fails until mended", mendedBy }),
@@ -327,6 +327,13 @@ describe("the verbs that need a stack, with --json", () => {
     expect(versions.document["versions"]).toHaveLength(3);
     expect(audit).toMatchObject({ exitCode: 0, document: { ok: true } });
     expect([status, models, versions].map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+  });
+
+  it("monitors lists what is watched, and says of one what its checks found", async () => {
+    const watched = { monitors: [{ monitor: { id: "tiny.v1", schedule: "0 3 * * *" }, newest: null }] };
+    expect(await run("monitors")).toMatchObject({ exitCode: 0, document: watched });
+    expect(await run("monitors", "tiny.v1")).toEqual({ exitCode: 0, document: { checks: [] } });
+    expect(await run("monitors", "tiny.v9")).toMatchObject(refusal("REFERENCE_UNKNOWN"));
   });
 
   it("lineage and explain lead from one prediction to its version, approval and data", async () => {

@@ -31,7 +31,7 @@ describe("a version", () => {
       status: "waiting",
       missing: 2,
       by: [],
-      says: "2 approvals by somebody who is approver other than the author missing",
+      says: "2 approvals missing, by somebody other than the author in the role of approver",
     });
     expect(ask([approval("grace")], { terms: terms({ quorum: 2 }) })).toMatchObject({ missing: 1, by: ["grace"] });
   });

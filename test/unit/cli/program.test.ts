@@ -29,7 +29,7 @@ const verbs = leaves(createProgram({ version: "1.2.3", description: "" }));
 describe("the command line", () => {
   it("has the verbs of the design", () => {
     const design =
-      "up start watch status retry approve reject pause resume abort rollback promote share register plan deploy policy alarms log log-settings models model set delete lineage explain audit verify audit checkpoint audit key audit rederive audit artifacts access show access login access remove-login access team access list access person access service access grant access revoke access token access revoke-token access identity access erase access erase-said validate optimize evaluate drift";
+      "up start watch status retry approve reject pause resume abort rollback promote share register plan deploy policy alarms monitors log log-settings models model set delete lineage explain audit verify audit checkpoint audit key audit rederive audit artifacts access show access login access remove-login access team access list access person access service access grant access revoke access token access revoke-token access identity access erase access erase-said validate optimize evaluate drift";
     expect(verbs.flat().join(" ")).toBe(design);
   });
 
