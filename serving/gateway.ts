@@ -56,6 +56,8 @@ export interface GatewayOptions extends Pick<
   readonly bodyLimitBytes?: number;
   /** How long a request may take to arrive; 30 s by default, in which 32 MiB are a slow line. */
   readonly arriveWithinMs?: number;
+  /** Of each protocol; 20,000 by default. */
+  readonly maximumConnections?: number;
   /** How long clients are told to close before the gateway does; 300 ms by default. */
   readonly drainMs?: number;
   /** A line for the operator. */
@@ -181,6 +183,9 @@ function watchVersions(
   return { mirror, watch };
 }
 
+/** Of each protocol: an idle one costs some 20 KiB. */
+const MAXIMUM_CONNECTIONS = 20_000;
+
 interface Servers {
   readonly http: HttpServer;
   readonly grpc: GrpcServer;
@@ -196,6 +201,7 @@ async function startServers(
     host: options.host ?? "127.0.0.1",
     certificate: options.certificate,
     arriveWithinMs: options.arriveWithinMs ?? 30_000,
+    maximumConnections: options.maximumConnections ?? MAXIMUM_CONNECTIONS,
     onBug: (thrown: unknown) => say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
   };
   const limitBytes = options.bodyLimitBytes ?? 32 * 2 ** 20;
@@ -212,6 +218,7 @@ async function startServers(
       host: shared.host,
       certificate: shared.certificate,
       arriveWithinMs: shared.arriveWithinMs,
+      maximumConnections: shared.maximumConnections,
       port: options.grpcPort ?? 0,
       messageLimitBytes: limitBytes,
     });

@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
@@ -9,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import type { WatchedCertificate } from "../certificate.ts";
+import { listen } from "../listen.ts";
 import { boundMessages } from "./bound-messages.ts";
 
 export interface GrpcServerOptions {
@@ -20,8 +22,10 @@ export interface GrpcServerOptions {
   readonly messageLimitBytes: number;
   /** With one the server speaks TLS and nothing else. */
   readonly certificate?: WatchedCertificate | undefined;
-  /** How long a request may take to arrive. */
+  /** How long a request may take to arrive. A connection without a call leaves after twice as long: clients come again by themselves. */
   readonly arriveWithinMs: number;
+  /** Beyond it connections are closed as they come. */
+  readonly maximumConnections: number;
 }
 
 export interface GrpcServer {
@@ -63,21 +67,20 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     "grpc.max_receive_message_length": options.messageLimitBytes,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": CALLS_A_CONNECTION,
+    "grpc.max_connection_idle_ms": 2 * options.arriveWithinMs,
     interceptors: [boundMessages(options)],
   });
   server.addService(loadServiceDefinition(), options.service);
-  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${host}:${options.port}`, credentialsOf(options.certificate), (problem, bound) => {
-      if (problem) reject(problem);
-      else resolve(bound);
-    });
-  });
+  // The library counts no connections: it is handed those of a listener that does.
+  const injector = server.createConnectionInjector(credentialsOf(options.certificate));
+  const listener = createServer({ noDelay: true }, (connection) => injector.injectConnection(connection));
+  listener.maxConnections = options.maximumConnections;
   return {
-    address: `${host}:${port}`,
+    address: await listen(listener, options),
     stop: async (drainMs) => {
       await sleep(drainMs);
       const timer = setTimeout(() => server.forceShutdown(), CALLS_TIMEOUT_MS);
+      listener.close();
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       clearTimeout(timer);
     },

@@ -7,12 +7,12 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Departure } from "../../adapters/inference/model-process.ts";
 import { isFailure } from "../../contracts/failures.ts";
 import type { WatchedCertificate } from "../certificate.ts";
+import { listen } from "../listen.ts";
 import { answerFailure, bodyLength, refuse, type Answer } from "./answer.ts";
 import { compress } from "./compress.ts";
 import { readBody } from "./read-body.ts";
@@ -37,6 +37,8 @@ export interface HttpServerOptions {
   readonly bodyLimitBytes: number;
   /** How long a request may take to arrive, and its answer to be taken; its headers a third of it. A client that dribbles is cut off. */
   readonly arriveWithinMs: number;
+  /** Beyond it connections are closed as they come. */
+  readonly maximumConnections: number;
   /** With one the server speaks TLS and nothing else. */
   readonly certificate?: WatchedCertificate | undefined;
   /** Told of bugs, not of refused requests. */
@@ -52,8 +54,6 @@ export interface HttpServer {
 /** What is under way at the end is given this long. */
 const LAST_ANSWERS_MS = 30_000;
 const KEEP_ALIVE_MS = 60_000;
-/** Beyond it connections are closed as they come: an idle one costs some 10 KiB. */
-const MAXIMUM_CONNECTIONS = 20_000;
 /** All bodies and untaken answers together may hold as much memory as this many of the largest bodies; beyond it requests are told to come again. */
 const BODIES_AT_ONCE = 16;
 /** How long a refused body is still read and thrown away, so that the client gets to see the refusal. */
@@ -82,13 +82,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       void serve(serving, request, response);
     },
   );
-  server.maxConnections = MAXIMUM_CONNECTIONS;
+  server.maxConnections = options.maximumConnections;
   server.on("clientError", answerClientError);
-  await listen(server, options);
-  const { address, port } = server.address() as AddressInfo;
-  const host = address.includes(":") ? `[${address}]` : address;
+  const address = await listen(server, options);
   return {
-    url: `${options.certificate ? "https" : "http"}://${host}:${port}`,
+    url: `${options.certificate ? "https" : "http"}://${address}`,
     stop: async (drainMs) => {
       draining = true;
       // From now on each answer closes its connection. Closing idle ones at once would cut off requests that are on their way.
@@ -111,16 +109,6 @@ function createAnyServer(
   const server = createSecureServer({ ...settings, ...certificate.current() }, listener);
   certificate.onChange((pair) => server.setSecureContext(pair));
   return server;
-}
-
-async function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 interface Serving extends HttpServerOptions {

@@ -7,7 +7,8 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { loadServiceDefinition } from "../../../serving/grpc/server.ts";
 import { createGrpcClient } from "./grpc-client.ts";
-import { eventually, tensors } from "./running-gateway.ts";
+import { eventually, runGateway, tensors } from "./running-gateway.ts";
+import { MemoryRoutes, Models } from "./served-model.ts";
 
 const MEBIBYTE = 2 ** 20;
 const BODY_LIMIT = 4 * MEBIBYTE;
@@ -55,8 +56,13 @@ async function peakUntil(what: string, holds: () => boolean): Promise<number> {
   return peak;
 }
 
+interface Connection {
+  readonly received: () => string;
+  readonly isClosed: () => boolean;
+}
+
 /** A connection with what it was sent. */
-async function open(text = "", body: Uint8Array = Buffer.alloc(0)): Promise<{ readonly received: () => string }> {
+async function open(text = "", body: Uint8Array = Buffer.alloc(0)): Promise<Connection> {
   let received = "";
   const socket = connect(Number(url.port), url.hostname);
   sockets.push(socket);
@@ -65,11 +71,11 @@ async function open(text = "", body: Uint8Array = Buffer.alloc(0)): Promise<{ re
   await once(socket, "connect");
   socket.write(text);
   socket.write(body);
-  return { received: () => received };
+  return { received: () => received, isClosed: () => socket.closed };
 }
 
 const head = (fields: string) => `POST /v2/models/delay/infer HTTP/1.1\r\nhost: x\r\n${fields}\r\n\r\n`;
-const statusOf = ({ received }: { readonly received: () => string }): string => received().split(" ", 2)[1] ?? "";
+const statusOf = ({ received }: Connection): string => received().split(" ", 2)[1] ?? "";
 
 /** Somebody else, on a connection of his own. */
 async function somebodyElse(): Promise<number> {
@@ -88,6 +94,47 @@ test("10,000 connections that say nothing cost little, and somebody else is answ
   }
   expect(await somebodyElse()).toBe(200);
   expect((await memoryBytes()) - before).toBeLessThan(count * CONNECTION_BYTES);
+});
+
+test("2,000 gRPC connections without a call cost little and leave in the end, and somebody else is answered", async () => {
+  const count = 2_000;
+  const before = await memoryBytes();
+  for (let opened = 0; opened < count; opened += 500) {
+    await Promise.all(Array.from({ length: 500 }, () => once(openSession(), "remoteSettings")));
+  }
+  expect((await memoryBytes()) - before).toBeLessThan(count * CONNECTION_BYTES);
+  const client = createGrpcClient(grpc);
+  expect((await client.call("ServerLive")).message).toEqual({ live: true });
+  client.close();
+  await eventually("the end of each", () => sessions.every(({ closed }) => closed));
+});
+
+test("connections beyond the maximum are closed as they come, over HTTP and gRPC, and one that leaves makes room", async () => {
+  const models = new Models();
+  const { gateway } = await runGateway(models, new MemoryRoutes(), { maximumConnections: 3 });
+  for (const address of [gateway.url, `http://${gateway.grpcAddress}`]) {
+    const { hostname, port } = new URL(address);
+    const knock = () => {
+      const socket = connect(Number(port), hostname);
+      socket.on("error", () => undefined);
+      sockets.push(socket);
+      return socket;
+    };
+    const first = [knock(), knock(), knock()];
+    await Promise.all(first.map((socket) => once(socket, "connect")));
+    await once(knock(), "close");
+    expect(first.map(({ closed }) => closed)).toEqual([false, false, false]);
+    first[0]?.destroy();
+    await eventually("room for another", async () => {
+      const socket = knock();
+      const isClosed = once(socket, "close").then(() => true);
+      const isKept = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 50));
+      return !(await Promise.race([isClosed, isKept]));
+    });
+  }
+  for (const socket of sockets) socket.destroy();
+  await gateway.stop();
+  models.remove();
 });
 
 test("connections that dribble their headers or their body are cut off with 408, and others are answered meanwhile", async () => {
@@ -130,8 +177,9 @@ test("bodies that never end hold no more than all bodies may, and somebody else 
   const body = Buffer.alloc(BODY_LIMIT - 1, " ");
   const bodies = await Promise.all(Array.from({ length: 60 }, () => open(head(`content-length: ${BODY_LIMIT}`), body)));
   const statuses = () => bodies.map(statusOf);
-  // There is room for sixteen; what is not refused came too slowly.
-  const peak = await peakUntil("the end of each", () => statuses().every((status) => ["503", "408"].includes(status)));
+  // There is room for sixteen; what is not refused came too slowly. Who still sends when he is cut off may miss why.
+  const isOver = (each: Connection) => each.isClosed() || ["503", "408"].includes(statusOf(each));
+  const peak = await peakUntil("the end of each", () => bodies.every(isOver));
   expect(statuses()).toContain("503");
   expect(peak - before).toBeLessThan(BOUND_BYTES);
   for (const socket of sockets) socket.destroy();
