@@ -73,6 +73,7 @@ export class Shipper {
     try {
       if (isOne || parsed.reduce((sum, line) => sum + rowCount(line), 0) <= STRETCH_ROWS) {
         await this.send(parsed, fromByte, toByte);
+        if (this.shippedByte < toByte) this.countKnown(lines, parsed, fromByte);
         return;
       }
     } catch (problem) {
@@ -85,7 +86,26 @@ export class Shipper {
     const first = lines.slice(0, Math.floor(lines.length / 2));
     const middle = fromByte + Buffer.byteLength(`${first.join("\n")}\n`);
     await this.deliver(first, fromByte, middle);
-    await this.deliver(lines.slice(first.length), middle, toByte);
+    // Postgres had a part of it: what comes after that part is read again from there, and not passed over.
+    if (this.shippedByte >= middle) await this.deliver(lines.slice(first.length), middle, toByte);
+  }
+
+  /** What a thread before this one brought, which then ended before it could count it. */
+  private countKnown(lines: readonly string[], parsed: readonly Line[], fromByte: number): void {
+    let place = fromByte;
+    let rows = 0;
+    parsed.forEach((line, index) => {
+      place += Buffer.byteLength(`${lines[index]}\n`);
+      if (place <= this.shippedByte && "request" in line) rows += rowCount(line);
+    });
+    this.count(this.shippedByte, rows, 0);
+  }
+
+  /** Parts of a stretch that failed later come again, and are counted once. */
+  private count(toByte: number, rows: number, refusedRows: number): void {
+    if (toByte <= this.countedByte) return;
+    this.countedByte = toByte;
+    this.options.onShipped?.({ toByte: this.shippedByte, rows, refusedRows });
   }
 
   /** A power cut can leave a line that is none; those after it are not worth less. */
@@ -126,11 +146,8 @@ export class Shipper {
       droppedRows,
       acceptedRows: this.options.acceptedRows(),
     });
-    // Less than what was sent: a part of it was known, and the rest is read again from there. Parts of a stretch that failed later come again.
-    if (this.shippedByte >= toByte && toByte > this.countedByte) {
-      this.countedByte = toByte;
-      this.options.onShipped?.({ toByte: this.shippedByte, rows: tally.rows.length, refusedRows });
-    }
+    // Less than what was sent: a part of it was known, and the rest is read again from there.
+    if (this.shippedByte >= toByte) this.count(toByte, tally.rows.length, refusedRows);
   }
 }
 

@@ -25,3 +25,8 @@ test("of a request that is not sampled only the first row stands in the journal,
   const line = writeRequestLine(request("a", { scores: Float32Array.of(0.75, 0.25), rowCount: 2, sampled: false }));
   expect(readLine(line)).toMatchObject({ request: { scores: [0.75], decisions: [1], rowCount: 2 } });
 });
+
+test("a line has nothing that a gateway of release 0.1.0 would take for rows: it stumbles before it ships any, and leaves the journal alone", () => {
+  const { request: read } = JSON.parse(writeRequestLine(request("a"))) as { request: Record<string, unknown> };
+  expect(read).not.toHaveProperty("decisions");
+});

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LogBatch } from "../../../../contracts/inference.ts";
 import { writeRequestLine } from "../../../../serving/log/journal-line.ts";
 import { startPredictionLog, type PredictionLogOptions } from "../../../../serving/log/prediction-log.ts";
-import { shipHere } from "../../../../serving/log/shipping.ts";
+import { shipHere, type Shipping, type StartShipping } from "../../../../serving/log/shipping.ts";
 import { eventually } from "../running-gateway.ts";
 import { request } from "./journal-request.ts";
 
@@ -28,6 +28,7 @@ function memoryDatabase() {
   };
   return {
     state,
+    places,
     batches,
     ids: () => batches.flatMap(({ rows }) => rows.map(({ inferenceId }) => inferenceId)),
     requests: () => batches.flatMap(({ counts }) => counts).reduce((sum, count) => sum + count.requests, 0),
@@ -128,6 +129,29 @@ describe("the prediction log", () => {
     await log.close();
   });
 
+  test("counts what was brought by one who ended before he could count it", async () => {
+    const database = memoryDatabase();
+    const shipping = shipHere({ ship: database.ship, flushMs: 5 });
+    const turns: Shipping[] = [];
+    let begin: () => void = () => undefined;
+    const startShipping: StartShipping = (spool) => {
+      begin = () => turns.push(shipping(spool));
+      begin();
+      return { finish: async (withinMs) => turns.at(-1)?.finish(withinMs) };
+    };
+    const log = await start(database, { startShipping });
+    database.state.loseAnswers = 1;
+    for (const id of numbers(10)) log.append(request(id));
+    await eventually("the first stretch", () => database.batches.length === 1);
+    await turns[0]?.finish(0);
+    for (const id of numbers(10)) log.append(request(`later ${id}`));
+    begin();
+    await eventually("all rows", () => log.counts().spilled === 0);
+    expect(log.counts()).toEqual({ accepted: 20, written: 20, spilled: 0, dropped: 0 });
+    expect([database.ids().length, database.requests()]).toEqual([20, 20]);
+    await log.close();
+  });
+
   test("drops the one row that is refused for ever, counts it all the same, and goes on with the others", async () => {
     const database = memoryDatabase();
     database.state.refused = "bad";
@@ -163,6 +187,26 @@ describe("the prediction log", () => {
     expect(new Set(database.batches.map(({ gateway }) => gateway))).toEqual(new Set(["first"]));
     await second.close();
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("takes a spool over from where its gateway was, in the middle of requests of many rows", async () => {
+    const database = memoryDatabase();
+    const spool = "0190a0b0-0000-7000-8000-000000000000";
+    mkdirSync(join(directory, spool));
+    const scores = new Float32Array(2_000).fill(0.5);
+    const lines = numbers(12).map((id) => writeRequestLine(request(id, { rowCount: scores.length, scores })));
+    writeFileSync(join(directory, spool, `${"0".repeat(16)}.jsonl`), `${lines.join("\n")}\n`);
+    database.places.set(spool, Buffer.byteLength(`${lines.slice(0, 2).join("\n")}\n`));
+    const log = await start(database);
+    await eventually("the others", () => !readdirSync(directory).includes(spool));
+    const requests = database.ids().filter((id) => id.endsWith("/0"));
+    expect(requests).toEqual(
+      numbers(12)
+        .slice(2)
+        .map((id) => `${id}/0`),
+    );
+    expect(database.requests()).toBe(10);
+    await log.close();
   });
 
   test("takes a spool over whose process is gone, with a line that broke, and none that lives", async () => {
