@@ -7,6 +7,7 @@ import type {
   RolloutOrder,
   RolloutResult,
 } from "../contracts/messages.ts";
+import { rolloutIdOf } from "../contracts/names.ts";
 import { recordAudit } from "../db/queries/audit.ts";
 import { findEndpoint } from "../db/queries/endpoint.ts";
 import { requireLifecycle } from "../db/queries/lifecycle.ts";
@@ -41,7 +42,7 @@ export async function planRollout(
   await database.transaction((tx) => startStageRun(tx, { lifecycle: lifecycleId, stage: "deploy", round }));
   const { endpoint, environment, rollout: plan } = spec.deployment;
   return {
-    rolloutId: `${lifecycleId}-${round}`,
+    rolloutId: rolloutIdOf(lifecycleId, round),
     endpoint,
     environment,
     versionId: version.versionId,

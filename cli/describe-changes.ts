@@ -1,4 +1,5 @@
 import type { LifecycleView } from "../client/index.ts";
+import { describeWaiting } from "../client/rollout-block.ts";
 import { formatDuration, printable } from "../client/text.ts";
 
 /** One line for everything that changed from one view to the next: what a log shows where nothing can be drawn over. */
@@ -14,6 +15,8 @@ export function describeChanges(before: LifecycleView | null, now: LifecycleView
     const headline = run.headline ? `: ${printable(run.headline)}` : "";
     lines.push(`${run.stage}${round}: ${run.status}${attempt}${took}${headline}`);
   }
+  const [waits, waited] = [now.waiting, before?.waiting ?? null].map((one) => one && describeWaiting(one));
+  if (waits && waits !== waited) lines.push(waits);
   const look = now.rollout?.looks.at(-1)?.look;
   const earlierLook = before?.rollout?.looks.at(-1)?.look;
   if (

@@ -17,6 +17,7 @@ export type { LogSettingsView } from "../db/queries/log-settings.ts";
 export type { PredictionExplanation } from "../db/queries/explain.ts";
 export type { LifecycleSummary } from "../db/queries/lifecycle.ts";
 export type { StuckWork } from "../db/queries/stuck.ts";
+export type { WaitingRollout } from "../db/queries/rollout-turn.ts";
 export type { LineageGraph, LineageImpact, LineagePath, VersionComparison } from "../contracts/lineage.ts";
 export type { DriftCheck, Monitor } from "../db/queries/monitor.ts";
 export type { Opening } from "../db/queries/person.ts";

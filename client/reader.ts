@@ -2,7 +2,7 @@ import type { Client } from "@temporalio/client";
 import type { AuditLog } from "../contracts/audit-log.ts";
 import { Failure } from "../contracts/failures.ts";
 import type { LifecycleStatus, Stage } from "../contracts/names.ts";
-import { workflowIds } from "../contracts/names.ts";
+import { rolloutIdOf, workflowIds } from "../contracts/names.ts";
 import type { ObservedTraffic } from "../contracts/traffic.ts";
 import { judgeStanding } from "../core/approval/judge-approvals.ts";
 import type { Database } from "../db/client.ts";
@@ -27,6 +27,7 @@ import {
   type Rollout,
 } from "../db/queries/rollout.ts";
 import { listOverrides, type RolloutOverride } from "../db/queries/rollout-override.ts";
+import { listTurns, type WaitingRollout } from "../db/queries/rollout-turn.ts";
 import { championOf, loadRouting, type Routing } from "../db/queries/routing.ts";
 import { listGatewayLogs, type GatewayLog } from "../db/queries/gateway-log.ts";
 import { observeTraffic } from "../db/queries/traffic.ts";
@@ -51,6 +52,8 @@ export interface LifecycleView extends LifecycleRecord {
   readonly progress: { readonly share: number; readonly note: string } | null;
   /** The rollout that runs for it. */
   readonly rollout: RolloutView | null;
+  /** Its rollout, while another one has the endpoint. */
+  readonly waiting: WaitingRollout | null;
 }
 
 /** A rollout with its looks and overrides in order. */
@@ -88,6 +91,8 @@ export interface Reader extends LineageReader, RegistryReader {
   readonly watch: (lifecycleId: string, options?: WatchOptions) => AsyncIterable<LifecycleView>;
   /** @throws REFERENCE_UNKNOWN */
   readonly rollout: (rolloutId: string) => Promise<RolloutView>;
+  /** Rollouts that wait for an endpoint another one has, by endpoint and in the order in which they came. */
+  readonly waitingRollouts: () => Promise<WaitingRollout[]>;
   /** A lifecycle's rollouts in the order they started; none when it has not got so far. @throws LIFECYCLE_UNKNOWN */
   readonly rolloutsOf: (lifecycleId: string) => Promise<RolloutView[]>;
   /** Digest of a rollout's plan as it is stored. @throws REFERENCE_UNKNOWN */
@@ -133,6 +138,14 @@ async function checksOf(database: Database, monitorId: string, limit: number | u
   throw new Failure("REFERENCE_UNKNOWN", { reference: `monitor/${monitorId}` });
 }
 
+async function rolloutsOf(database: Database, lifecycleId: string): Promise<RolloutView[]> {
+  if (!(await loadLifecycle(database, lifecycleId))) {
+    throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
+  }
+  const found = await listRollouts(database, { lifecycle: lifecycleId });
+  return Promise.all(found.map((one) => withLooks(database, one)));
+}
+
 export function createReader(database: Database, client: Client): Reader {
   /** Runs a question and puts names and words into its answer. */
   const told = <Answer>(question: Promise<Answer>): Promise<Answer> =>
@@ -144,13 +157,14 @@ export function createReader(database: Database, client: Client): Reader {
       ? await findRunningRollout(database, lifecycle.spec.deployment.endpoint)
       : null;
     const rollout = running?.lifecycle === lifecycleId ? await withLooks(database, running) : null;
+    const waiting = rollout ? null : await findTurn(database, lifecycle);
     const progress = lifecycle.status === "running" ? await runningProgress(client, lifecycleId) : null;
     const lapsed = rollout ? null : await findLapse(database, lifecycle);
     const stages = lifecycle.stages.map((run) => ({
       ...run,
       lapsed: run.stage === "approve" && run.status === "passed" ? lapsed : null,
     }));
-    return { ...lifecycle, stages, progress, rollout };
+    return { ...lifecycle, stages, progress, rollout, waiting };
   };
   const log = createAuditLog(database);
   return {
@@ -168,15 +182,8 @@ export function createReader(database: Database, client: Client): Reader {
       if (!found) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
       return told(withLooks(database, found));
     },
-    rolloutsOf: (lifecycleId) =>
-      told(
-        (async () => {
-          if (!(await loadLifecycle(database, lifecycleId)))
-            throw new Failure("LIFECYCLE_UNKNOWN", { lifecycle: lifecycleId });
-          const found = await listRollouts(database, { lifecycle: lifecycleId });
-          return Promise.all(found.map((one) => withLooks(database, one)));
-        })(),
-      ),
+    waitingRollouts: () => translated(listTurns(database)),
+    rolloutsOf: (lifecycleId) => told(rolloutsOf(database, lifecycleId)),
     planDigest: async (rolloutId) => {
       const digest = await translated(digestStoredPlan(database, rolloutId));
       if (digest === null) throw new Failure("REFERENCE_UNKNOWN", { reference: `rollout/${rolloutId}` });
@@ -213,6 +220,13 @@ export function createReader(database: Database, client: Client): Reader {
     checkpoints: () => translated(listCheckpoints(database)),
     auditEvents: (subjects) => translated(listAuditEvents(database, { subjects })),
   };
+}
+
+async function findTurn(database: Database, { id, stages }: LifecycleRecord): Promise<WaitingRollout | null> {
+  const deploying = stages.find(({ stage, status }) => stage === "deploy" && status === "running");
+  if (!deploying) return null;
+  const turns = await listTurns(database);
+  return turns.find(({ rolloutId }) => rolloutId === rolloutIdOf(id, deploying.round)) ?? null;
 }
 
 const DEPLOYED: readonly Stage[] = ["deploy", "monitor"];

@@ -1,5 +1,6 @@
 import type { GuardrailLook } from "../contracts/rollout.ts";
 import { expectedPromotionMs } from "../core/rollout/expected-end.ts";
+import type { WaitingRollout } from "../db/queries/rollout-turn.ts";
 import type { RolloutView } from "./reader.ts";
 import {
   createPaint,
@@ -22,6 +23,12 @@ const EVIDENCE_WIDTH = BAR_WIDTH + 16;
 export function describeOverride({ canaryShare, askedBy, reason }: RolloutView["overrides"][number]): string {
   const what = canaryShare === null ? "promotion" : `${formatBasisPoints(canaryShare)} to the canary`;
   return `override: ${what}, by ${printable(askedBy)}: ${printable(reason)}`;
+}
+
+/** Another rollout has its endpoint. */
+export function describeWaiting({ rolloutId, endpoint, behind }: WaitingRollout): string {
+  const next = behind.length === 0 ? "and is next" : `behind ${behind.map(printable).join(", ")}`;
+  return `rollout ${printable(rolloutId)} waits for ${endpoint}, ${next}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { STAGES, type Stage, type StageStatus } from "../contracts/names.ts";
 import type { LifecycleView } from "./reader.ts";
-import { renderRollout } from "./rollout-block.ts";
+import { describeWaiting, renderRollout } from "./rollout-block.ts";
 import {
   createPaint,
   fitText,
@@ -43,6 +43,9 @@ export function renderLifecycle(view: LifecycleView, options: DrawingOptions): s
     lines.push(stageRow({ stage, run: runs.get(stage), view, verdictWidth }, options, paint));
     if (stage === "deploy" && view.rollout) {
       lines.push(...renderRollout(view.rollout, options).map((line) => `    ${line}`));
+    }
+    if (stage === "deploy" && view.waiting) {
+      lines.push(`    ${paint("open", fitText(describeWaiting(view.waiting), options.width - 6))}`);
     }
   }
   return [...lines, "", ...standing(view, options, paint)];

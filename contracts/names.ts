@@ -238,6 +238,9 @@ export const workflowIds = {
   access: (requestId: string) => `access/${requestId}`,
 } as const;
 
+/** Each round of a lifecycle has a rollout of its own. */
+export const rolloutIdOf = (lifecycleId: string, round: number): string => `${lifecycleId}-${round}`;
+
 /** Exit codes of the command line. */
 export const EXIT_CODES = { pass: 0, error: 1, gateFailed: 2, waiting: 3 } as const;
 

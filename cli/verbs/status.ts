@@ -1,6 +1,7 @@
 import type { Command } from "commander";
-import type { Alarm, LifecycleSummary, Routing, StuckWork } from "../../client/index.ts";
+import type { Alarm, LifecycleSummary, Routing, StuckWork, WaitingRollout } from "../../client/index.ts";
 import { parseLifecycleId } from "../../client/reference.ts";
+import { describeWaiting } from "../../client/rollout-block.ts";
 import { formatBasisPoints, formatDuration } from "../../client/text.ts";
 import { brokenGlassLines } from "../broken-glass.ts";
 import { answerOf } from "../follow.ts";
@@ -12,7 +13,7 @@ import { answering, defineVerb, withStack } from "../verb.ts";
 export function addStatus(program: Command): void {
   defineVerb(program, {
     usage: "status [id]",
-    summary: "Show one lifecycle as it stands, or list lifecycles and endpoints",
+    summary: "Show one lifecycle as it stands, or list lifecycles, endpoints, and rollouts that wait for one",
     details:
       "With an id the exit code says how it stands: 0 running or completed, 1 error, 2 a gate failed, 3 waiting for approval.",
     examples: ["status", "status flight-delay-1f2e3d4c --json"],
@@ -20,17 +21,19 @@ export function addStatus(program: Command): void {
     answering(async (screen, id: string | undefined) =>
       withStack(async (modelwright) => {
         if (id !== undefined) return answerOf(await modelwright.lifecycle(parseLifecycleId(id)), screen);
-        const [lifecycles, endpoints, stuck, alarms, brokenGlass] = await Promise.all([
+        const [lifecycles, endpoints, waiting, stuck, alarms, brokenGlass] = await Promise.all([
           modelwright.lifecycles(),
           modelwright.endpoints(),
+          modelwright.waitingRollouts(),
           modelwright.stuck(),
           modelwright.alarms({ open: true }),
           modelwright.brokenGlass(),
         ]);
         return {
-          document: { lifecycles, endpoints, stuck, alarms, brokenGlass },
+          document: { lifecycles, endpoints, waiting, stuck, alarms, brokenGlass },
           lines: [
             ...describe(screen, lifecycles, endpoints),
+            ...waitingLines(screen, waiting),
             ...stuckLines(screen, stuck),
             ...brokenGlassLines(screen, brokenGlass),
             ...alarmLines(screen, alarms),
@@ -39,6 +42,11 @@ export function addStatus(program: Command): void {
       }),
     ),
   );
+}
+
+function waitingLines({ paint }: Screen, waiting: readonly WaitingRollout[]): string[] {
+  if (waiting.length === 0) return [];
+  return ["", ...waiting.map((one) => paint("open", describeWaiting(one)))];
 }
 
 function stuckLines({ paint }: Screen, stuck: readonly StuckWork[]): string[] {

@@ -1,8 +1,11 @@
-import { and, asc, desc, eq, gt, ne, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, ne, sql } from "drizzle-orm";
 
 import type { Queryable } from "../client.ts";
 import { rowsOf } from "../record-rows.ts";
-import { rolloutTurn } from "../schema/rollout.ts";
+import { rollout, rolloutTurn } from "../schema/rollout.ts";
+
+/** Who was not asked for that long is forgotten. */
+const isAskedFor = gt(rolloutTurn.askedAt, sql`clock_timestamp() - interval '30 minutes'`);
 
 // One statement each, on any connection: who waits is observed state, and says so again and again.
 
@@ -36,14 +39,32 @@ export async function newestTurn(
   const [newest] = await db
     .select()
     .from(rolloutTurn)
-    .where(
-      and(
-        eq(rolloutTurn.endpoint, endpoint),
-        ne(rolloutTurn.rollout, except),
-        gt(rolloutTurn.askedAt, sql`clock_timestamp() - interval '30 minutes'`),
-      ),
-    )
+    .where(and(eq(rolloutTurn.endpoint, endpoint), ne(rolloutTurn.rollout, except), isAskedFor))
     .orderBy(desc(rolloutTurn.number))
     .limit(1);
   return newest?.rollout ?? null;
+}
+
+/** A rollout that waits for its endpoint. */
+export interface WaitingRollout {
+  readonly rolloutId: string;
+  readonly endpoint: string;
+  /** Rollouts whose end it waits for: the one that runs, then those that came before it. */
+  readonly behind: readonly string[];
+}
+
+/** Every rollout that waits, by endpoint and in the order in which they came. */
+export async function listTurns(db: Queryable): Promise<WaitingRollout[]> {
+  const turns = await db.select().from(rolloutTurn).where(isAskedFor).orderBy(rolloutTurn.endpoint, rolloutTurn.number);
+  const endpoints = turns.map(({ endpoint }) => endpoint);
+  const running = await db
+    .select({ id: rollout.id, endpoint: rollout.endpoint })
+    .from(rollout)
+    .where(and(eq(rollout.status, "running"), inArray(rollout.endpoint, endpoints)));
+  const ahead = new Map(running.map(({ id, endpoint }) => [endpoint, [id]]));
+  return turns.map(({ rollout: rolloutId, endpoint }) => {
+    const behind = ahead.get(endpoint) ?? [];
+    ahead.set(endpoint, [...behind, rolloutId]);
+    return { rolloutId, endpoint, behind };
+  });
 }

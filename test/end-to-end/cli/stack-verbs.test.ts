@@ -196,13 +196,17 @@ describe("the verbs that need a stack, with --json", () => {
     const [running, waiting] = [await deploy(), await deploy()];
     expect([running["waiting"], waiting["waiting"]]).toEqual([false, true]);
     const [one, next] = [running, waiting].map(({ rolloutId }) => `rollout/${String(rolloutId)}`) as [string, string];
+    const behind = [running["rolloutId"]];
+    expect(await run("status")).toMatchObject({
+      document: { waiting: [{ rolloutId: waiting["rolloutId"], endpoint: "tiny", behind }] },
+    });
     for (const verb of ["pause", "resume"])
       expect(await run(verb, one, ...as("grace", "x"))).toMatchObject({ exitCode: 0 });
     for (const id of [next, one])
       expect(await run("abort", id, ...as("grace", "no more"))).toMatchObject({ exitCode: 0 });
     expect(await run("watch", one)).toMatchObject({ exitCode: 2, document: { status: "aborted" } });
     expect(await run("abort", next, ...as("grace", "again"))).toMatchObject(refusal("REFERENCE_UNKNOWN"));
-    expect(await run("status")).toMatchObject({ exitCode: 0 });
+    expect(await run("status")).toMatchObject({ exitCode: 0, document: { waiting: [] } });
   });
 
   it("audit rederive makes an optimized version again byte for byte, and tells bytes that were tampered with", async () => {

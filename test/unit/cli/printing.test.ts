@@ -101,6 +101,9 @@ describe("changes of a lifecycle, where nothing can be drawn over", () => {
     });
     expect(describeChanges(null, before)).toEqual(["train: running"]);
     expect(describeChanges(before, before)).toEqual([]);
+    const waits = { ...before, waiting: { rolloutId: "r1", endpoint: "e", behind: ["r0"] } };
+    expect(describeChanges(before, waits)).toEqual(["rollout r1 waits for e, behind r0"]);
+    expect(describeChanges(waits, waits)).toEqual([]);
     expect(describeChanges(before, after)).toEqual([
       "train: passed in 1.2 s: trained",
       "admit: running",

@@ -112,6 +112,13 @@ describe("the step tree of a lifecycle", () => {
     expect(Math.max(...lines.map(textWidth))).toBeLessThanOrEqual(width);
   });
 
+  it("says under its deploy stage behind whom a rollout waits for its endpoint", () => {
+    const waiting = { rolloutId: "flight-delay-1-1", endpoint: "flight-delay", behind: ["r7"] };
+    const lines = renderLifecycle(view({ stages: [stage({ stage: "deploy", status: "running" })], waiting }), plain);
+    const at = lines.findIndex((line) => line.includes("deploy"));
+    expect(lines[at + 1]).toBe("    rollout flight-delay-1-1 waits for flight-delay, behind r7");
+  });
+
   it("lets no name or sentence move the cursor", () => {
     const nasty = "evil\u001B[2J\u202Ename\nnext";
     const lines = renderLifecycle(

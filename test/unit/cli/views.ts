@@ -64,6 +64,7 @@ export function view(changes: Partial<LifecycleView> & { readonly spec?: never }
     approvals: [],
     progress: null,
     rollout: null,
+    waiting: null,
     ...changes,
   };
 }
