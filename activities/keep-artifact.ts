@@ -2,19 +2,21 @@ import type { Digest } from "../contracts/primitives.ts";
 import type { ArtifactKind } from "../contracts/names.ts";
 import type { StoredArtifact } from "../adapters/artifacts/store.ts";
 import type { Transaction } from "../db/client.ts";
-import { registerArtifact } from "../db/queries/artifact.ts";
+import { registerArtifact, type StoredBytes } from "../db/queries/artifact.ts";
 import type { Dependencies } from "./dependencies.ts";
 
 /** Bytes already stored, waiting to be known to the registry with the rest of their stage. */
 export interface KeptArtifact {
   readonly digest: Digest;
+  /** For what is registered together with its bytes. */
+  readonly bytes: StoredBytes;
   readonly register: (tx: Transaction) => Promise<void>;
 }
 
-const kept = ({ digest, sizeBytes }: StoredArtifact, kind: ArtifactKind, mediaType: string): KeptArtifact => ({
-  digest,
-  register: (tx) => registerArtifact(tx, { digest, kind, sizeBytes, mediaType }),
-});
+function kept({ digest, sizeBytes }: StoredArtifact, kind: ArtifactKind, mediaType: string): KeptArtifact {
+  const bytes = { digest, kind, sizeBytes, mediaType };
+  return { digest, bytes, register: (tx) => registerArtifact(tx, bytes) };
+}
 
 /** Stores a value as JSON, in the order of its own keys, so that equal reports have equal digests. */
 export async function keepJson({ artifacts }: Dependencies, kind: ArtifactKind, value: unknown): Promise<KeptArtifact> {

@@ -53,7 +53,6 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
           await stored.register(tx);
           await page.register(tx);
           await serving.register(tx);
-          await rewrite?.file.register(tx);
           await seal({
             kind: "optimize",
             parameters: spec.optimization,
@@ -72,7 +71,7 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
           if (rewrite === null) return { version: trained, report: stored.digest, chosen: report.chosen };
           const version = await recordVersion(tx, frame, {
             model: trained.model,
-            artifact: rewrite.file.digest,
+            artifact: rewrite.file.bytes,
             signature,
             origin: "optimized",
             parent: trained,

@@ -40,11 +40,10 @@ export async function registerModel(dependencies: Dependencies, input: Registrat
         await ensureModel(tx, model);
         const before = await findRegistered(tx, { model, artifact: file.digest, signature });
         if (before) return { ...referenceOf(before), existing: true };
-        await file.register(tx);
         const frame = { lifecycle: null, context: executionContext(dependencies) };
         const version = await recordVersion(tx, frame, {
           model,
-          artifact: file.digest,
+          artifact: file.bytes,
           signature,
           origin: "registered",
           parent: null,

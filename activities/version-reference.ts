@@ -1,13 +1,13 @@
 import type { VersionReference } from "../contracts/stages.ts";
 import type { Transaction } from "../db/client.ts";
 import type { ExecutionFrame, LineagePart } from "../db/queries/lineage/record-execution.ts";
-import { registerVersion, type ModelVersion, type VersionRequest } from "../db/queries/model.ts";
+import { registerVersion, type NewVersion, type VersionRequest } from "../db/queries/model.ts";
 
 /** How people and lineage name a version. */
 export const versionName = ({ model, number }: { readonly model: string; readonly number: number }) =>
   `${model}@${number}`;
 
-export const referenceOf = (version: ModelVersion): VersionReference => ({
+export const referenceOf = (version: NewVersion): VersionReference => ({
   versionId: version.id,
   model: version.model,
   number: version.number,
@@ -34,7 +34,7 @@ export async function recordVersion(
   tx: Transaction,
   frame: ExecutionFrame,
   { trainingData, statement = null, parent, ...request }: RecordedVersion,
-): Promise<ModelVersion> {
+): Promise<NewVersion> {
   const used = parent ? [versionAs("parent", parent)] : [];
   const values = { ...request, parentVersion: parent?.versionId ?? null };
   return await registerVersion(tx, values, { frame, used, trainingData, statement });

@@ -19,7 +19,8 @@ export async function recordRows<Table extends PgTable>(
   if (rows.length === 0) return [];
   const given = rows.map((row) => rowAsJson(table, row));
   const recorder = sql.identifier(`record_${getTableName(table)}`);
-  return await recordedRows(tx, table, sql`${recorder}(${JSON.stringify(given)}::jsonb)`);
+  const call = sql`${recorder}(${JSON.stringify(given)}::jsonb)`;
+  return await recording(() => rowsOf(tx, table, call));
 }
 
 /** A row as the functions that record one take it: an object by the names of columns. */
@@ -35,15 +36,13 @@ export function rowAsJson<Table extends PgTable>(
   );
 }
 
-/** The rows that a function records and returns. */
-export async function recordedRows<Table extends PgTable>(
-  tx: Transaction,
-  table: Table,
-  call: SQL,
-): Promise<Table["$inferSelect"][]> {
-  return await rowsOf(tx, table, call).catch((thrown: unknown) => {
+/** What a function that records refuses, as a failure. */
+export async function recording<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (thrown) {
     throw refusalOfDeleted(thrown) ?? thrown;
-  });
+  }
 }
 
 /** What is deleted gets no lifecycle, version, rollout or epoch, whoever asks. */

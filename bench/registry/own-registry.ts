@@ -3,7 +3,6 @@ import { recordVersion } from "../../activities/version-reference.ts";
 import { modelFactsSchema, modelSignatureSchema } from "../../contracts/signature.ts";
 import { digestOf } from "../../db/canonical.ts";
 import type { Database } from "../../db/client.ts";
-import { registerArtifact } from "../../db/queries/artifact.ts";
 import { ensureModel } from "../../db/queries/model.ts";
 import { resolveVersion } from "../../db/queries/registry/resolve.ts";
 import { searchVersions } from "../../db/queries/registry/versions.ts";
@@ -49,13 +48,12 @@ export function createOwnRegistry(database: Database, run: string): Registry {
       };
       const version = await database.earlyRelease.transaction(async (tx) => {
         const digest = digestOf({ run, call });
-        await registerArtifact(tx, { digest, kind: "model", sizeBytes: 100, mediaType: "application/onnx" });
         return await recordVersion(
           tx,
           { lifecycle: null, context },
           {
             model,
-            artifact: digest,
+            artifact: { digest, kind: "model", sizeBytes: 100, mediaType: "application/onnx" },
             signature,
             origin: "registered",
             parent: null,

@@ -5,10 +5,12 @@ import { recordRows } from "../record-rows.ts";
 import { artifact, datasetSnapshot } from "../schema/artifact.ts";
 
 export type Artifact = typeof artifact.$inferSelect;
+/** Bytes that are stored, as the registry takes them. */
+export type StoredBytes = Omit<Artifact, "createdAt">;
 export type DatasetSnapshot = typeof datasetSnapshot.$inferSelect;
 
 /** Records that bytes exist under their digest. The first record stays: equal digest, equal bytes. */
-export async function registerArtifact(tx: Transaction, values: Omit<Artifact, "createdAt">): Promise<void> {
+export async function registerArtifact(tx: Transaction, values: StoredBytes): Promise<void> {
   await recordRows(tx, artifact, [values]);
 }
 

@@ -4,9 +4,11 @@ import { Failure } from "../../contracts/failures.ts";
 import { digestOf } from "../canonical.ts";
 import type { Queryable, Transaction } from "../client.ts";
 import { createId } from "../identifiers.ts";
-import { recordedRows, recordRows, rowAsJson } from "../record-rows.ts";
+import { recording, recordRows, rowAsJson } from "../record-rows.ts";
+import { artifact as artifactTable } from "../schema/artifact.ts";
 import { model, modelVersion } from "../schema/model.ts";
 import { versionState } from "../schema/registry.ts";
+import type { StoredBytes } from "./artifact.ts";
 import { auditBodyText } from "./audit.ts";
 import { executionRow, type ExecutionFrame, type LineagePart } from "./lineage/record-execution.ts";
 
@@ -46,8 +48,10 @@ export interface VersionKey {
 
 export interface VersionRequest extends Pick<
   ModelVersion,
-  "model" | "artifact" | "signature" | "origin" | "parentVersion" | "facts" | "createdBy"
+  "model" | "signature" | "origin" | "parentVersion" | "facts" | "createdBy"
 > {
+  /** Its bytes: their digest where they are on record, else they are recorded with it. */
+  readonly artifact: string | StoredBytes;
   /** Null for a version from outside any lifecycle; then the operation ledger alone keeps it single. */
   readonly key: VersionKey | null;
 }
@@ -63,17 +67,21 @@ export interface VersionProvenance {
   readonly statement: string | null;
 }
 
+/** What names a version. */
+export type NewVersion = Pick<ModelVersion, "id" | "model" | "number" | "artifact">;
+
 /**
  * Adds the next version of a model with its lineage and audit event; its number comes from the database, gap-free however many
  * register at once. Under a key that has its version that one is returned and nothing recorded; with other bytes it fails with
- * OPERATION_CONFLICT. Model and artifact are registered before.
+ * OPERATION_CONFLICT. The model is registered before.
  */
 export async function registerVersion(
   tx: Transaction,
-  { key, ...values }: VersionRequest,
+  { key, artifact: bytes, ...values }: VersionRequest,
   { frame, used, trainingData, statement }: VersionProvenance,
-): Promise<ModelVersion> {
-  const { model: name, artifact, signature, origin, parentVersion } = values;
+): Promise<NewVersion> {
+  const { model: name, signature, origin, parentVersion } = values;
+  const [artifact, kept] = typeof bytes === "string" ? [bytes, null] : [bytes.digest, rowAsJson(artifactTable, bytes)];
   const id = createId();
   const execution = executionRow({ ...frame, kind: "register", parameters: { model: name, origin, signature } });
   const body = auditBodyText({
@@ -86,14 +94,12 @@ export async function registerVersion(
     lifecycle: key?.lifecycle ?? null,
   });
   const parts: LineagePart[] = [{ ref: `artifact/${artifact}`, role: "bytes" }, ...used];
-  const [row, executed, usedParts] = [
-    rowAsJson(modelVersion, { ...values, ...key, id, number: 0 }),
-    execution,
-    parts,
-  ].map((part) => JSON.stringify(part));
-  const call = sql`register_version(${row}, ${executed}, ${usedParts}, ${statement}, ${body})`;
-  const [made] = await recordedRows(tx, modelVersion, call);
-  if (made) return made;
+  const row = rowAsJson(modelVersion, { ...values, ...key, artifact, id, number: 0 });
+  const [given, told, executed, usedParts] = [kept, row, execution, parts].map((part) => part && JSON.stringify(part));
+  const call = sql`SELECT register_version(${given}, ${told}, ${executed}, ${usedParts}, ${statement}, ${body}) AS number`;
+  const { rows } = await recording(() => tx.execute<{ number: number | null }>(call));
+  const number = rows[0]?.number ?? null;
+  if (number !== null) return { id, model: name, number, artifact };
   const found = key && (await findVersionByKey(tx, key));
   if (!found || found.artifact !== artifact) {
     throw new Failure("OPERATION_CONFLICT", { key: `${key?.lifecycle}/${key?.round}/${key?.name}` });

@@ -65,8 +65,9 @@ export async function addArtifact(tx: Transaction, text: string): Promise<string
   return name;
 }
 
+type InsertedVersion = VersionRequest & { readonly artifact: string };
 /** A version alone: what was made from what the tests of lineage tell themselves. */
-export async function insertVersion(tx: Transaction, { key, ...values }: VersionRequest): Promise<ModelVersion> {
+export async function insertVersion(tx: Transaction, { key, ...values }: InsertedVersion): Promise<ModelVersion> {
   const [version] = await recordRows(tx, modelVersion, [{ ...values, ...key, id: createId(), number: 0 }]);
   if (!version) throw new Error(`${values.model} has the version already`);
   return version;
