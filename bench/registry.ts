@@ -87,15 +87,13 @@ async function besideMlflow(adminUrl: string): Promise<void> {
   const database = openDatabase({ url: applicationUrl, maximumConnections: 16 });
   let mlflow: MlflowServer | undefined;
   try {
-    await measureBeside(createOwnRegistry(database, "own"), async () => {
-      say("starting MLflow's server");
-      mlflow = await startMlflow({
-        databaseUrl: await databaseUrl("mlflow"),
-        directory: dataDir,
-        port: await ports.choose("mlflow"),
-      });
-      return createMlflowRegistry(mlflow);
+    say("starting MLflow's server");
+    mlflow = await startMlflow({
+      databaseUrl: await databaseUrl("mlflow"),
+      directory: dataDir,
+      port: await ports.choose("mlflow"),
     });
+    await measureBeside(createOwnRegistry(database, "own"), createMlflowRegistry(mlflow));
   } finally {
     await mlflow?.stop();
     await database.close();

@@ -1,4 +1,4 @@
-import { print, timeWork, type Timed } from "./timing.ts";
+import { print, summarize, takeTurn, type Turn } from "./timing.ts";
 
 /** What both registries can do. */
 export interface Registry {
@@ -13,41 +13,54 @@ export interface Registry {
 const CLIENTS = 8;
 const MODELS = 20;
 
-/** Times both, in the same order of work and with as many clients; the other one is started when ours is done, so that each has the machine. */
-export async function measureBeside(own: Registry, startMlflow: () => Promise<Registry>): Promise<void> {
-  const ours = await measure(own);
-  const theirs = await measure(await startMlflow());
-  for (const [index, { name, timed }] of ours.entries()) {
-    const other = theirs[index]?.timed;
+type Deed = () => Promise<unknown>;
+
+/** Times both, deed by deed and in turns, so that what else the machine does meets them alike; the first turn of each is not counted. */
+export async function measureBeside(own: Registry, mlflow: Registry): Promise<void> {
+  const [ours, theirs] = [await deedsOf(own), await deedsOf(mlflow)];
+  for (const [name, deed] of ours) {
+    const other = theirs.get(name);
     if (!other) throw new Error(`MLflow was not asked to ${name}`);
+    const turns: Record<"ours" | "theirs", Turn[]> = { ours: [], theirs: [] };
+    for (const who of ["ours", "theirs", "theirs", "ours", "ours", "theirs"] as const) {
+      turns[who].push(await takeTurn(CLIENTS, who === "ours" ? deed : other));
+    }
+    const [timed, peerTimed] = [turns.ours, turns.theirs].map((all) => summarize(all.slice(1)));
+    if (!timed || !peerTimed) throw new Error(`${name} was not timed`);
     const peer = "MLflow 3 server, one worker, same Postgres";
     const what = `${name}, ${CLIENTS} clients`;
-    print({ measure: what, value: timed.perSecond, unit: "calls/s", peer, peerValue: other.perSecond });
-    print({ measure: `${what}, p95`, value: timed.p95, unit: "ms", peer, peerValue: other.p95 });
+    print({ measure: what, value: timed.perSecond, unit: "calls/s", peer, peerValue: peerTimed.perSecond });
+    print({ measure: `${what}, p95`, value: timed.p95, unit: "ms", peer, peerValue: peerTimed.p95 });
   }
 }
 
-async function measure(registry: Registry): Promise<{ name: string; timed: Timed }[]> {
+/** What is timed, on a registry in which every model has a version. */
+async function deedsOf(registry: Registry): Promise<ReadonlyMap<string, Deed>> {
   const modelOf = (call: number) => `peer-${call % MODELS}`;
   const made = new Map<string, number>();
-  const registerOne = async (call: number): Promise<void> => {
-    made.set(modelOf(call), await registry.register(modelOf(call), call));
+  const counted = (deed: (call: number) => Promise<unknown>): Deed => {
+    let calls = 0;
+    return () => deed(calls++);
   };
-  // So that every model has a version, however slow the rest goes.
-  for (let call = 0; call < MODELS; call += 1) await registerOne(call);
-  const register = await timeWork(CLIENTS, (call) => registerOne(MODELS + call));
-  const setAlias = await timeWork(CLIENTS, async (call) => {
-    const model = modelOf(call);
-    await registry.setAlias(model, 1 + (call % (made.get(model) ?? 1)), "champion");
+  const register = counted(async (call) => {
+    made.set(modelOf(call), await registry.register(modelOf(call), call));
   });
-  const search = await timeWork(CLIENTS, async (call) => {
-    if ((await registry.search(modelOf(call))) === 0) throw new Error(`${modelOf(call)} has no versions`);
-  });
-  const getByAlias = await timeWork(CLIENTS, (call) => registry.getByAlias(modelOf(call), "champion"));
-  return [
-    { name: "register a version", timed: register },
-    { name: "set an alias", timed: setAlias },
-    { name: "search a model's versions", timed: search },
-    { name: "get a version by alias", timed: getByAlias },
-  ];
+  for (let call = 0; call < MODELS; call += 1) await register();
+  return new Map([
+    ["register a version", register],
+    [
+      "set an alias",
+      counted((call) => {
+        const model = modelOf(call);
+        return registry.setAlias(model, 1 + (call % (made.get(model) ?? 1)), "champion");
+      }),
+    ],
+    [
+      "search a model's versions",
+      counted(async (call) => {
+        if ((await registry.search(modelOf(call))) === 0) throw new Error(`${modelOf(call)} has no versions`);
+      }),
+    ],
+    ["get a version by alias", counted((call) => registry.getByAlias(modelOf(call), "champion"))],
+  ]);
 }

@@ -9,12 +9,18 @@ export interface Timed {
   readonly p95: number;
 }
 
+/** What was called for some time. */
+export interface Turn {
+  readonly times: readonly number[];
+  readonly elapsedMs: number;
+}
+
 /** Calls `work` from so many clients at once for some seconds, each with its own number of the call. */
-export async function timeWork(
+export async function takeTurn(
   clients: number,
   work: (call: number) => Promise<unknown>,
   seconds = SECONDS,
-): Promise<Timed> {
+): Promise<Turn> {
   const times: number[] = [];
   let calls = 0;
   const began = performance.now();
@@ -28,11 +34,18 @@ export async function timeWork(
       }
     }),
   );
-  const elapsed = performance.now() - began;
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
-  return { perSecond: times.length / (elapsed / 1000), p50: at(0.5), p95: at(0.95) };
+  return { times, elapsedMs: performance.now() - began };
 }
+
+export function summarize(turns: readonly Turn[]): Timed {
+  const times = turns.flatMap((turn) => turn.times).toSorted((a, b) => a - b);
+  const elapsedMs = turns.reduce((sum, turn) => sum + turn.elapsedMs, 0);
+  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
+  return { perSecond: times.length / (elapsedMs / 1000), p50: at(0.5), p95: at(0.95) };
+}
+
+export const timeWork = async (...asked: Parameters<typeof takeTurn>): Promise<Timed> =>
+  summarize([await takeTurn(...asked)]);
 
 export interface Measure {
   readonly measure: string;
