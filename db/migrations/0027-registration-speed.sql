@@ -158,6 +158,7 @@ BEGIN
   sealed.sealed_at := clock_timestamp();
   RETURN seal_execution(sealed, inputs, outputs);
 END $$;
+DROP FUNCTION lock_lineage();
 
 -- As before; a new version says nothing of its own yet, and its model may be without tags and aliases.
 CREATE OR REPLACE FUNCTION version_document(version model_version, place bigint, state jsonb, model_state jsonb, model_words tsvector)
