@@ -1,3 +1,4 @@
+import "./heap-growth.ts";
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";

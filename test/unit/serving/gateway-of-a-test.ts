@@ -1,3 +1,4 @@
+import "../../../serving/heap-growth.ts";
 import { runGateway } from "./running-gateway.ts";
 import { MemoryRoutes, Models, route } from "./served-model.ts";
 
