@@ -54,29 +54,43 @@ async function readBytes(request: IncomingMessage, limitBytes: number, hold: (by
   if (announced > limitBytes) throw tooLarge(`a body of ${announced} bytes`, limitBytes);
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
+    let whole: Buffer | null = null;
     let length = 0;
     request.on("data", (chunk: Buffer) => {
+      const start = length;
       length += chunk.length;
       try {
         if (length > limitBytes) throw tooLarge(`a body of more than ${limitBytes} bytes`, limitBytes);
         hold(chunk.length);
-        chunks.push(chunk);
+        if (whole) whole.set(chunk, start);
+        else chunks.push(chunk);
+        if (!whole && length < announced && length * BELIEVED_FROM >= announced) {
+          whole = join(chunks, announced, request);
+          chunks.length = 0;
+        }
       } catch (refusal: unknown) {
         // What still comes is thrown away; the listener stays, or the stream would pause.
         chunks.length = 0;
+        whole = null;
         length = Number.POSITIVE_INFINITY;
         reject(refusal);
       }
     });
     request.on("end", () =>
-      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : joinAligned(chunks, length, request)),
+      resolve(whole ?? (chunks.length === 1 && chunks[0] ? chunks[0] : join(chunks, length, request))),
     );
     request.on("error", reject);
   });
 }
 
-/** Joined so that the binary data behind the JSON begins at a multiple of 8 bytes: its first tensor needs no other copy. */
-function joinAligned(chunks: readonly Buffer[], length: number, { headers }: IncomingMessage): Buffer {
+/**
+ * Memory for a whole body is taken when this part of what its header announces is there: pieces that come then are copied once and die at
+ * once, and whoever only announces makes us take next to nothing.
+ */
+const BELIEVED_FROM = 16;
+
+/** In memory for all of a body, so that the binary data behind the JSON begins at a multiple of 8 bytes: its first tensor needs no other copy. */
+function join(chunks: readonly Buffer[], length: number, { headers }: IncomingMessage): Buffer {
   const jsonBytes = Number(headers[INFERENCE_HEADERS.headerLength] ?? 0) || 0;
   const start = -jsonBytes & 7;
   const joined = Buffer.allocUnsafeSlow(start + length);
