@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { performance } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
+import { startThread } from "../adapters/compute/fork-program.ts";
 import { writeBinaryData } from "../serving/protocol/binary-data.ts";
 import { BENCH_MODELS, benchRows, type BenchModelName } from "./gateway-model.ts";
 
@@ -12,7 +13,7 @@ export interface LoadRequest {
   readonly encoding: "json" | "binary";
   readonly connectionCount: number;
   readonly seconds: number;
-  /** Requests a second over all connections; without it each connection asks again when it was answered. */
+  /** Requests a second over all connections, evenly, whether or not others were answered; without it each connection asks again when it was. */
   readonly perSecond?: number;
 }
 export interface LoadResult {
@@ -43,17 +44,16 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   let failures = 0;
   let requestCount = 0;
   const cpuBefore = process.cpuUsage();
+  const turns = perSecond === undefined ? null : takeTurns();
   const record = (before: number, after: number, ok: boolean): void => {
     requestCount++;
     if (!ok) failures++;
     else if (before >= start && after <= end) times.push(after - before);
   };
-  const pauseMs = perSecond === undefined ? null : (1000 * connectionCount) / perSecond;
-  const connections = Array.from({ length: connectionCount }, async (_, index) => {
-    // Spread over the pause, or all would ask at once.
-    if (pauseMs !== null) await sleep((pauseMs * index) / connectionCount);
-    await runConnection(new URL(url), bytes, end, pauseMs, record);
-  });
+  const connections = Array.from({ length: connectionCount }, () =>
+    runConnection(new URL(url), bytes, end, turns, record),
+  );
+  if (turns && perSecond !== undefined) await pace(perSecond, WARM_UP_MS / 1000 + seconds, turns);
   await Promise.all(connections);
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
@@ -69,37 +69,71 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   };
 }
 
+/** Who asks next, where requests are due at their time and not when the one before was answered. */
+interface Turns {
+  /** A connection that has nothing to do. Told when its next request was due, or that there are no more. */
+  readonly wait: (ask: (dueAt: number | null) => void) => void;
+  /** A request is due; where every connection is busy, the first that is not asks it and has been waiting since. */
+  readonly due: (at: number) => void;
+  readonly end: () => void;
+}
+
+function takeTurns(): Turns {
+  const idle: ((dueAt: number | null) => void)[] = [];
+  const late: number[] = [];
+  let isOver = false;
+  return {
+    wait: (ask) => {
+      const since = late.shift();
+      if (since !== undefined) ask(since);
+      else if (isOver) ask(null);
+      else idle.push(ask);
+    },
+    due: (at) => {
+      const ask = idle.shift();
+      if (ask) ask(at);
+      else late.push(at);
+    },
+    end: () => {
+      isOver = true;
+      for (const ask of idle.splice(0)) ask(null);
+    },
+  };
+}
+
+async function pace(perSecond: number, seconds: number, turns: Turns): Promise<void> {
+  const thread = startThread(new URL("./gateway/pacer.ts", import.meta.url), { workerData: { perSecond, seconds } });
+  thread.on("message", () => turns.due(performance.now()));
+  await once(thread, "exit");
+  turns.end();
+}
+
 async function runConnection(
   url: URL,
   bytes: Buffer,
   end: number,
-  pauseMs: number | null,
+  turns: Turns | null,
   record: (before: number, after: number, ok: boolean) => void,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     let sentAt = 0;
-    let dueAt = performance.now();
     let received = Buffer.alloc(0);
     const socket = connect(Number(url.port), url.hostname);
     socket.setNoDelay(true);
-    const ask = (): void => {
-      if (performance.now() >= end) {
+    const ask = (dueAt: number | null): void => {
+      if (dueAt === null || performance.now() >= end) {
         socket.end();
         resolve();
         return;
       }
-      sentAt = performance.now();
+      sentAt = dueAt;
       socket.write(bytes);
     };
     const next = (): void => {
-      if (pauseMs === null) {
-        ask();
-        return;
-      }
-      dueAt = Math.max(dueAt + pauseMs, performance.now());
-      setTimeout(ask, dueAt - performance.now());
+      if (turns) turns.wait(ask);
+      else ask(performance.now());
     };
-    socket.on("connect", ask);
+    socket.on("connect", next);
     socket.on("error", reject);
     socket.on("data", (chunk) => {
       received = received.length === 0 ? Buffer.from(chunk) : Buffer.concat([received, Buffer.from(chunk)]);

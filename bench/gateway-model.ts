@@ -99,13 +99,19 @@ export const BENCH_MODELS = {
 } as const;
 export type BenchModelName = keyof typeof BENCH_MODELS;
 
-/** Rows, encoded, all the same. */
+/** Random rows, encoded: their numbers are singles of 24 bits, which in JSON are 17 digits each as from any client that writes doubles. */
 export function benchRows(signature: ModelSignature, rowCount: number): Tensor[] {
+  const random = createRandom(rowCount);
   return signature.inputs.map(({ name, datatype, shape }) => {
     const sizes = [rowCount, ...shape.slice(1)];
     const count = sizes.reduce((product, size) => product * size, 1);
     return datatype === "INT64"
-      ? { name, datatype, shape: sizes, data: new BigInt64Array(count).fill(17n) }
-      : { name, datatype, shape: sizes, data: Float32Array.from({ length: count }, (_, i) => ((i % 16) - 8) / 8) };
+      ? {
+          name,
+          datatype,
+          shape: sizes,
+          data: BigInt64Array.from({ length: count }, () => BigInt(random.integer(AIRPORTS))),
+        }
+      : { name, datatype, shape: sizes, data: Float32Array.from({ length: count }, () => 2 * random.uniform() - 1) };
   });
 }

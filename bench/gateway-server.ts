@@ -1,3 +1,4 @@
+import "../serving/heap-growth.ts";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { EndpointRoute, ServedVersion } from "../contracts/inference.ts";
@@ -15,6 +16,8 @@ interface BenchRoute {
   readonly epoch: number;
   readonly path: string;
   readonly version: Omit<ServedVersion, "versionId">;
+  /** Of requests whose rows are logged. */
+  readonly sampleShare: number;
 }
 
 /** The gateway under load, in a process of its own. */
@@ -55,13 +58,14 @@ process.on("message", (message: ToBenchGateway) => {
     void residentBytes(process.pid).then((bytes) => process.send?.({ kind: "memory", bytes }));
     return;
   }
-  routes = message.routes.map(({ endpoint, epoch, path, version }) => {
+  routes = message.routes.map(({ endpoint, epoch, path, version, sampleShare }) => {
     paths.set(version.digest, path);
     const key = `${endpoint}@${version.number}`;
     const versionId = ids.get(key) ?? randomUUID();
     ids.set(key, versionId);
     const champion = { ...version, versionId };
-    return { endpoint, epoch, champion, canary: null, canaryBasisPoints: 0, salt: "salt", leaseUntilMs: null };
+    const log = { sampleShare };
+    return { endpoint, epoch, champion, canary: null, canaryBasisPoints: 0, salt: "salt", leaseUntilMs: null, log };
   });
   changed();
 });

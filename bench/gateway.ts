@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import type { Tensor } from "../contracts/data.ts";
+import { readBinaryData, writeBinaryData } from "../serving/protocol/binary-data.ts";
 import { openSession } from "../adapters/inference/session.ts";
 import { runLoad, startBenchGateway, writeModels, type BenchGateway, type BenchModelFile } from "./gateway/children.ts";
 import { cpuBetween, readCpuTimes } from "./gateway/cpu-time.ts";
@@ -39,29 +41,18 @@ const files = await writeModels(directory);
 const database = await startBenchDatabase(join(directory, "database"));
 try {
   const bare = await measureBareLoop(1);
+  const bareBatches = await measureBareBatches();
   const peers = await measureMlServer();
   const gateway = await startBenchGateway(directory, database.url);
   try {
     await gateway.serve(files, 1, 1);
     await warmUp(gateway.url);
     for (const each of CASES) await measureCase(gateway, each, peers);
-    const bareName = "bare ONNX Runtime loop, one thread";
-    const full = {
-      model: "tabular",
-      encoding: "binary",
-      connectionCount: 32,
-      url: gateway.url,
-      seconds: SECONDS,
-    } as const;
-    for (const [rowCount, connectionCount] of BATCHES) {
-      const { perSecond } = await measureBareLoop(rowCount);
-      const many = await runLoad({ ...full, rowCount, connectionCount });
-      const measure = `rows per second, tabular, binary, ${rowCount} rows a request, ${connectionCount} connections`;
-      print(measure, many.perSecond * rowCount, "rows/s", `${bareName}, as many at once`, perSecond * rowCount);
+    await measureHalfLoad(gateway, bare);
+    for (const sampleShare of [0.01, 1]) {
+      await gateway.serve(files, sampleShare === 1 ? 3 : 2, 1, sampleShare);
+      await measureBatches(gateway, bareBatches, sampleShare);
     }
-    const peak = await runLoad({ ...full, rowCount: 1 });
-    const half = await runLoad({ ...full, rowCount: 1, connectionCount: 8, perSecond: peak.perSecond / 2 });
-    print("p50 at half load, tabular, binary", half.p50Ms, "ms", bareName, bare.p50Ms);
     const megabytes = (await gateway.memoryBytes()) / 2 ** 20;
     print(
       "resident memory of the gateway's process after all of it",
@@ -159,20 +150,89 @@ async function measureMlServer(): Promise<Peers | null> {
   }
 }
 
-async function measureBareLoop(rowCount: number): Promise<{ perSecond: number; p50Ms: number }> {
+const BARE = "bare ONNX Runtime loop, one thread";
+interface BareLoop {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+}
+
+/** Latency where requests come one by one, half as many as could be answered. */
+async function measureHalfLoad({ url }: BenchGateway, bare: BareLoop): Promise<void> {
+  const shape = { model: "tabular", encoding: "binary", rowCount: 1, connectionCount: 32 } as const;
+  const load = { ...shape, url, seconds: SECONDS };
+  const { perSecond } = await runLoad(load);
+  const half = await runLoad({ ...load, perSecond: perSecond / 2 });
+  print("p50 at half load, tabular, binary", half.p50Ms, "ms", BARE, bare.p50Ms);
+  print("p99 at half load, tabular, binary", half.p99Ms, "ms", "", null);
+}
+
+/** Of the same tensors, and of fresh ones; by rows a request. */
+type BareBatches = ReadonlyMap<number, readonly [same: BareLoop, fresh: BareLoop]>;
+
+async function measureBareBatches(): Promise<BareBatches> {
+  const found = new Map<number, readonly [BareLoop, BareLoop]>();
+  for (const [rowCount] of BATCHES) {
+    found.set(rowCount, [await measureBareLoop(rowCount), await measureBareLoop(rowCount, true)]);
+  }
+  return found;
+}
+
+/** @param sampleShare of requests whose rows are logged; all requests are counted */
+async function measureBatches({ url }: BenchGateway, bare: BareBatches, sampleShare: number): Promise<void> {
+  for (const [rowCount, connectionCount] of BATCHES) {
+    const shape = { model: "tabular", encoding: "binary", rowCount, connectionCount } as const;
+    const { perSecond } = await runLoad({ ...shape, url, seconds: SECONDS });
+    const sizes = `${rowCount} rows a request, ${connectionCount} connections`;
+    const measure = `rows per second, tabular, binary, ${sizes}, ${100 * sampleShare} % of requests logged`;
+    for (const [index, what] of ["", ", each from bytes that came"].entries()) {
+      const loop = bare.get(rowCount)?.[index];
+      if (!loop) continue;
+      print(measure, perSecond * rowCount, "rows/s", `${BARE}, as many at once${what}`, loop.perSecond * rowCount);
+    }
+  }
+}
+
+/** So many requests' bytes, of 4,096 rows, are more than the processor keeps at hand. */
+const FRESH_BYTES = 64 * 2 ** 20;
+
+/**
+ * @param isFresh each run takes the bytes of another request into memory of its own, which is the least that a server has to do; without it
+ *   all runs are of the same tensors
+ */
+async function measureBareLoop(rowCount: number, isFresh = false): Promise<BareLoop> {
   const { path, digest } = files.find(({ name }) => name === "tabular") as BenchModelFile;
   const session = await openSession({ model: await readFile(path), digest, intraOpThreads: 1 });
-  const tensors = benchRows(BENCH_MODELS.tabular.signature, rowCount);
-  for (let i = 0; i < 500; i++) await session.run(tensors);
+  const next = isFresh ? freshTensors(rowCount) : always(benchRows(BENCH_MODELS.tabular.signature, rowCount));
+  for (let i = 0; i < 500; i++) await session.run(next());
   const times: number[] = [];
   const start = performance.now();
   while (performance.now() - start < SECONDS * 1000) {
     const before = performance.now();
-    await session.run(tensors);
+    await session.run(next());
     times.push(performance.now() - before);
   }
   const elapsed = performance.now() - start;
   await session.close();
   times.sort((a, b) => a - b);
   return { perSecond: times.length / (elapsed / 1000), p50Ms: times[Math.floor(times.length / 2)] ?? Number.NaN };
+}
+
+const always = (tensors: readonly Tensor[]) => () => tensors;
+
+/** Requests that came one after the other; each is read as a server reads it. */
+function freshTensors(rowCount: number): () => readonly Tensor[] {
+  const tensors = benchRows(BENCH_MODELS.tabular.signature, rowCount);
+  const request = Buffer.concat(tensors.map(writeBinaryData));
+  const arrived = Buffer.concat(Array.from({ length: Math.ceil(FRESH_BYTES / request.length) }, () => request));
+  let place = 0;
+  return () => {
+    if (place + request.length > arrived.length) place = 0;
+    const body = Buffer.allocUnsafeSlow(request.length);
+    arrived.copy(body, 0, place, (place += request.length));
+    let from = 0;
+    return tensors.map((tensor) => {
+      const bytes = body.subarray(from, (from += writeBinaryData(tensor).length));
+      return { ...tensor, data: readBinaryData(tensor.name, tensor.datatype, bytes, tensor.data.length) };
+    });
+  };
 }

@@ -29,8 +29,17 @@ export async function writeModels(directory: string): Promise<readonly BenchMode
 export interface BenchGateway {
   readonly url: string;
   readonly pid: number;
-  /** Returns when every endpoint has confirmed its epoch. */
-  readonly serve: (files: readonly BenchModelFile[], epoch: number, number: number) => Promise<void>;
+  /**
+   * Returns when every endpoint has confirmed its epoch.
+   *
+   * @param sampleShare of requests whose rows are logged; 1 by default
+   */
+  readonly serve: (
+    files: readonly BenchModelFile[],
+    epoch: number,
+    number: number,
+    sampleShare?: number,
+  ) => Promise<void>;
   /** Of the gateway's own process, without its models'. */
   readonly memoryBytes: () => Promise<number>;
   readonly stop: () => Promise<void>;
@@ -61,13 +70,13 @@ export async function startBenchGateway(directory: string, databaseUrl: string):
   return {
     url,
     pid: child.pid ?? 0,
-    serve: async (files, epoch, number) => {
+    serve: async (files, epoch, number, sampleShare = 1) => {
       const confirmed = files.map(({ name }) =>
         hear("confirmed", (message) => message.endpoint === name && message.epoch === epoch),
       );
       const routes = files.map(({ name, path, digest }) => {
         const { signature } = BENCH_MODELS[name];
-        return { endpoint: name, epoch, path, version: { number, digest, signature } };
+        return { endpoint: name, epoch, path, version: { number, digest, signature }, sampleShare };
       });
       send({ kind: "routes", routes });
       await Promise.all(confirmed);
