@@ -9,6 +9,7 @@ import { measureLatency } from "../adapters/inference/measure-latency.ts";
 import { digestOf } from "../adapters/inference/read-model.ts";
 import { openSession } from "../adapters/inference/session.ts";
 import { optimizationSettingsSchema } from "../contracts/optimization.ts";
+import { measureAgreement } from "../core/quantization/agreement.ts";
 import { runRatios } from "../core/quantization/objective.ts";
 import { quantileSorted } from "../core/stats/quantile-sorted.ts";
 import { columnsOf, readRows, signatureOf } from "./quantize/rows.ts";
@@ -17,16 +18,23 @@ import { columnsOf, readRows, signatureOf } from "./quantize/rows.ts";
  * `npm run bench -- quantize`: seven trained models, each optimized for latency by every pass; dynamic and static int8 beside
  * `onnxruntime.quantization` on the same files and rows, each in a process of its own, also of 140 MB of weights, for time and memory; and the
  * whole search on 24 layers and 10,000 rows. One JSON line a measure. Ends with an error when a chosen candidate is slower than fp32 by the
- * search's own measurement of both, or the search of 24 layers took 60 s. `MODELWRIGHT_PYTHON` names a Python with the packages of
- * `bench/quantize/models.py`, which trains the models; `MODELWRIGHT_BENCH_MODELS` a folder of them already trained.
+ * search's own measurement of both, int8 is larger or further from fp32 than is promised, or the search of 24 layers took 60 s. `MODELWRIGHT_PYTHON` names a Python with the packages of
+ * `examples/digits/train.py`, which trains the models; `MODELWRIGHT_BENCH_MODELS` a folder of them already trained.
  */
 const KINDS = ["mlp", "embedding", "cnn", "lstm", "gru", "transformer", "forest"];
 /** How often each process quantizes: the first time code is compiled, or imported, and told apart from the median of the others. */
 const TIMES = 7;
+/** A score at or above it means a digit of 5 or more. */
+const THRESHOLD = 0.5;
 const TIMES_OF_WIDE = 3;
+/** Of fp32's size, at most. */
+const LARGEST_INT8 = 0.27;
+/** How much further from fp32's outputs than the peer's ours may be: rounding falls one way or the other. */
+const TOLERATED_DB = 0.5;
 const PEER = "onnxruntime.quantization, per channel";
 const python = process.env["MODELWRIGHT_PYTHON"] ?? "python3";
 const bundled = fileURLToPath(new URL("../adapters/compute/bundled.mjs", import.meta.url));
+const trainer = fileURLToPath(new URL("../examples/digits/train.py", import.meta.url));
 const program = (name: string) => fileURLToPath(new URL(`quantize/${name}`, import.meta.url));
 
 /** What did not hold. */
@@ -44,7 +52,7 @@ const tight = {
 };
 
 try {
-  if (!existsSync(join(folder, "lstm256.onnx"))) run(python, program("models.py"), folder);
+  if (!existsSync(join(folder, "lstm256.onnx"))) run(python, trainer, folder);
   for (const kind of KINDS) {
     await search(kind, "", settings);
     if (kind !== "forest") for (const how of ["dynamic", "static"] as const) await beside(kind, how);
@@ -90,8 +98,8 @@ async function search(kind: string, rows: "" | "deep.", given: object): Promise<
     sizeRatio: round(chosen.sizeBytes / original.sizeBytes),
     p50Ms: original.latency.map(({ p50Ms }) => round(p50Ms)),
     p50Ratio: chosen.latency.map(({ p50Ms }, at) => round(p50Ms / (original.latency[at]?.p50Ms ?? Number.NaN))),
-    accuracy: round(await accuracyOf(path, data.path)),
-    accuracyChosen: round(await accuracyOf(join(outputDirectory, `${chosen.name}.onnx`), data.path)),
+    accuracy: round(accuracyOf(await answer(path, data.path))),
+    accuracyChosen: round(accuracyOf(await answer(join(outputDirectory, `${chosen.name}.onnx`), data.path))),
     outputsDb: chosen.agreement.signalToNoiseDb === null ? null : round(chosen.agreement.signalToNoiseDb),
   });
 }
@@ -127,11 +135,26 @@ async function beside(kind: string, how: "dynamic" | "static"): Promise<void> {
   );
   if (own === undefined || other === undefined || all === undefined) return;
   compare("size of fp32", "ratio", own / all, other / all);
+  if (own / all > LARGEST_INT8) broken.push(`${what} is ${round(own / all)} of fp32`);
   const [mine = [], peer = []] = await latencies([ours.path, theirs.path]);
   for (const [at, run] of mine.entries())
     compare(`p50 at batch ${run.batch}`, "µs", run.p50Ms * 1000, (peer[at]?.p50Ms ?? Number.NaN) * 1000);
   const test = join(folder, "test.csv");
-  compare("accuracy", "share", await accuracyOf(ours.path, test), await accuracyOf(theirs.path, test));
+  if (kind === "wide") return;
+  const [fp32, answers, theirAnswers] = [
+    await answer(source, test),
+    await answer(ours.path, test),
+    await answer(theirs.path, test),
+  ];
+  compare("accuracy", "share", accuracyOf(answers), accuracyOf(theirAnswers));
+  const [near, theirNear] = [answers, theirAnswers].map(({ scores }) =>
+    measureAgreement({ where: what, reference: fp32.scores, candidate: scores, threshold: THRESHOLD }),
+  );
+  const [decibels, theirDecibels] = [near?.signalToNoiseDb ?? Infinity, theirNear?.signalToNoiseDb ?? Infinity];
+  compare("outputs beside fp32", "dB", decibels, theirDecibels);
+  compare("rows decided as fp32", "share", near?.sameDecisionShare ?? 1, theirNear?.sameDecisionShare ?? 1);
+  if (decibels < theirDecibels - TOLERATED_DB)
+    broken.push(`${what}: outputs at ${round(decibels)} dB of fp32, theirs ${round(theirDecibels)}`);
 }
 
 async function quantize(who: string, kind: string, how: string, [command = "", ...words]: readonly string[]) {
@@ -177,12 +200,22 @@ async function open(path: string) {
   return openSession({ model, digest: digestOf(model) });
 }
 
-async function accuracyOf(path: string, rows: string): Promise<number> {
+interface Answers {
+  readonly scores: readonly number[];
+  readonly labels: readonly boolean[];
+}
+
+/** What a model says of all rows. */
+async function answer(path: string, rows: string): Promise<Answers> {
   const { tensor, labels } = await readRows(rows);
   const session = await open(path);
   const [scores] = await session.run([tensor]);
   await session.close();
-  return labels.filter((label, at) => Number(scores?.data[at] ?? 0) >= 0.5 === label).length / labels.length;
+  return { scores: Array.from(scores?.data ?? [], Number), labels };
+}
+
+function accuracyOf({ scores, labels }: Answers): number {
+  return labels.filter((label, at) => (scores[at] ?? 0) >= THRESHOLD === label).length / labels.length;
 }
 
 function run(command: string, ...words: readonly string[]): string {

@@ -6,7 +6,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { foldModel } from "../../adapters/inference/fold-model.ts";
 import { measureRanges } from "../../adapters/inference/measure-ranges.ts";
+import { openSession } from "../../adapters/inference/session.ts";
 import { isFailure } from "../../contracts/failures.ts";
+import { buildGraph } from "../../core/onnx/build.ts";
+import { serializeModel } from "../../core/onnx/model.ts";
 import { quantizeModel, valuesToCalibrate } from "../../core/quantization/quantize.ts";
 import { columnsOf, readRows, signatureOf } from "./rows.ts";
 
@@ -14,6 +17,7 @@ const [kind = "", source = "", training = "", target = "", times = "1"] = proces
 const ROWS = 500;
 const signature = signatureOf(await columnsOf(training));
 const rows = [await batchOf(training)];
+await startRuntime();
 const seconds: number[] = [];
 let peak = 0;
 try {
@@ -41,6 +45,15 @@ async function batchOf(path: string) {
     return [name, { kind: "number", values }] as const;
   });
   return { rowCount, columns: new Map(columns) };
+}
+
+/** ONNX Runtime begins with its first session; Python's begins when it is imported, and with its first one. Both are start-up. */
+async function startRuntime(): Promise<void> {
+  const graph = buildGraph("nothing");
+  graph.add("Relu", [graph.input("x", "FP32", [1])], {}, { output: "y" });
+  graph.output("y", "FP32", [1]);
+  const session = await openSession({ model: serializeModel(graph.model()), digest: null });
+  await session.close();
 }
 
 function dynamic(bytes: Uint8Array): Uint8Array {

@@ -14,7 +14,7 @@ export interface ActivationRange {
 export interface PassSettings extends QuantizationOptions {
   /** Ranges of the values the pass calibrates, by name. */
   readonly ranges: ReadonlyMap<string, ActivationRange>;
-  /** The model as it was given; not to be changed. */
+  /** The model as it was given, beside the folded one that is rewritten; without a folded one the model itself. */
   readonly original: OnnxModel;
 }
 

@@ -32,12 +32,9 @@ export function constantWeight(
   return areFinite(values) ? { weight, values } : "its constant holds NaN or infinity";
 }
 
-/** A loop without a way out in between: asking a function of each of millions of numbers takes ten times as long. */
+/** Three native passes: a loop of our own takes ten times as long until it is compiled, and is hardly faster then. */
 function areFinite(values: Float32Array): boolean {
-  let sum = 0;
-  // 0 times a finite number is 0, and NaN otherwise.
-  for (let at = 0; at < values.length; at++) sum += 0 * values[at]!;
-  return sum === 0;
+  return !values.includes(Number.NaN) && !values.includes(Infinity) && !values.includes(-Infinity);
 }
 
 /** The plan for a MatMul or Gemm whose second operand is a constant matrix, or why there is none. */

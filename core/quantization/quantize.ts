@@ -43,8 +43,10 @@ export function quantizeModel(
 ): QuantizationResult {
   const pass = quantizationPass(passName);
   const { folded, ranges = new Map(), ...options } = settings;
-  const original = parseForPass(bytes, pass, where);
-  const model = parseForPass(sourceOf(pass, bytes, folded), pass, where);
+  const source = sourceOf(pass, bytes, folded);
+  const model = parseForPass(source, pass, where);
+  // Reading is half of the time a small model takes the first time: what is not another model is read once.
+  const original = source === bytes ? model : parseForPass(bytes, pass, where);
   const nodes = pass.rewrite(model, { ...DEFAULTS, ...options, ranges, original });
   if (nodes.every(({ action }) => action === "left")) {
     throw new Failure("QUANTIZATION_UNSUPPORTED", { where, ...refuseAll(original, pass, nodes) });

@@ -1,10 +1,14 @@
 """Trains seven models of different kinds on scikit-learn's digits (is it 5 or more?) and a deep one on a table, and writes them as ONNX
-beside their rows.
+beside their rows and the signature of the seven. Any of them can then be optimized alone:
+
+    python examples/digits/train.py models
+    npx modelwright optimize models/cnn.onnx --data models/test.csv --calibration models/training.csv --passes static-int8 dynamic-int8 store-f16
 
 Versions: jax 0.10.2, optax 0.2.8, scikit-learn 1.9.1, skl2onnx 1.20.0, onnx 1.23.2, numpy 2.4.6.
 
-    python bench/quantize/models.py DIRECTORY
+`npm run bench -- quantize` trains them itself, and compares what comes of them with `onnxruntime.quantization`.
 """
+import json
 import pathlib
 import sys
 
@@ -189,6 +193,15 @@ def write_rows(folder, name, columns, labels, letter):
     (folder / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
+# Of every model here but the deep one: 64 pixels a row, the probability that the digit is 5 or more.
+SIGNATURE = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 64], "features": [{"kind": "number", "column": f"p{at}"} for at in range(64)]}],
+    "outputs": [{"name": "probability", "datatype": "FP32", "shape": [-1, 1]}],
+    "label": "high",
+    "prediction": {"kind": "binary", "output": "probability"},
+}
+
+
 def save(path, nodes, constants, width=64):
     made = [helper.make_node(op, inputs, [out] if isinstance(out, str) else out, f"{op}_{at}", **attributes) for at, (op, inputs, out, attributes) in enumerate(nodes)]
     graph = helper.make_graph(made, path.stem, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])],
@@ -228,6 +241,7 @@ def main(folder):
     order = rng.permutation(len(x))
     for name, rows in (("training", order[:1000]), ("test", order[1000:])):
         write_rows(folder, name, x[rows], y[rows], "p")
+    (folder / "signature.json").write_text(json.dumps(SIGNATURE, indent=2) + "\n")
     kinds = {"mlp": mlp, "embedding": embedding, "cnn": cnn, "lstm": lambda: recurrent("LSTM", 4), "gru": lambda: recurrent("GRU", 3), "transformer": transformer}
     learn = lambda name, kind: save_trained(folder / f"{name}.onnx", kind(), x[order[:1000]], y[order[:1000]])
     for name, kind in kinds.items():
