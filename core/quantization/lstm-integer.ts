@@ -126,9 +126,9 @@ function joinBiases(graph: OpenGraph, node: Node): string {
   const name = node.inputs[3] ?? "";
   const found = constantWeight(graph, name, "bias");
   if (typeof found === "string" || graph.isOutput(name) || graph.readers(name).length !== 1) return name;
-  const [directions = 0, columns = 0] = found.weight.dims;
+  const [directions = 0, columns = 0, ...others] = found.weight.dims;
   const gates = columns / 2;
-  if (4 * directions * gates <= PAD_BYTES) return name;
+  if (others.length > 0 || !Number.isInteger(gates) || 4 * directions * gates <= PAD_BYTES) return name;
   const sums = Float32Array.from({ length: directions * gates }, (_, at) => {
     const place = Math.floor(at / gates) * columns + (at % gates);
     return found.values[place]! + found.values[place + gates]!;
