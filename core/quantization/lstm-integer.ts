@@ -44,10 +44,11 @@ export function planLstm(graph: OpenGraph, node: Node): LstmPlan | string {
 }
 
 /**
- * A row of no more weights has its scale in half precision: 4 bytes would be half as many as its weights. One scale for all rows takes less, and
- * costs the outputs up to 3 dB.
+ * Where a gate has no more weights of its inputs, and no more of inputs and state together, the scales of the former are stored in half precision:
+ * 4 bytes would be half as many as their weights, and take the file past 0.27 of fp32. One scale for all rows takes less still, and costs the
+ * outputs up to 3 dB.
  */
-const SHORT_ROW = 8;
+const SHORT_ROW = { inputs: 8, all: 160 } as const;
 
 /** Bytes in the file of the nodes that make a constant when the model is loaded, with what they read, names included. */
 const CAST_BYTES = 100;
@@ -56,9 +57,16 @@ const FILL_BYTES = 150;
 
 type LstmOptions = Pick<QuantizationOptions, "perChannel" | "reduceRange">;
 
+interface RowOptions extends LstmOptions {
+  /** Of inputs and state together. */
+  readonly isShort: boolean;
+}
+
 /** Replaces an LSTM by ONNX Runtime's DynamicQuantizeLSTM, which quantizes input and state step by step. */
 export function rewriteLstm(graph: OpenGraph, { node, weights }: LstmPlan, options: LstmOptions): string {
-  const added = weights.map((weight) => addWeight(graph, weight, options));
+  const rows = weights.map(({ weight: { dims } }) => dims[2] ?? 0);
+  const isShort = rows.reduce((sum, count) => sum + count, 0) <= SHORT_ROW.all;
+  const added = weights.map((weight) => addWeight(graph, weight, { ...options, isShort }));
   const others = Array.from({ length: 4 }, (_, index) => node.inputs[index + 4] ?? "");
   const operands = [...added.map(({ quantized }) => quantized), joinBiases(graph, node), ...others];
   const name = graph.uniqueName(`${node.name || node.outputs.find(Boolean)}_quant`);
@@ -73,12 +81,12 @@ export function rewriteLstm(graph: OpenGraph, { node, weights }: LstmPlan, optio
   return `weights ${shapes} as int8, one scale a ${options.perChannel ? "row" : "direction"}`;
 }
 
-function addWeight(graph: OpenGraph, { name, weight }: LstmPlan["weights"][number], options: LstmOptions) {
+function addWeight(graph: OpenGraph, { name, weight }: LstmPlan["weights"][number], options: RowOptions) {
   const [directions = 0, gates = 0, inputs = 0] = weight.dims;
   const layout = channelsOf(weight.dims, 0, options.perChannel ? 2 : 1);
   const values = weightValues({ weight });
   const exact = channelScales(values, layout, options);
-  const halves = inputs <= SHORT_ROW ? scalesInHalf(exact) : undefined;
+  const halves = options.isShort && inputs <= SHORT_ROW.inputs ? scalesInHalf(exact) : undefined;
   const scales = halves === undefined ? exact : Float32Array.from(halves, halfToNumber);
   const integers = transposeInner(quantizeChannels(values, layout, scales), directions, gates, inputs);
   const count = options.perChannel ? [directions, gates] : [directions];

@@ -10,18 +10,18 @@ const HIDDEN = 128;
 const STEPS = 6;
 
 /** Eight values a step, as a sensor gives them: a row of the input weights has 8. */
-function sequenceModel({ inputs = 8, directions = 1, deviation = 0.2 } = {}): Uint8Array {
-  const gates = 4 * HIDDEN;
+function sequenceModel({ inputs = 8, hidden = HIDDEN, directions = 1, deviation = 0.2 } = {}): Uint8Array {
+  const gates = 4 * hidden;
   const graph = buildGraph("sequence");
   const x = graph.input("x", "FP32", ["steps", "batch", inputs]);
   const weights = [
     graph.floats("w", [directions, gates, inputs], normals(1, directions * gates * inputs, deviation)),
-    graph.floats("r", [directions, gates, HIDDEN], normals(2, directions * gates * HIDDEN, 0.05)),
+    graph.floats("r", [directions, gates, hidden], normals(2, directions * gates * hidden, 0.05)),
     graph.floats("b", [directions, 2 * gates], normals(3, directions * 2 * gates, 0.1)),
   ];
   const direction = directions === 2 ? "bidirectional" : "forward";
-  const all = graph.add("LSTM", [x, ...weights], { hidden_size: HIDDEN, direction }, { output: "y", name: "lstm" });
-  graph.output(all, "FP32", ["steps", directions, "batch", HIDDEN]);
+  const all = graph.add("LSTM", [x, ...weights], { hidden_size: hidden, direction }, { output: "y", name: "lstm" });
+  graph.output(all, "FP32", ["steps", directions, "batch", hidden]);
   return serializeModel(graph.model());
 }
 
@@ -56,8 +56,14 @@ describe("an LSTM of 128 units with 8 inputs in integers", () => {
     expect([tiny.has("w_scale"), tiny.has("w_scale_half")]).toEqual([true, false]);
     const single = initializersOf(quantize(bytes, { perChannel: false }));
     expect([single.get("w_scale"), single.has("w_scale_half")]).toEqual([[1], false]);
-    expect(initializersOf(quantize(sequenceModel({ inputs: 9 }))).has("w_scale")).toBe(true);
   });
+
+  it.each([{ inputs: 9 }, { hidden: 153 }])(
+    "keeps all bits of scales that are few beside their weights: %j",
+    (size) => {
+      expect(initializersOf(quantize(sequenceModel(size))).has("w_scale")).toBe(true);
+    },
+  );
 });
 
 /** The same with its biases as they were, where a pad makes them of their sums. */
