@@ -18,8 +18,9 @@ import { columnsOf, readRows, signatureOf } from "./quantize/rows.ts";
  * `npm run bench -- quantize`: seven trained models, each optimized for latency by every pass; dynamic and static int8 beside
  * `onnxruntime.quantization` on the same files and rows, each in a process of its own, also of 140 MB of weights, for time and memory; and the
  * whole search on 24 layers and 10,000 rows. One JSON line a measure. Ends with an error when a chosen candidate is slower than fp32 by the
- * search's own measurement of both, int8 is larger or further from fp32 than is promised, or the search of 24 layers took 60 s. `MODELWRIGHT_PYTHON` names a Python with the packages of
- * `examples/digits/train.py`, which trains the models; `MODELWRIGHT_BENCH_MODELS` a folder of them already trained.
+ * search's own measurement of both, int8 is larger or further from fp32 than is promised, or the search of 24 layers took 60 s.
+ * `MODELWRIGHT_PYTHON` names a Python with the packages of `examples/digits/train.py`, which trains the models;
+ * `MODELWRIGHT_BENCH_MODELS` a folder of them already trained.
  */
 const KINDS = ["mlp", "embedding", "cnn", "lstm", "gru", "transformer", "forest"];
 /** How often each process quantizes: the first time code is compiled, or imported, and told apart from the median of the others. */
