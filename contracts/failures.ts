@@ -75,7 +75,7 @@ export const FAILURES = {
   ),
   DEED_NOT_ALLOWED: never(
     (f: { who: string; deed: string; subject: string; found: string; allowed: string }) =>
-      `${f.subject}: ${f.who} may not ${f.deed} it: found ${f.found}, allowed ${f.allowed}; an administrator grants roles with \`modelwright access grant\` and issues tokens with \`modelwright access token\``,
+      `${f.subject}: ${f.who} may not ask for this (${f.deed}): found ${f.found}, allowed ${f.allowed}; an administrator grants roles with \`modelwright access grant\` and issues tokens with \`modelwright access token\``,
   ),
   DELETED: never(
     (f: { subject: string }) =>
@@ -169,11 +169,11 @@ export const FAILURES = {
   ),
   PROOF_REFUSED: never(
     (f: { deed: string; subject: string; found: string; allowed: string }) =>
-      `${f.subject}: the proof of who asks to ${f.deed} it is refused: found ${f.found}, allowed ${f.allowed}; sign again with a token that is good, in MODELWRIGHT_TOKEN or --token-file`,
+      `${f.subject}: the proof of who asks for this (${f.deed}) is refused: found ${f.found}, allowed ${f.allowed}; sign again with a token that is good, in MODELWRIGHT_TOKEN or --token-file`,
   ),
   PROOF_REQUIRED: never(
     (f: { deed: string; subject: string; who: string }) =>
-      `${f.subject}: ${f.who} gives no proof of who asks to ${f.deed} it, and this installation asks for one; set MODELWRIGHT_TOKEN or --token-file to a token from \`modelwright access token\``,
+      `${f.subject}: ${f.who} gives no proof of who asks for this (${f.deed}), and this installation wants one; set MODELWRIGHT_TOKEN or --token-file to a token from \`modelwright access token\`, which the database's owner needs no other for (DATABASE_ADMIN_URL)`,
   ),
   QUANTIZATION_UNSUPPORTED: never(
     (f: { where: string; found: string; instead: string }) =>
@@ -189,7 +189,7 @@ export const FAILURES = {
   ),
   REFERENCE_UNKNOWN: never(
     (f: { reference: string }) =>
-      `${f.reference} is not recorded here; check the id, \`modelwright models\` and \`modelwright status\` list what is`,
+      `${f.reference} is not recorded here; check the id; \`modelwright models\`, \`status\` and \`monitors\` list what is`,
   ),
   REQUEST_ABANDONED: never(
     (f: { model: string }) =>

@@ -111,7 +111,7 @@ async function showProof({ modelwright, stack }: Story, challenger: string, retr
     await copyFile(page, report);
   }
   const here = relative(process.cwd(), dataDir);
-  screen.act("Where to look next", "");
+  screen.act("Where to look next");
   screen.say(`  evaluation report   ${relative(process.cwd(), report)}`);
   screen.say(
     `  Temporal UI         ${stack.addresses.temporalUi ?? stack.addresses.temporal} ${options.keep ? "" : "(with -- --keep, or after the next line)"}`,

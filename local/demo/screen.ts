@@ -2,7 +2,7 @@ import { createPaint, wrapText } from "../../client/text.ts";
 
 /** What the demo shows: headings, sentences, and one live block that is redrawn in place. */
 export interface Screen {
-  readonly act: (title: string, explanation: string) => void;
+  readonly act: (title: string, explanation?: string) => void;
   readonly say: (line: string) => void;
   /** Replaces the live block. Without a terminal nothing is redrawn: the last one is printed when it settles. */
   readonly live: (lines: readonly string[]) => void;
@@ -39,7 +39,7 @@ export function createScreen(output: NodeJS.WriteStream): Screen {
     act: (title, explanation) => {
       say("");
       say(paint("strong", title));
-      write(wrapText(explanation, width).map((line) => paint("soft", line)));
+      if (explanation !== undefined) write(wrapText(explanation, width).map((line) => paint("soft", line)));
       write([""]);
     },
     live: (lines) => {

@@ -47,6 +47,8 @@ it("with identity required people act by tokens, which are nowhere kept, and can
   };
   const byRoot = { by: "root-canary", reason: "reason-canary" };
   const { changeAccess, issueToken } = running.client;
+  const required = { change: "identity", mode: "required" } as const;
+  await expect(changeAccess(required, byRoot)).rejects.toThrow(/nobody has a token of an administrator/);
   const tokens: Record<string, string> = {};
   const issue = async (who: string, scope: Partial<Scope> = {}) => {
     const wanted = { who, label: "test", scope: { deeds: null, models: null, environments: null, ...scope } };
