@@ -24,6 +24,9 @@ const BATCHES = [
   [512, 8],
   [4_096, 2],
 ] as const;
+const BARE = "bare ONNX Runtime loop, one thread";
+/** Requests one after the other that are more than the processor keeps at hand. */
+const FRESH_BYTES = 64 * 2 ** 20;
 
 type Case = Omit<LoadRequest, "url" | "seconds">;
 const CASES: readonly Case[] = [
@@ -150,7 +153,6 @@ async function measureMlServer(): Promise<Peers | null> {
   }
 }
 
-const BARE = "bare ONNX Runtime loop, one thread";
 interface BareLoop {
   readonly perSecond: number;
   readonly p50Ms: number;
@@ -192,9 +194,6 @@ async function measureBatches({ url }: BenchGateway, bare: BareBatches, sampleSh
   }
 }
 
-/** So many requests' bytes, of 4,096 rows, are more than the processor keeps at hand. */
-const FRESH_BYTES = 64 * 2 ** 20;
-
 /**
  * @param isFresh each run takes the bytes of another request into memory of its own, which is the least that a server has to do; without it
  *   all runs are of the same tensors
@@ -202,7 +201,8 @@ const FRESH_BYTES = 64 * 2 ** 20;
 async function measureBareLoop(rowCount: number, isFresh = false): Promise<BareLoop> {
   const { path, digest } = files.find(({ name }) => name === "tabular") as BenchModelFile;
   const session = await openSession({ model: await readFile(path), digest, intraOpThreads: 1 });
-  const next = isFresh ? freshTensors(rowCount) : always(benchRows(BENCH_MODELS.tabular.signature, rowCount));
+  const same = benchRows(BENCH_MODELS.tabular.signature, rowCount);
+  const next = isFresh ? freshTensors(rowCount) : () => same;
   for (let i = 0; i < 500; i++) await session.run(next());
   const times: number[] = [];
   const start = performance.now();
@@ -216,8 +216,6 @@ async function measureBareLoop(rowCount: number, isFresh = false): Promise<BareL
   times.sort((a, b) => a - b);
   return { perSecond: times.length / (elapsed / 1000), p50Ms: times[Math.floor(times.length / 2)] ?? Number.NaN };
 }
-
-const always = (tensors: readonly Tensor[]) => () => tensors;
 
 /** Requests that came one after the other; each is read as a server reads it. */
 function freshTensors(rowCount: number): () => readonly Tensor[] {
