@@ -10,8 +10,8 @@ import { readCursor, writeCursor } from "./cursor.ts";
 import { changeableFacets, facetsSql, requireWords, wordsSql } from "./facets.ts";
 import { momentSql } from "./versions.ts";
 
-/** A model with what is said of it and what of it serves. */
-export interface RegisteredModel {
+/** A model with what is said of it. */
+export interface ModelDescription {
   readonly name: string;
   readonly owner: string | null;
   readonly purpose: string;
@@ -29,6 +29,10 @@ export interface RegisteredModel {
   readonly latestNumber: number | null;
   readonly deleted: boolean;
   readonly createdAt: Date;
+}
+
+/** A model with what is said of it and what of it serves. */
+export interface RegisteredModel extends ModelDescription {
   readonly serving: readonly Serving[];
 }
 
@@ -48,22 +52,36 @@ export interface ModelPage {
 export async function searchModels(db: Queryable, query: ModelQuery): Promise<ModelPage> {
   await requireWords(db, query.words);
   const after = query.after === undefined ? null : readCursor(query.after, query, "string");
-  const models = await findModels(db, query, after === null ? sql`true` : sql`${model.name} > ${after}`);
+  const described = await describeModels(db, query, after === null ? sql`true` : sql`${model.name} > ${after}`);
+  const models = await addServing(db, described, query);
   const last = models.length < query.limit ? null : (models.at(-1)?.name ?? null);
   return { models, next: last === null ? null : writeCursor(last, query) };
 }
 
+type NamedModel = Pick<ModelQuery, "asOf" | "knownAt"> & { readonly name: string };
+
 /** One model, deleted or not, at a moment. Null when it was not there. */
-export async function findModel(
-  db: Queryable,
-  { name, asOf, knownAt }: Pick<ModelQuery, "asOf" | "knownAt"> & { readonly name: string },
-): Promise<RegisteredModel | null> {
-  const query = { limit: 1, ...(asOf === undefined ? {} : { asOf }), ...(knownAt === undefined ? {} : { knownAt }) };
-  const [found] = await findModels(db, query, sql`${model.name} = ${name}`, false);
+export async function findModel(db: Queryable, named: NamedModel): Promise<RegisteredModel | null> {
+  const described = await findDescription(db, named);
+  const [found] = described ? await addServing(db, [described], named) : [];
   return found ?? null;
 }
 
-async function findModels(db: Queryable, query: ModelQuery, which: SQL, judged = true): Promise<RegisteredModel[]> {
+/** The same without a look at what serves. */
+export async function findDescription(
+  db: Queryable,
+  { name, ...moment }: NamedModel,
+): Promise<ModelDescription | null> {
+  const [found] = await describeModels(db, { limit: 1, ...moment }, sql`${model.name} = ${name}`, false);
+  return found ?? null;
+}
+
+async function describeModels(
+  db: Queryable,
+  query: ModelQuery,
+  which: SQL,
+  judged = true,
+): Promise<ModelDescription[]> {
   const { asOf, knownAt } = momentSql(query);
   const past = query.asOf !== undefined || query.knownAt !== undefined;
   const known = sql`least(${asOf}, ${knownAt})`;
@@ -98,25 +116,23 @@ async function findModels(db: Queryable, query: ModelQuery, which: SQL, judged =
     )
     .orderBy(sql`model.name`)
     .limit(query.limit);
-  const serving = await loadServing(
-    db,
-    rows.map(({ name }) => name),
-    query,
-  );
-  return rows.map(({ state, ...row }) => ({ ...row, ...describeModel(state), serving: serving.get(row.name) ?? [] }));
+  return rows.map(({ state, ...row }) => ({ ...row, ...describeModel(state) }));
 }
 
 const wasDeleted = ({ asOf, knownAt }: { readonly asOf: SQL; readonly knownAt: SQL }) =>
   sql`EXISTS (SELECT FROM registry_truth(${asOf}, ${knownAt}) AS said WHERE said.model = one.model AND said.number = one.number
     AND said.attribute = 'tombstone' AND said.value IS NOT NULL)`;
 
-async function loadServing(
+async function addServing(
   db: Queryable,
-  models: readonly string[],
+  models: readonly ModelDescription[],
   { asOf, knownAt }: Pick<ModelQuery, "asOf" | "knownAt">,
-): Promise<Map<string, Serving[]>> {
+): Promise<RegisteredModel[]> {
   const earliest = [asOf, knownAt].flatMap((moment) => (moment === undefined ? [] : [moment])).sort(byInstant)[0];
-  const routings = await loadRouting(db, { models, ...(earliest === undefined ? {} : { asOf: earliest }) });
+  const routings = await loadRouting(db, {
+    models: models.map(({ name }) => name),
+    ...(earliest === undefined ? {} : { asOf: earliest }),
+  });
   const serving = new Map<string, Serving[]>();
   for (const { model: name, endpoint, environment, epoch, champion, canary, canaryShare } of routings) {
     const one = {
@@ -129,7 +145,7 @@ async function loadServing(
     };
     serving.set(name, [...(serving.get(name) ?? []), one]);
   }
-  return serving;
+  return models.map((one) => ({ ...one, serving: serving.get(one.name) ?? [] }));
 }
 
 const byInstant = (one: string, other: string) => Date.parse(one) - Date.parse(other);

@@ -5,7 +5,7 @@ import type { Moment } from "../../../contracts/registry.ts";
 import type { Queryable } from "../../client.ts";
 import { modelVersion } from "../../schema/model.ts";
 import { modelState, versionState } from "../../schema/registry.ts";
-import { findModel, type RegisteredModel } from "./models.ts";
+import { findDescription, type ModelDescription } from "./models.ts";
 import { describeVersion, momentSql, type RegisteredVersion } from "./versions.ts";
 
 /** A version as people name it: by its number, or by an alias or `latest`, which point to another one at another time. */
@@ -24,14 +24,14 @@ export async function resolveVersion(
   moment: Moment = {},
 ): Promise<RegisteredVersion> {
   const unknown = new Failure("REFERENCE_UNKNOWN", { reference: `model/${model}@${version}` });
-  const owner = typeof version === "number" ? null : await findModel(db, { name: model, ...moment });
+  const owner = typeof version === "number" ? null : await findDescription(db, { name: model, ...moment });
   const number = typeof version === "number" ? version : owner && pointedAt(owner, version);
   const found = number === null ? null : await loadVersion(db, { model, number }, moment);
   if (!found) throw unknown;
   return found;
 }
 
-function pointedAt({ latestNumber, aliases }: RegisteredModel, alias: string): number | null {
+function pointedAt({ latestNumber, aliases }: ModelDescription, alias: string): number | null {
   if (alias === "latest") return latestNumber;
   return Object.hasOwn(aliases, alias) ? (aliases[alias] ?? null) : null;
 }
