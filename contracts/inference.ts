@@ -78,6 +78,9 @@ export const routingSnapshotSchema = z.strictObject({
 });
 export type RoutingSnapshot = z.output<typeof routingSnapshotSchema>;
 
+/** On a control worker's disk: where the gateways answer that it last heard of. */
+export const gatewayAddressesSchema = z.object({ version: z.literal(1), addresses: z.array(z.url()) });
+
 /** What a gateway keeps on disk of canaries that were withdrawn at it: of each endpoint the newest such epoch. */
 export const withdrawnEpochsSchema = z.strictObject({
   version: z.literal(1),

@@ -29,7 +29,7 @@ await runWorkerProcess({
       },
     });
     const trouble = lookEarly(client, environment.databaseUrl);
-    const heartbeats = followGateways(database, gateways);
+    const heartbeats = await followGateways({ database, gateways, path: environment.gatewaysPath });
     const alarms = logAlarms(database, environment.databaseUrl, Runtime.instance().logger);
     return {
       worker,

@@ -23,6 +23,8 @@ export interface WorkerEnvironment {
   readonly artifactsDirectory: string;
   readonly workDirectory: string;
   readonly cacheDirectory: string;
+  /** File of the gateways' addresses. */
+  readonly gatewaysPath: string;
   readonly checkpoints: CheckpointPlace | null;
   readonly gatewayToken: string | null;
 }
@@ -46,6 +48,7 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): WorkerEnvironm
     artifactsDirectory: join(MODELWRIGHT_DATA_DIR, "artifacts"),
     workDirectory: join(MODELWRIGHT_DATA_DIR, "work"),
     cacheDirectory: MODELWRIGHT_CACHE_DIR ?? join(MODELWRIGHT_DATA_DIR, "cache"),
+    gatewaysPath: join(MODELWRIGHT_DATA_DIR, "control", "gateways.json"),
     checkpoints: keyPath !== undefined && path !== undefined ? { keyPath, path } : null,
     gatewayToken: parsed.data.MODELWRIGHT_GATEWAY_TOKEN || null,
   };

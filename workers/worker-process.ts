@@ -5,6 +5,7 @@ import { createFileStore } from "../adapters/artifacts/file-store.ts";
 import { createKnownGateways, type KnownGateways } from "../adapters/gateways/known-gateways.ts";
 import { createTemporalSchedules, type Schedules } from "../adapters/schedules/temporal.ts";
 import { openDatabase, type Database } from "../db/client.ts";
+import { hear } from "../db/hear.ts";
 import { refusePowerfulRole } from "../db/refuse-powerful-role.ts";
 import { activityCodeDigest } from "./source-digest.ts";
 import { parseEnvironment, type WorkerEnvironment } from "./environment.ts";
@@ -38,7 +39,9 @@ export async function runWorkerProcess(options: {
   const clientConnection = await Connection.connect({ address: environment.temporalAddress });
   const client = new Client({ connection: clientConnection, namespace: environment.namespace });
   const database = openDatabase({ url: environment.databaseUrl, maximumConnections: options.maximumConnections });
-  await refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
+  const allowed = refusePowerfulRole(database, (reason) => console.error("waiting for the database:", reason));
+  // Canaries are taken back while Postgres is away too: its role is judged as soon as it answers.
+  await hear(allowed);
   const schedules = createTemporalSchedules(client);
   const gateways = createKnownGateways(environment.gatewayToken);
   const activities = createActivities({
@@ -68,6 +71,11 @@ export async function runWorkerProcess(options: {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
 
   const running = worker.run();
+  let refusal: unknown = null;
+  allowed.catch((thrown: unknown) => {
+    refusal = thrown;
+    stop();
+  });
   await started?.(stopping.signal);
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   try {
@@ -78,4 +86,5 @@ export async function runWorkerProcess(options: {
     await clientConnection.close();
     await connection.close();
   }
+  if (refusal !== null) throw refusal;
 }

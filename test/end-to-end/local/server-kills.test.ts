@@ -134,7 +134,7 @@ describe("SIGKILL", () => {
 });
 
 describe("Postgres that answers nobody", () => {
-  it("keeps no abort waiting: the champion has everything at once, and the record is made when Postgres is back", async () => {
+  it("keeps no abort waiting, not even of a control worker that was killed meanwhile: the champion has everything at once, and the record is made when Postgres is back", async () => {
     const never = { steps: [9000], minimumRequestsPerStep: 1_000_000, leaseMs: 3_600_000, deadlineMs: 3_600_000 };
     const deployment = { endpoint: "served", rollout: { ...quickRollout, ...never } };
     const model = join(project.directory, "three.onnx");
@@ -143,13 +143,21 @@ describe("Postgres that answers nobody", () => {
     await until(async () => (await armsOf("served")).has("canary"));
     const frozen = processesOfPostgres();
     for (const pid of frozen) process.kill(pid, "SIGSTOP");
+    // Once: those that served the killed worker are gone a moment later.
+    const thaw = () => {
+      for (const pid of frozen.splice(0)) process.kill(pid, "SIGCONT");
+    };
     try {
+      const control = stack.children.get("control");
+      const before = control?.pid;
+      process.kill(before ?? 0, "SIGKILL");
+      await until(() => ![undefined, before].includes(control?.pid));
       const aborting = client.abort("three", { by: "grace", reason: "looks wrong" });
       await until(async () => !(await armsOf("served")).has("canary"));
-      for (const pid of frozen) process.kill(pid, "SIGCONT");
+      thaw();
       await aborting;
     } finally {
-      for (const pid of frozen) process.kill(pid, "SIGCONT");
+      thaw();
     }
 
     expect(await client.result("three")).toMatchObject({ status: "aborted" });

@@ -161,6 +161,11 @@ describe("a gateway where identity is required", () => {
     away = true;
     expect(await find(hashOf("mw_operator"))).toBe(operator);
     await expect(find(hashOf("mw_caller"))).rejects.toThrow("refused");
+    const admit = createGatekeeper({ identity: () => "required", findToken: find });
+    const withdraws = (name: string) =>
+      admit({ deed: "deploy", authorization: `Bearer ${name}`, address: "127.0.0.1" });
+    await withdraws("mw_operator");
+    await expect(withdraws("mw_caller")).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE" });
     close();
   });
 

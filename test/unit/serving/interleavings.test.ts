@@ -16,7 +16,7 @@ import { SIGNATURE } from "./served-model.ts";
  * table, clock and choice of arm. Simulated are Postgres (a route, a lease and its own clock), model processes and time.
  */
 const files = new Map<string, unknown>();
-vi.mock(import("../../../serving/durable-file.ts"), () => ({
+vi.mock(import("../../../adapters/files/durable-file.ts"), () => ({
   writeDurably: async (path: string, content: unknown) => void files.set(path, content),
   readDurable: async (path: string) => files.get(path) ?? null,
 }));
