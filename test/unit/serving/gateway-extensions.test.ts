@@ -2,6 +2,7 @@ import { request as httpRequest } from "node:http";
 import { gunzipSync, inflateSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { parseExposition } from "./exposition.ts";
 import { eventually, runGateway, tensors, type RunningGateway } from "./running-gateway.ts";
 import { MemoryRoutes, Models, modelBytes, route } from "./served-model.ts";
 
@@ -116,6 +117,13 @@ describe("the document of the interface", () => {
         expect(schemaOf(document, path, method, status).parse(JSON.parse(body))).toEqual(JSON.parse(body));
       }
     }
+  });
+
+  test("is beside metrics that Prometheus reads", async () => {
+    await running.infer(tensors([0, 0, 0]));
+    const families = parseExposition(await (await send("/metrics")).text());
+    expect(families.get("modelwright_requests_total")?.samples[0]?.value).toBeGreaterThan(0);
+    expect(families.get("modelwright_batch_rows")?.samples.length).toBeGreaterThan(0);
   });
 
   test("describes errors, and refuses what the gateway refuses", async () => {

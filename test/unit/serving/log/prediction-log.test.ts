@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { LogBatch } from "../../../../contracts/inference.ts";
 import { writeRequestLine } from "../../../../serving/log/journal-line.ts";
 import { startPredictionLog, type PredictionLogOptions } from "../../../../serving/log/prediction-log.ts";
 import { shipHere, type Shipping, type StartShipping } from "../../../../serving/log/shipping.ts";
 import { eventually } from "../running-gateway.ts";
 import { request } from "./journal-request.ts";
+import { memoryDatabase } from "./memory-database.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -16,35 +16,6 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
-
-/** A database of one table that takes each byte of a spool once. */
-function memoryDatabase() {
-  const places = new Map<string, number>();
-  const batches: LogBatch[] = [];
-  const state: { away: boolean; loseAnswers: number; refused: string | null } = {
-    away: false,
-    loseAnswers: 0,
-    refused: null,
-  };
-  return {
-    state,
-    places,
-    batches,
-    ids: () => batches.flatMap(({ rows }) => rows.map(({ inferenceId }) => inferenceId)),
-    requests: () => batches.flatMap(({ counts }) => counts).reduce((sum, count) => sum + count.requests, 0),
-    ship: async (batch: LogBatch): Promise<number> => {
-      await Promise.resolve();
-      if (state.away) throw new Error("away");
-      if (batch.rows.some(({ inferenceId }) => inferenceId === state.refused)) throw new RangeError("refused");
-      const place = places.get(batch.spool) ?? 0;
-      if (batch.fromByte < place) return place;
-      places.set(batch.spool, batch.toByte);
-      batches.push(batch);
-      if (state.loseAnswers-- > 0) throw new Error("the answer was lost");
-      return batch.toByte;
-    },
-  };
-}
 
 const start = (database: ReturnType<typeof memoryDatabase>, options: Partial<PredictionLogOptions> = {}) =>
   startPredictionLog({
