@@ -21,12 +21,16 @@ export async function loadDocument<Schema extends z.ZodType>(
   });
 }
 
-/** The file's value, or what keeps it from being YAML or JSON, one line a problem. @throws FILE_MISSING */
+/** The file's value, or what keeps it from being YAML or JSON, one line a problem. @throws FILE_MISSING, INPUT_INVALID for a folder */
 export async function readDocument(
   path: string,
   what: string,
 ): Promise<{ readonly value: unknown; readonly problems: string | null }> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "EISDIR") {
+      const problems = `this is a folder, the ${what} is one file; name the file`;
+      throw new Failure("INPUT_INVALID", { where: path, problems }, { cause });
+    }
     throw new Failure("FILE_MISSING", { path, what }, { cause });
   });
   // Loaded here: most verbs read no document.

@@ -8,7 +8,7 @@ export const labelLeakageCheck: DataCheck = {
     leaks.map(({ column, auc, rowCount }) => {
       const place = { dataset: "both", column, allowed: `ROC AUC of at most ${maximumSingleFeatureAuc}` };
       if (auc === null) {
-        const message = `"${column}" cannot be tried as a predictor: the ${rowCount} rows to try it on are not of both classes; see class-balance and row-count`;
+        const message = `"${column}" cannot be tried as a predictor: the rows to try it on (${rowCount}) are not of both classes; see class-balance and row-count`;
         return { ...place, verdict: "inconclusive", observed: null, message };
       }
       const found = `"${column}" alone predicts the label with ROC AUC ${auc.toFixed(3)} on ${rowCount} rows it was not learned on`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseSpec } from "../../../client/spec.ts";
+import { loadSpec, parseSpec } from "../../../client/spec.ts";
 import { cronProblem } from "../../../core/lifecycle/cron.ts";
 import { specFor } from "../../database/sample.ts";
 
@@ -39,6 +39,10 @@ describe("a spec that could never come to its end", () => {
     ]);
     const slices = { ...evaluation, slices: ["origin"] };
     expect(problemsOf({ ...rest, data, evaluation: slices })).toHaveLength(1);
+  });
+
+  it("may not be a folder", async () => {
+    await expect(loadSpec(".")).rejects.toThrow(".: this is a folder, the lifecycle spec is one file; name the file");
   });
 
   it("is not one that watches the model's own score, slices by what it selects and leaves its numbers at their bounds", () => {
