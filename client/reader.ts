@@ -107,7 +107,7 @@ export interface Reader extends LineageReader, RegistryReader {
   readonly endpoints: (options?: { readonly endpoint?: string; readonly asOf?: string }) => Promise<Routing[]>;
   /** Monitors that are active, by id. */
   readonly monitors: () => Promise<Monitor[]>;
-  /** The newest checks of a monitor, active or not, 100 unless told. @throws REFERENCE_UNKNOWN */
+  /** The newest checks of a monitor, active or not, 100 unless told. @throws REFERENCE_UNKNOWN, INPUT_INVALID */
   readonly driftChecks: (monitorId: string, options?: { readonly limit?: number }) => Promise<DriftCheck[]>;
   /** The audit log as whoever checks or signs it reads it: `verify` recomputes every hash. */
   readonly auditLog: AuditLog;
@@ -132,7 +132,11 @@ async function withLooks(database: Database, rollout: Rollout): Promise<RolloutV
   return { ...rollout, looks, overrides };
 }
 
-async function checksOf(database: Database, monitorId: string, limit: number | undefined): Promise<DriftCheck[]> {
+async function checksOf(database: Database, monitorId: string, limit = 100): Promise<DriftCheck[]> {
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+    const problems = `${limit} checks; ask for a whole number from 1 to 10000`;
+    throw new Failure("INPUT_INVALID", { where: "limit", problems });
+  }
   const checks = await listDriftChecks(database, monitorId, limit);
   if (checks.length > 0 || (await findMonitor(database, monitorId))) return checks;
   throw new Failure("REFERENCE_UNKNOWN", { reference: `monitor/${monitorId}` });

@@ -338,6 +338,7 @@ describe("the verbs that need a stack, with --json", () => {
     expect(await run("monitors")).toMatchObject({ exitCode: 0, document: watched });
     expect(await run("monitors", "tiny.v1")).toEqual({ exitCode: 0, document: { checks: [] } });
     expect(await run("monitors", "tiny.v9")).toMatchObject(refusal("REFERENCE_UNKNOWN"));
+    expect(await run("monitors", "tiny.v1", "--limit", "0")).toMatchObject(refusal("INPUT_INVALID"));
   });
 
   it("lineage and explain lead from one prediction to its version, approval and data", async () => {
