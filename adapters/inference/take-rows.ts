@@ -16,8 +16,17 @@ export function spreadRows(batch: ColumnBatch, rowCount: number): ColumnBatch {
 }
 
 function takeColumn(column: Column, rows: readonly number[]): Column {
-  if (column.kind === "text") return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]!) };
-  if (column.kind === "number") return { ...column, values: Float64Array.from(rows, (row) => column.values[row]!) };
+  // Loops: `from` with a function takes many times as long.
+  if (column.kind === "text") {
+    const codes = new Int32Array(rows.length);
+    for (let index = 0; index < rows.length; index++) codes[index] = column.codes[rows[index]!]!;
+    return { ...column, codes };
+  }
+  if (column.kind === "number") {
+    const values = new Float64Array(rows.length);
+    for (let index = 0; index < rows.length; index++) values[index] = column.values[rows[index]!]!;
+    return { ...column, values };
+  }
   const size = column.rowShape.reduce((product, axis) => product * axis, 1);
   const values = new Float64Array(rows.length * size);
   for (const [index, row] of rows.entries()) {
