@@ -1,5 +1,6 @@
 import { request as httpRequest } from "node:http";
 import { gunzipSync, inflateSync } from "node:zlib";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { parseExposition } from "./exposition.ts";
@@ -98,6 +99,14 @@ describe("the document of the interface", () => {
     "/v2/feedback": { feedback: [{ inference_id: "x", label: true, at: "2001-05-01T00:00:00Z" }] },
     "/v2/repository/index": { ready: true },
   };
+
+  test("is an OpenAPI document, by the schema of OpenAPI 3.1", async () => {
+    const validator = new Validator();
+    const document = z.looseObject({}).parse(await sent("/v2/openapi.json"));
+    expect(await validator.validate(document)).toEqual({ valid: true });
+    expect(validator.version).toBe("3.1");
+    expect(await validator.validate({ ...document, info: {} })).toMatchObject({ valid: false });
+  });
 
   test("names every path, and each answers as it says", async () => {
     const document = await load();
