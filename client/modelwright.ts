@@ -302,13 +302,16 @@ function createEndpointDeeds(client: Client, database: Database, { sign }: Actin
           }),
         );
       });
-      const result = revealed<RolloutResult>(database, handle.result());
+      const result = () => revealed<RolloutResult>(database, handle.result());
+      // Listened for no longer than until it is open: the server holds a question for a result for twenty seconds, and a process with it.
+      const opened = new AbortController();
+      const early = client.withAbortSignal(opened.signal, result);
       let ended = false;
-      // Also keeps a rollout that fails later from ending a caller who never asks for the result.
-      void result.catch(() => undefined).finally(() => (ended = true));
+      void early.catch(() => undefined).finally(() => (ended = true));
       const opening = untilOpened(database, rolloutId, () => ended);
-      const waiting = await Promise.race([result.then(() => false), opening]);
-      return { rolloutId, number: version.number, waiting, result: () => result };
+      const waiting = await Promise.race([early.then(() => false), opening]);
+      opened.abort();
+      return { rolloutId, number: version.number, waiting, result };
     },
   } satisfies Partial<Modelwright>;
 }
