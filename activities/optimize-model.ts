@@ -21,7 +21,11 @@ export async function optimizeModel(dependencies: Dependencies, run: LifecycleRu
       const report = await runJob(
         "optimize",
         {
-          model: { path: await dependencies.artifacts.localPath(trained.digest), digest: trained.digest },
+          model: {
+            path: await dependencies.artifacts.localPath(trained.digest),
+            digest: trained.digest,
+            name: versionName(trained),
+          },
           signature,
           data: { path: await dependencies.artifacts.localPath(evaluation.digest), format: "parquet" },
           calibrationData: { path: await dependencies.artifacts.localPath(training.digest), format: "parquet" },

@@ -27,7 +27,8 @@ import { trackSearch } from "./search-progress.ts";
 import { searchPasses, type Survivor } from "./search-passes.ts";
 
 export interface OptimizeInput {
-  readonly model: { readonly path: string; readonly digest: Digest };
+  /** `name` is what it is called where something is said of it: its path unless told. */
+  readonly model: { readonly path: string; readonly digest: Digest; readonly name?: string };
   readonly signature: ModelSignature;
   /** Rows that candidates must agree on and are timed with. */
   readonly data: DataSource;
@@ -70,7 +71,7 @@ export async function optimize(input: OptimizeInput, { progress }: JobContext): 
   };
   await writeFile(join(outputDirectory, `${ORIGINAL}.onnx`), original.bytes);
   const search = {
-    workshop: { original, folded, where: input.model.path, calibrationData, settings, kept },
+    workshop: { original, folded, where: input.model.name ?? input.model.path, calibrationData, settings, kept },
     comparer,
     rowsKey: { model: original.digest, data: (await digestFile(data.path)).digest },
     outputDirectory,

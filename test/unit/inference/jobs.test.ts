@@ -235,15 +235,17 @@ describe("job optimize", () => {
       expect(page).toContain(text);
     }
   });
-  it("keeps fp32 and says why when a model has nothing to quantize", async () => {
+  it("keeps fp32 and says why, by the model's name, when it has nothing to quantize", async () => {
     const outputDirectory = join(directory, "kept");
+    const named = { ...model, name: "small@1" };
     const report = await optimize(
-      { model, signature, data, calibrationData: data, settings: optimization, outputDirectory },
+      { model: named, signature, data, calibrationData: data, settings: optimization, outputDirectory },
       context,
     );
     expect(report.candidates.map((candidate) => candidate.name)).toEqual(["fp32"]);
     expect(report.chosen).toBe("fp32");
-    expect(report.reason).toContain("nothing to quantize");
+    expect(report.reason).toContain("small@1: nothing to quantize");
+    expect(report.reason).not.toContain(directory);
     expect(report.unmade).toEqual([
       { name: "dynamic-int8", reason: expect.stringContaining("nothing to quantize") as string },
     ]);
