@@ -61,7 +61,7 @@ describe("a request that waits", () => {
     const byHeader = await gateway.infer(row, { "modelwright-timeout-ms": "30" });
     const byParameter = await gateway.infer({ ...row, parameters: { timeout: 30_000 } });
     expect([byHeader.status, byParameter.status]).toEqual([504, 504]);
-    expect(byHeader.json.error).toMatch(/had no answer after \d+ ms, allowed were (30|29)/);
+    expect(byHeader.json.error).toMatch(/had no answer after \d+ ms, allowed were (30|[12]?[0-9]);/);
     const client = createGrpcClient(gateway.gateway.grpcAddress);
     const overGrpc = await client.call("ModelInfer", {
       model_name: "delay",
