@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { Socket } from "node:net";
-import type { Tensor } from "../../contracts/data.ts";
 import { Failure, isFailure } from "../../contracts/failures.ts";
 import { TENSORS_DESCRIPTOR, type FromModelProcess, type OpenMessage } from "./model-process-messages.ts";
 import { checkGolden } from "./serving-record.ts";
 import { openSession } from "./session.ts";
-import { createFrameReader, writeFrame } from "./tensor-frames.ts";
+import { readFrameSync, writeFrameSync } from "./tensor-frames.ts";
 import { zeroTensors } from "./zero-tensors.ts";
 
 /**
@@ -21,39 +19,33 @@ process.channel?.ref();
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => undefined);
 
-let session: Session | undefined;
-let previous: Promise<void> = Promise.resolve();
+process.once("message", (message: OpenMessage) => void serve(message));
 
-const socket = new Socket({ fd: TENSORS_DESCRIPTOR });
-// It breaks when the parent ends, which the channel tells too.
-socket.on("error", () => undefined);
-socket.on(
-  "data",
-  createFrameReader((id, tensors) => {
-    previous = previous.then(() => settle(id, () => run(id, tensors)));
-  }),
-);
-process.once("message", (message: OpenMessage) => {
-  previous = settle(null, async () => {
-    session = await open(message);
-    send({ kind: "ready" });
-  });
-});
-
-async function run(id: number, tensors: readonly Tensor[]): Promise<void> {
-  const outputs = await session?.run(tensors);
-  if (outputs)
-    writeFrame(
-      socket,
-      id,
-      outputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] })),
-    );
+/**
+ * The descriptor blocks: a run is there to be read when its bytes are, without a turn of the event loop and the wake-ups around it, and there is
+ * nothing else to hear of but the parent's end, which ends the descriptor too.
+ */
+async function serve(message: OpenMessage): Promise<void> {
+  const session = await settle(null, () => open(message));
+  if (!session) return;
+  send({ kind: "ready" });
+  for (let frame = readFrameSync(TENSORS_DESCRIPTOR); frame; frame = readFrameSync(TENSORS_DESCRIPTOR)) {
+    const { id, tensors } = frame;
+    const outputs = await settle(id, () => session.run(tensors));
+    const parts = outputs?.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
+    if (parts) writeFrameSync(TENSORS_DESCRIPTOR, id, parts);
+  }
+  process.exit(0);
 }
 
-/** @param id of the run; null while it starts */
-async function settle(id: number | null, work: () => Promise<void>): Promise<void> {
+/**
+ * What came of it; undefined when it failed, which the parent is told.
+ *
+ * @param id of the run; null while it starts
+ */
+async function settle<Value>(id: number | null, work: () => Promise<Value>): Promise<Value | undefined> {
   try {
-    await work();
+    return await work();
   } catch (thrown) {
     if (isFailure(thrown)) {
       send({ kind: "failed", id, code: thrown.code, fields: thrown.fields, message: thrown.message });
@@ -61,6 +53,7 @@ async function settle(id: number | null, work: () => Promise<void>): Promise<voi
       const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       send({ kind: "failed", id, code: null, fields: {}, message: text });
     }
+    return undefined;
   }
 }
 

@@ -70,6 +70,7 @@ export async function startSlot(label: string, open: OpenMessage, startTimeoutMs
         writeFrame(socket, id, tensors);
       }),
     stop: async () => {
+      socket.end();
       if (child.connected) child.disconnect();
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);
       await ended;

@@ -21,7 +21,7 @@ export interface ModelProcessOptions {
   readonly maximumBatchRows?: number;
   /** How long a request may wait for others to make a batch; the record's by default, or 0: an idle process runs what there is. */
   readonly batchWaitMs?: number;
-  /** Rows that may wait before requests are refused; 4096 by default. */
+  /** Rows that may wait before requests are refused; 16,384 by default. */
   readonly maximumWaitingRows?: number;
   /** How long a request may wait and run; 10 s by default. */
   readonly requestTimeoutMs?: number;
@@ -149,7 +149,7 @@ class ModelQueue {
     this.batchable = isBatchable(options.signature);
     this.maximumBatchRows = options.maximumBatchRows ?? options.record?.maximumBatchRows ?? 256;
     this.batchWaitMs = options.batchWaitMs ?? options.record?.waitMs ?? 0;
-    this.maximumWaitingRows = options.maximumWaitingRows ?? 4096;
+    this.maximumWaitingRows = options.maximumWaitingRows ?? 16_384;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 10_000;
   }
 

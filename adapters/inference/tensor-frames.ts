@@ -1,3 +1,4 @@
+import { readSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Tensor, TensorValues } from "../../contracts/data.ts";
 import { typedArrayOf } from "./zero-tensors.ts";
@@ -24,8 +25,8 @@ const LENGTHS_BYTES = 8;
 /** Beyond it pieces are written as they are; below it one write of a copy costs less. */
 const COPIED_BYTES = 64 * 1024;
 
-/** Writes the tensors of one run. */
-export function writeFrame(socket: Socket, id: number, tensors: readonly TensorParts[]): void {
+/** The tensors of one run as the bytes to write: one piece, or more where copying them would cost more than writing each. */
+function frameOf(id: number, tensors: readonly TensorParts[]): readonly Uint8Array[] {
   const values: Uint8Array[] = [];
   let valueBytes = 0;
   const described = tensors.map(({ name, datatype, shape, parts }) => {
@@ -49,13 +50,49 @@ export function writeFrame(socket: Socket, id: number, tensors: readonly TensorP
   head.writeUInt32LE(head.length - LENGTHS_BYTES, 0);
   head.writeUInt32LE(valueBytes, 4);
   head.write(json, LENGTHS_BYTES);
-  if (valueBytes <= COPIED_BYTES) {
-    socket.write(Buffer.concat([head, ...values]));
+  return valueBytes <= COPIED_BYTES ? [Buffer.concat([head, ...values])] : [head, ...values];
+}
+
+/** Writes the tensors of one run. */
+export function writeFrame(
+  socket: Pick<Socket, "write" | "cork" | "uncork">,
+  id: number,
+  tensors: readonly TensorParts[],
+): void {
+  const pieces = frameOf(id, tensors);
+  if (pieces.length === 1) {
+    socket.write(pieces[0]!);
     return;
   }
   socket.cork();
-  for (const piece of [head, ...values]) socket.write(piece);
+  for (const piece of pieces) socket.write(piece);
   socket.uncork();
+}
+
+/** Writes the tensors of one run and returns when the kernel has them. For processes that have nothing else to do meanwhile. */
+export function writeFrameSync(descriptor: number, id: number, tensors: readonly TensorParts[]): void {
+  for (const piece of frameOf(id, tensors)) {
+    for (let done = 0; done < piece.length;) done += writeSync(descriptor, piece, done);
+  }
+}
+
+/** Waits for the next frame; null when whoever writes them has ended. */
+export function readFrameSync(descriptor: number): { readonly id: number; readonly tensors: readonly Tensor[] } | null {
+  const lengths = readFully(descriptor, Buffer.allocUnsafe(LENGTHS_BYTES));
+  if (!lengths) return null;
+  const headerBytes = lengths.readUInt32LE(0);
+  const frame = readFully(descriptor, Buffer.allocUnsafeSlow(headerBytes + lengths.readUInt32LE(4)));
+  return frame && readFrame(frame, headerBytes);
+}
+
+/** Null when what is read ends before. */
+function readFully(descriptor: number, target: Buffer): Buffer | null {
+  for (let filled = 0; filled < target.length;) {
+    const read = readSync(descriptor, target, filled, target.length - filled, null);
+    if (read === 0) return null;
+    filled += read;
+  }
+  return target;
 }
 
 /** Tells each frame that arrives in chunks of any size. Its tensors lie in memory of their own. */
@@ -78,16 +115,20 @@ export function createFrameReader(
         target = Buffer.allocUnsafeSlow(headerBytes + target.readUInt32LE(4));
         continue;
       }
-      const header = JSON.parse(target.toString("utf8", 0, headerBytes)) as FrameHeader;
-      const { buffer } = target;
-      const start = headerBytes;
+      const { id, tensors } = readFrame(target, headerBytes);
       headerBytes = null;
       target = Buffer.allocUnsafeSlow(LENGTHS_BYTES);
-      onFrame(
-        header.id,
-        header.tensors.map((tensor) => readTensor(tensor, buffer, start)),
-      );
+      onFrame(id, tensors);
     }
+  };
+}
+
+/** @param frame all of it behind its lengths, in memory of its own */
+function readFrame(frame: Buffer, headerBytes: number): { readonly id: number; readonly tensors: readonly Tensor[] } {
+  const header = JSON.parse(frame.toString("utf8", 0, headerBytes)) as FrameHeader;
+  return {
+    id: header.id,
+    tensors: header.tensors.map((tensor) => readTensor(tensor, frame.buffer as ArrayBuffer, headerBytes)),
   };
 }
 

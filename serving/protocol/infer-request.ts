@@ -124,11 +124,14 @@ function readRequest(root: JsonObject, bytes: Uint8Array, lists: NumberLists): I
   };
 }
 
+/** What is not UTF-8 is refused: replacement characters would change it unseen. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 function parseRoot(bytes: Uint8Array): JsonObject {
   let text: string;
   let root: Json;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
     root = parseLosslessJson(text);
   } catch (cause) {
     if (!(cause instanceof Error)) throw cause;

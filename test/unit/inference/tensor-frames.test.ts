@@ -1,7 +1,16 @@
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, truncateSync } from "node:fs";
 import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { createFrameReader, writeFrame, type TensorParts } from "../../../adapters/inference/tensor-frames.ts";
+import {
+  createFrameReader,
+  readFrameSync,
+  writeFrame,
+  writeFrameSync,
+  type TensorParts,
+} from "../../../adapters/inference/tensor-frames.ts";
 import type { Tensor } from "../../../contracts/data.ts";
 
 /** The bytes that are written of frames, in the order of writing. */
@@ -79,4 +88,36 @@ test("large values are written as they lie in memory and not copied first", () =
   const socket = { write, cork: () => undefined, uncork: () => undefined } as unknown as Socket;
   writeFrame(socket, 0, [{ name: "x", datatype: "FP32", shape: [data.length], parts: [data] }]);
   expect(pieces.some(({ buffer }) => buffer === data.buffer)).toBe(true);
+});
+
+test("a process that waits for frames reads them as they were written, and nothing of one that was cut off", () => {
+  const directory = mkdtempSync(join(tmpdir(), "modelwright-frames-"));
+  const path = join(directory, "frames");
+  const write = (tensors: readonly TensorParts[][]) => {
+    const descriptor = openSync(path, "w");
+    for (const [id, each] of tensors.entries()) writeFrameSync(descriptor, id, each);
+    closeSync(descriptor);
+  };
+  const read = () => {
+    const descriptor = openSync(path, "r");
+    const found = [];
+    for (let frame = readFrameSync(descriptor); frame; frame = readFrameSync(descriptor)) found.push(frame);
+    closeSync(descriptor);
+    return found;
+  };
+  try {
+    const large = new Float32Array(100_000).fill(0.5);
+    const given: TensorParts[][] = [
+      [{ name: "x", datatype: "FP32", shape: [100_003], parts: [large, new Float32Array([1, 2, 3])] }],
+      [{ name: "words", datatype: "BYTES", shape: [2], parts: [["a", "b"]] }],
+    ];
+    write(given);
+    const [first, second] = read();
+    expect(first?.tensors[0]?.data).toEqual(Float32Array.from([...large, 1, 2, 3]));
+    expect(second).toEqual({ id: 1, tensors: [{ name: "words", datatype: "BYTES", shape: [2], data: ["a", "b"] }] });
+    truncateSync(path, statSync(path).size - 1);
+    expect(read()).toHaveLength(1);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
