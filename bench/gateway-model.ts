@@ -1,6 +1,7 @@
 import type { Tensor } from "../contracts/data.ts";
 import { modelSignatureSchema, type ModelSignature } from "../contracts/signature.ts";
 import { buildGraph } from "../core/onnx/build.ts";
+import { createModel, createNode, createValueInfo } from "../core/onnx/create.ts";
 import { serializeModel } from "../core/onnx/model.ts";
 import { createRandom } from "../core/stats/random.ts";
 
@@ -92,9 +93,68 @@ function imageModel(): Uint8Array {
   return serializeModel(graph.model());
 }
 
+const FEATURES = 20;
+const TREES = 200;
+const DEPTH = 6;
+
+/** Boosted trees, which most tabular models are: 200 of 63 splits each. */
+const BOOSTED: ModelSignature = modelSignatureSchema.parse({
+  inputs: [
+    {
+      name: "numbers",
+      datatype: "FP32",
+      shape: [-1, FEATURES],
+      features: Array.from({ length: FEATURES }, (_, i) => ({ kind: "number", column: `x${i}` })),
+    },
+  ],
+  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
+  label: "late",
+  prediction: { kind: "binary", output: "probability" },
+});
+
+/** Each tree is whole: node `n` has the children `2n + 1` and `2n + 2`. */
+function boostedModel(): Uint8Array {
+  const random = createRandom(3);
+  const splits = 2 ** DEPTH - 1;
+  const nodes = Array.from({ length: TREES * (2 * splits + 1) }, (_, at) => {
+    const tree = Math.floor(at / (2 * splits + 1));
+    const id = at % (2 * splits + 1);
+    return { tree, id, isLeaf: id >= splits };
+  });
+  const leaves = nodes.filter(({ isLeaf }) => isLeaf);
+  const ensemble = createNode(
+    "TreeEnsembleRegressor",
+    ["numbers"],
+    ["margin"],
+    {
+      n_targets: 1,
+      nodes_treeids: nodes.map(({ tree }) => tree),
+      nodes_nodeids: nodes.map(({ id }) => id),
+      nodes_featureids: nodes.map(({ isLeaf }) => (isLeaf ? 0 : random.integer(FEATURES))),
+      nodes_modes: nodes.map(({ isLeaf }) => (isLeaf ? "LEAF" : "BRANCH_LEQ")),
+      nodes_values: { floats: nodes.map(({ isLeaf }) => (isLeaf ? 0 : 2 * random.uniform() - 1)) },
+      nodes_truenodeids: nodes.map(({ id, isLeaf }) => (isLeaf ? 0 : 2 * id + 1)),
+      nodes_falsenodeids: nodes.map(({ id, isLeaf }) => (isLeaf ? 0 : 2 * id + 2)),
+      target_treeids: leaves.map(({ tree }) => tree),
+      target_nodeids: leaves.map(({ id }) => id),
+      target_ids: leaves.map(() => 0),
+      target_weights: { floats: leaves.map(() => (random.uniform() - 0.5) / 10) },
+    },
+    { domain: "ai.onnx.ml" },
+  );
+  const model = createModel({
+    name: "boosted",
+    nodes: [ensemble, createNode("Sigmoid", ["margin"], ["probability"])],
+    inputs: [createValueInfo("numbers", "FP32", ["batch", FEATURES])],
+    outputs: [createValueInfo("probability", "FP32", ["batch", 1])],
+  });
+  return serializeModel({ ...model, opsetImports: [...model.opsetImports, { domain: "ai.onnx.ml", version: 3 }] });
+}
+
 /** The models under load, by the name they are served as. */
 export const BENCH_MODELS = {
   tabular: { signature: TABULAR, bytes: tabularModel },
+  boosted: { signature: BOOSTED, bytes: boostedModel },
   image: { signature: IMAGE, bytes: imageModel },
 } as const;
 export type BenchModelName = keyof typeof BENCH_MODELS;

@@ -3,18 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import type { Tensor } from "../contracts/data.ts";
+import type { ModelSignature } from "../contracts/signature.ts";
 import { readBinaryData, writeBinaryData } from "../serving/protocol/binary-data.ts";
 import { openSession } from "../adapters/inference/session.ts";
 import { runLoad, startBenchGateway, writeModels, type BenchGateway, type BenchModelFile } from "./gateway/children.ts";
 import { cpuBetween, readCpuTimes } from "./gateway/cpu-time.ts";
 import { startBenchDatabase } from "./gateway/database.ts";
-import { startMlServer } from "./gateway/mlserver.ts";
+import { startMlServer, type MlServer } from "./gateway/mlserver.ts";
 import type { LoadRequest, LoadResult } from "./gateway-load.ts";
 import { BENCH_MODELS, benchRows } from "./gateway-model.ts";
 
 /**
  * `npm run bench -- gateway`: the gateway over keep-alive connections, beside MLServer from PyPI with the same ONNX files and the same
- * load, and beside a bare loop over ONNX Runtime. Gateway, its models, the load and Postgres, where the gateway ships its log meanwhile, have
+ * load, once with the models in a process of their own as ours are and once in the server itself, and beside a bare loop over ONNX Runtime. Gateway, its models, the load and Postgres, where the gateway ships its log meanwhile, have
  * a process each. One JSON line a measure.
  */
 const SECONDS = 2;
@@ -24,50 +25,69 @@ const BATCHES = [
   [512, 8],
   [4_096, 2],
 ] as const;
+/** The models whose rows per second are compared: one that takes a tenth of a microsecond a row, and one that most are like. */
+const BATCHED = ["tabular", "boosted"] as const;
+type BatchedModel = (typeof BATCHED)[number];
 const BARE = "bare ONNX Runtime loop, one thread";
 /** Requests one after the other that are more than the processor keeps at hand. */
 const FRESH_BYTES = 64 * 2 ** 20;
 
+/** Servers take turns at each line, so that a machine that changes its speed meets all of them. */
+const TURNS = 2;
+
 type Case = Omit<LoadRequest, "url" | "seconds">;
-const CASES: readonly Case[] = [
-  ...(["json", "binary"] as const).flatMap((encoding) =>
-    [1, 32, 300].map((connectionCount) => ({ model: "tabular", rowCount: 1, encoding, connectionCount }) as const),
-  ),
-  ...[1, 32].map((connectionCount) => ({ model: "image", rowCount: 1, encoding: "json", connectionCount }) as const),
+type Encoding = Case["encoding"];
+/** What is asked of every server in turns. */
+interface Line {
+  readonly model: Case["model"];
+  readonly connectionCount: number;
+  readonly encodings: readonly Encoding[];
+}
+const LINES: readonly Line[] = [
   ...[1, 32, 300].map(
-    (connectionCount) => ({ model: "image", rowCount: 1, encoding: "binary", connectionCount }) as const,
+    (connectionCount) => ({ model: "tabular", connectionCount, encodings: ["json", "binary"] }) as const,
   ),
+  ...[1, 32].map((connectionCount) => ({ model: "image", connectionCount, encodings: ["json", "binary"] }) as const),
+  // Three hundred images in JSON at once are a gigabyte: MLServer, which takes nothing else, is not asked for them.
+  { model: "image", connectionCount: 300, encodings: ["binary"] },
 ];
 
 const directory = await mkdtemp(join(tmpdir(), "modelwright-bench-"));
 const files = await writeModels(directory);
 const database = await startBenchDatabase(join(directory, "database"));
+const peers: Peer[] = [];
 try {
-  const bare = await measureBareLoop(1);
+  const bare = await measureBareLoop("tabular", 1);
   const bareBatches = await measureBareBatches();
-  const peers = await measureMlServer();
   const gateway = await startBenchGateway(directory, database.url);
   try {
     await gateway.serve(files, 1, 1);
     await warmUp(gateway.url);
-    for (const each of CASES) await measureCase(gateway, each, peers);
+    peers.push(...(await startPeers()));
+    for (const { url } of peers) await warmUp(url);
+    for (const line of LINES) await measureLine(gateway, line);
+    for (const { name, server } of peers) {
+      print(`resident memory, ${name}`, (await server.memoryBytes()) / 2 ** 20, "MiB", "", null);
+      await server.stop();
+    }
+    peers.length = 0;
     await measureHalfLoad(gateway, bare);
     for (const sampleShare of [0.01, 1]) {
       await gateway.serve(files, sampleShare === 1 ? 3 : 2, 1, sampleShare);
-      await measureBatches(gateway, bareBatches, sampleShare);
+      for (const model of BATCHED) await measureBatches(gateway, model, bareBatches, sampleShare);
     }
-    const megabytes = (await gateway.memoryBytes()) / 2 ** 20;
     print(
       "resident memory of the gateway's process after all of it",
-      megabytes,
+      (await gateway.memoryBytes()) / 2 ** 20,
       "MiB",
-      "MLServer",
-      peers?.megabytes ?? null,
+      "",
+      null,
     );
   } finally {
     await gateway.stop();
   }
 } finally {
+  for (const { server } of peers) await server.stop();
   await database.stop();
   await rm(directory, { recursive: true, force: true });
 }
@@ -79,49 +99,78 @@ async function warmUp(url: string): Promise<void> {
   }
 }
 
-interface Peers {
-  readonly results: ReadonlyMap<string, LoadResult>;
-  readonly megabytes: number;
+interface Peer {
+  readonly name: string;
+  readonly url: string;
+  readonly server: MlServer;
 }
 
-function nameOf({ model, encoding, connectionCount }: Case): string {
-  return `${model}, ${encoding}, ${connectionCount} connection${connectionCount === 1 ? "" : "s"}`;
+/** None, and said, where Python or its packages cannot be had. */
+async function startPeers(): Promise<readonly Peer[]> {
+  const models = new Map(files.map(({ name, path }) => [name, path]));
+  const found: Peer[] = [];
+  try {
+    for (const workers of [1, 0] as const) {
+      const server = await startMlServer(directory, models, workers);
+      const name =
+        workers === 1 ? "MLServer, JSON, model in a process of its own" : "MLServer, JSON, model in the server";
+      found.push({ name, url: server.url, server });
+    }
+  } catch (problem) {
+    process.stderr.write(`without MLServer: ${problem instanceof Error ? problem.message : String(problem)}\n`);
+  }
+  return found;
 }
 
-/** What binary requests are compared with too: MLServer has no binary tensors over HTTP. */
-function peerCase(each: Case): string {
-  return nameOf({ ...each, encoding: "json", connectionCount: peerConnections(each) });
-}
-
-/** Three hundred images in JSON at once are a gigabyte. */
-function peerConnections({ model, connectionCount }: Case): number {
-  return model === "image" ? Math.min(connectionCount, 32) : connectionCount;
-}
-
-async function measureCase(gateway: BenchGateway, each: Case, peers: Peers | null): Promise<void> {
-  const before = await readCpuTimes();
-  const load = await runLoad({ ...each, url: gateway.url, seconds: SECONDS });
-  const after = await readCpuTimes();
-  printCase(each, load, peers);
-  const models = cpuBetween(before, after, gateway.pid, (command) => command.includes("model-process-child"));
-  const spent = {
-    gateway: cpuBetween(before, after, gateway.pid) - models,
-    model: models,
-    load: load.cpuMicroseconds,
-    Postgres: cpuBetween(before, after, database.pid),
-  };
-  for (const [who, microseconds] of Object.entries(spent)) {
-    print(`processor time a request, ${nameOf(each)}, ${who}`, microseconds / load.requestCount, "us", "", null);
+async function measureLine(gateway: BenchGateway, { model, connectionCount, encodings }: Line): Promise<void> {
+  const shape = { model, connectionCount, rowCount: 1, seconds: SECONDS };
+  const own = encodings.map((encoding) => ({ encoding, loads: [] as LoadResult[], spent: noTime() }));
+  const asked = encodings.includes("json") ? peers : [];
+  const others = asked.map((peer) => ({ peer, loads: [] as LoadResult[] }));
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const { encoding, loads, spent } of own) {
+      const before = await readCpuTimes();
+      loads.push(await runLoad({ ...shape, encoding, url: gateway.url }));
+      const after = await readCpuTimes();
+      const models = cpuBetween(before, after, gateway.pid, (command) => command.includes("model-process-child"));
+      spent.gateway += cpuBetween(before, after, gateway.pid) - models;
+      spent.model += models;
+      spent.Postgres += cpuBetween(before, after, database.pid);
+    }
+    for (const { peer, loads } of others) loads.push(await runLoad({ ...shape, encoding: "json", url: peer.url }));
+  }
+  for (const { encoding, loads, spent } of own) {
+    const name = `${model}, ${encoding}, ${connectionCount} connection${connectionCount === 1 ? "" : "s"}`;
+    if (others.length === 0) printLoads(name, loads, "", null);
+    for (const { peer, loads: theirs } of others) printLoads(name, loads, peer.name, theirs);
+    const requestCount = loads.reduce((sum, load) => sum + load.requestCount, 0);
+    const load = loads.reduce((sum, { cpuMicroseconds }) => sum + cpuMicroseconds, 0);
+    for (const [who, microseconds] of Object.entries({ ...spent, load })) {
+      print(`processor time a request, ${name}, ${who}`, microseconds / requestCount, "us", "", null);
+    }
   }
 }
 
-function printCase(each: Case, load: LoadResult, peers: Peers | null): void {
-  const peer = peers?.results.get(peerCase(each)) ?? null;
-  const peerName = `MLServer, JSON, ${peerConnections(each)} connections`;
-  print(`requests per second, ${nameOf(each)}`, load.perSecond, "requests/s", peerName, peer?.perSecond ?? null);
-  print(`p50, ${nameOf(each)}`, load.p50Ms, "ms", peerName, peer?.p50Ms ?? null);
-  print(`p99, ${nameOf(each)}`, load.p99Ms, "ms", peerName, peer?.p99Ms ?? null);
-  if (load.failures > 0) print(`refused, ${nameOf(each)}`, load.failures, "requests", peerName, peer?.failures ?? null);
+function noTime(): { gateway: number; model: number; Postgres: number } {
+  return { gateway: 0, model: 0, Postgres: 0 };
+}
+
+function mean(loads: readonly LoadResult[], measure: "perSecond" | "p50Ms" | "p99Ms" | "failures"): number {
+  return loads.reduce((sum, load) => sum + load[measure], 0) / loads.length;
+}
+
+function printLoads(
+  name: string,
+  loads: readonly LoadResult[],
+  peer: string,
+  theirs: readonly LoadResult[] | null,
+): void {
+  const both = (what: string, measure: Parameters<typeof mean>[1], unit: string): void =>
+    print(`${what}, ${name}`, mean(loads, measure), unit, peer, theirs && mean(theirs, measure));
+  both("requests per second", "perSecond", "requests/s");
+  both("p50", "p50Ms", "ms");
+  both("p99", "p99Ms", "ms");
+  if (loads.some(({ failures }) => failures > 0)) both("refused", "failures", "requests");
 }
 
 function print(measure: string, value: number, unit: string, peer: string, peerValue: number | null): void {
@@ -131,26 +180,6 @@ function print(measure: string, value: number, unit: string, peer: string, peerV
   process.stdout.write(
     `${JSON.stringify({ bench: "gateway", measure, value: round(value), unit, peer, peerValue: known, ratio })}\n`,
   );
-}
-
-/** Null, and said, where Python or its packages cannot be had. */
-async function measureMlServer(): Promise<Peers | null> {
-  const models = new Map(files.map(({ name, path }) => [name, path]));
-  const server = await startMlServer(directory, models).catch((problem: unknown) => {
-    process.stderr.write(`without MLServer: ${problem instanceof Error ? problem.message : String(problem)}\n`);
-    return null;
-  });
-  if (!server) return null;
-  try {
-    await warmUp(server.url);
-    const results = new Map<string, LoadResult>();
-    for (const each of CASES.filter(({ encoding }) => encoding === "json")) {
-      results.set(nameOf(each), await runLoad({ ...each, url: server.url, seconds: SECONDS }));
-    }
-    return { results, megabytes: (await server.memoryBytes()) / 2 ** 20 };
-  } finally {
-    await server.stop();
-  }
 }
 
 interface BareLoop {
@@ -168,26 +197,35 @@ async function measureHalfLoad({ url }: BenchGateway, bare: BareLoop): Promise<v
   print("p99 at half load, tabular, binary", half.p99Ms, "ms", "", null);
 }
 
-/** Of the same tensors, and of fresh ones; by rows a request. */
-type BareBatches = ReadonlyMap<number, readonly [same: BareLoop, fresh: BareLoop]>;
+/** Of the same tensors, and of fresh ones; by model and rows a request. */
+type BareBatches = ReadonlyMap<string, readonly [same: BareLoop, fresh: BareLoop]>;
 
 async function measureBareBatches(): Promise<BareBatches> {
-  const found = new Map<number, readonly [BareLoop, BareLoop]>();
-  for (const [rowCount] of BATCHES) {
-    found.set(rowCount, [await measureBareLoop(rowCount), await measureBareLoop(rowCount, true)]);
+  const found = new Map<string, readonly [BareLoop, BareLoop]>();
+  for (const model of BATCHED) {
+    for (const [rowCount] of BATCHES) {
+      const loops = [await measureBareLoop(model, rowCount), await measureBareLoop(model, rowCount, true)] as const;
+      found.set(`${model} ${rowCount}`, loops);
+    }
   }
   return found;
 }
 
 /** @param sampleShare of requests whose rows are logged; all requests are counted */
-async function measureBatches({ url }: BenchGateway, bare: BareBatches, sampleShare: number): Promise<void> {
+async function measureBatches(
+  { url }: BenchGateway,
+  model: BatchedModel,
+  bare: BareBatches,
+  sampleShare: number,
+): Promise<void> {
   for (const [rowCount, connectionCount] of BATCHES) {
-    const shape = { model: "tabular", encoding: "binary", rowCount, connectionCount } as const;
-    const { perSecond } = await runLoad({ ...shape, url, seconds: SECONDS });
-    const sizes = `${rowCount} rows a request, ${connectionCount} connections`;
-    const measure = `rows per second, tabular, binary, ${sizes}, ${100 * sampleShare} % of requests logged`;
+    const shape = { model, encoding: "binary", rowCount, connectionCount } as const;
+    const { perSecond, failures } = await runLoad({ ...shape, url, seconds: SECONDS });
+    const sizes = `${model}, binary, ${rowCount} rows a request, ${connectionCount} connections`;
+    const measure = `rows per second, ${sizes}, ${100 * sampleShare} % of requests logged`;
+    if (failures > 0) print(`refused, ${sizes}`, failures, "requests", "", null);
     for (const [index, what] of ["", ", each from bytes that came"].entries()) {
-      const loop = bare.get(rowCount)?.[index];
+      const loop = bare.get(`${model} ${rowCount}`)?.[index];
       if (!loop) continue;
       print(measure, perSecond * rowCount, "rows/s", `${BARE}, as many at once${what}`, loop.perSecond * rowCount);
     }
@@ -198,12 +236,13 @@ async function measureBatches({ url }: BenchGateway, bare: BareBatches, sampleSh
  * @param isFresh each run takes the bytes of another request into memory of its own, which is the least that a server has to do; without it
  *   all runs are of the same tensors
  */
-async function measureBareLoop(rowCount: number, isFresh = false): Promise<BareLoop> {
-  const { path, digest } = files.find(({ name }) => name === "tabular") as BenchModelFile;
+async function measureBareLoop(model: BatchedModel, rowCount: number, isFresh = false): Promise<BareLoop> {
+  const { path, digest } = files.find(({ name }) => name === model) as BenchModelFile;
+  const { signature } = BENCH_MODELS[model];
   const session = await openSession({ model: await readFile(path), digest, intraOpThreads: 1 });
-  const same = benchRows(BENCH_MODELS.tabular.signature, rowCount);
-  const next = isFresh ? freshTensors(rowCount) : () => same;
-  for (let i = 0; i < 500; i++) await session.run(next());
+  const same = benchRows(signature, rowCount);
+  const next = isFresh ? freshTensors(signature, rowCount) : () => same;
+  for (let i = 0; i < 50; i++) await session.run(next());
   const times: number[] = [];
   const start = performance.now();
   while (performance.now() - start < SECONDS * 1000) {
@@ -218,8 +257,8 @@ async function measureBareLoop(rowCount: number, isFresh = false): Promise<BareL
 }
 
 /** Requests that came one after the other; each is read as a server reads it. */
-function freshTensors(rowCount: number): () => readonly Tensor[] {
-  const tensors = benchRows(BENCH_MODELS.tabular.signature, rowCount);
+function freshTensors(signature: ModelSignature, rowCount: number): () => readonly Tensor[] {
+  const tensors = benchRows(signature, rowCount);
   const request = Buffer.concat(tensors.map(writeBinaryData));
   const arrived = Buffer.concat(Array.from({ length: Math.ceil(FRESH_BYTES / request.length) }, () => request));
   let place = 0;

@@ -12,8 +12,8 @@ import { cacheDir } from "../../local/data-directory.ts";
 
 const run = promisify(execFile);
 
-/** Pinned, so that two runs compare with the same. */
-const PACKAGES = ["mlserver==1.7.1", "onnxruntime"];
+/** Pinned, so that two runs compare with the same. With a newer uvloop its workers end as they start. */
+const PACKAGES = ["mlserver==1.7.1", "uvloop==0.21.0", "onnxruntime"];
 const STARTS_WITHIN_MS = 60_000;
 
 export interface MlServer {
@@ -23,13 +23,18 @@ export interface MlServer {
 }
 
 /**
- * MLServer from PyPI with ONNX files as its models, in one process as ours is apart from the models' own. The first call installs
- * it into a virtual environment of the cache.
+ * MLServer from PyPI with ONNX files as its models. The first call installs it into a virtual environment of the cache.
+ *
+ * @param workers processes for the models: 1, its default, keeps them apart from the server, as ours are; with 0 they run in the server itself
  */
-export async function startMlServer(directory: string, models: ReadonlyMap<string, string>): Promise<MlServer> {
+export async function startMlServer(
+  directory: string,
+  models: ReadonlyMap<string, string>,
+  workers: 0 | 1,
+): Promise<MlServer> {
   const binaries = await ensureEnvironment();
   const runtime = fileURLToPath(new URL("onnx_model.py", import.meta.url));
-  const home = join(directory, "mlserver");
+  const home = join(directory, `mlserver-${workers}`);
   for (const [name, path] of models) {
     await mkdir(join(home, name), { recursive: true });
     await copyFile(runtime, join(home, name, "onnx_model.py"));
@@ -37,7 +42,7 @@ export async function startMlServer(directory: string, models: ReadonlyMap<strin
     await writeFile(join(home, name, "model-settings.json"), JSON.stringify(settings));
   }
   const [http_port, grpc_port, metrics_port] = [await freePort(), await freePort(), await freePort()];
-  const settings = { host: "127.0.0.1", http_port, grpc_port, metrics_port, parallel_workers: 0, debug: false };
+  const settings = { host: "127.0.0.1", http_port, grpc_port, metrics_port, parallel_workers: workers, debug: false };
   await writeFile(join(home, "settings.json"), JSON.stringify(settings));
   const server = spawn(join(binaries, "mlserver"), ["start", "."], { cwd: home, stdio: "ignore" });
   const ended = once(server, "close");
@@ -75,7 +80,7 @@ async function freePort(): Promise<number> {
 }
 
 async function ensureEnvironment(): Promise<string> {
-  const environment = join(cacheDir, "bench-mlserver");
+  const environment = join(cacheDir, "bench-mlserver-1.7.1");
   const binaries = join(environment, "bin");
   if (existsSync(join(binaries, "mlserver"))) return binaries;
   process.stderr.write(`installing ${PACKAGES.join(", ")} into ${environment}\n`);
