@@ -1,5 +1,5 @@
-import { routingSnapshotSchema, type RoutingSnapshot } from "../contracts/inference.ts";
 import { readDurable, writeDurably } from "../adapters/files/durable-file.ts";
+import { routingSnapshotSchema, type RoutingSnapshot } from "../contracts/inference.ts";
 
 /** The last applied routes on disk. */
 export async function writeRoutingSnapshot(path: string, snapshot: Omit<RoutingSnapshot, "version">): Promise<void> {

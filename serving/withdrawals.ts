@@ -1,5 +1,5 @@
-import { withdrawnEpochsSchema, type EndpointRoute } from "../contracts/inference.ts";
 import { readDurable, writeDurably } from "../adapters/files/durable-file.ts";
+import { withdrawnEpochsSchema, type EndpointRoute } from "../contracts/inference.ts";
 
 /** Canaries that were taken back at this gateway, where Postgres could not say so: each until its endpoint's next epoch. */
 export interface Withdrawals {

@@ -72,7 +72,7 @@ export type NewVersion = Pick<ModelVersion, "id" | "model" | "number" | "artifac
 
 /**
  * Adds the next version of a model with its lineage and audit event; its number comes from the database, gap-free however many
- * register at once. Under a key that has its version that one is returned and nothing recorded; with other bytes it fails with
+ * register at once. Under a key that has its version that one is returned and no other version recorded; with other bytes it fails with
  * OPERATION_CONFLICT. The model is registered before.
  */
 export async function registerVersion(
