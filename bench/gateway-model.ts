@@ -9,26 +9,31 @@ const AIRPORTS = 300;
 const WIDTH = 8;
 const HIDDEN = 64;
 
+/** Each model answers with one probability a row. */
+function signatureOf(inputs: readonly unknown[]): ModelSignature {
+  return modelSignatureSchema.parse({
+    inputs,
+    outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
+    label: "late",
+    prediction: { kind: "binary", output: "probability" },
+  });
+}
+
 /** A small tabular model of the usual kind: two embeddings and four numbers into a hidden layer. */
-const TABULAR: ModelSignature = modelSignatureSchema.parse({
-  inputs: [
-    ...["origin", "destination"].map((name) => ({
-      name: `${name}_code`,
-      datatype: "INT64",
-      shape: [-1],
-      features: [{ kind: "category", column: name, vocabulary: Array.from({ length: AIRPORTS }, (_, i) => `A${i}`) }],
-    })),
-    {
-      name: "numbers",
-      datatype: "FP32",
-      shape: [-1, 4],
-      features: ["hour", "weekday", "distance", "month"].map((column) => ({ kind: "number", column })),
-    },
-  ],
-  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
-  label: "late",
-  prediction: { kind: "binary", output: "probability" },
-});
+const TABULAR = signatureOf([
+  ...["origin", "destination"].map((name) => ({
+    name: `${name}_code`,
+    datatype: "INT64",
+    shape: [-1],
+    features: [{ kind: "category", column: name, vocabulary: Array.from({ length: AIRPORTS }, (_, i) => `A${i}`) }],
+  })),
+  {
+    name: "numbers",
+    datatype: "FP32",
+    shape: [-1, 4],
+    features: ["hour", "weekday", "distance", "month"].map((column) => ({ kind: "number", column })),
+  },
+]);
 
 function tabularModel(): Uint8Array {
   const random = createRandom(1);
@@ -65,19 +70,14 @@ const SIDE = 224;
 const CHANNELS = 8;
 
 /** An image of the usual size into one convolution: what is measured is how its 600 KB travel. */
-const IMAGE: ModelSignature = modelSignatureSchema.parse({
-  inputs: [
-    {
-      name: "image",
-      datatype: "FP32",
-      shape: [-1, 3, SIDE, SIDE],
-      features: [{ kind: "tensor", column: "pixels" }],
-    },
-  ],
-  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
-  label: "late",
-  prediction: { kind: "binary", output: "probability" },
-});
+const IMAGE = signatureOf([
+  {
+    name: "image",
+    datatype: "FP32",
+    shape: [-1, 3, SIDE, SIDE],
+    features: [{ kind: "tensor", column: "pixels" }],
+  },
+]);
 
 function imageModel(): Uint8Array {
   const random = createRandom(2);
@@ -98,19 +98,14 @@ const TREES = 200;
 const DEPTH = 6;
 
 /** Boosted trees, which most tabular models are: 200 of 63 splits each. */
-const BOOSTED: ModelSignature = modelSignatureSchema.parse({
-  inputs: [
-    {
-      name: "numbers",
-      datatype: "FP32",
-      shape: [-1, FEATURES],
-      features: Array.from({ length: FEATURES }, (_, i) => ({ kind: "number", column: `x${i}` })),
-    },
-  ],
-  outputs: [{ name: "probability", datatype: "FP32", shape: [-1, 1] }],
-  label: "late",
-  prediction: { kind: "binary", output: "probability" },
-});
+const BOOSTED = signatureOf([
+  {
+    name: "numbers",
+    datatype: "FP32",
+    shape: [-1, FEATURES],
+    features: Array.from({ length: FEATURES }, (_, i) => ({ kind: "number", column: `x${i}` })),
+  },
+]);
 
 /** Each tree is whole: node `n` has the children `2n + 1` and `2n + 2`. */
 function boostedModel(): Uint8Array {

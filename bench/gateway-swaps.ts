@@ -2,14 +2,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { runLoad, startBenchGateway, writeModels } from "./gateway/children.ts";
 import { startBenchDatabase } from "./gateway/database.ts";
 
 /**
- * `npm run bench -- gateway-swaps`: 1,000 hot swaps under load, every tenth of them to a version that has to be loaded and unloads
- * another: failed requests, and the memory of the gateway's process before and after those 100 loads and unloads.
+ * `npm run bench -- gateway-swaps [--swaps N]`: 1,000 hot swaps under load, or as many as told, every tenth of them to a version that has to
+ * be loaded and unloads another: failed requests, and the memory of the gateway's process before and after.
  */
-const SWAPS = 1_000;
+const { values } = parseArgs({ options: { swaps: { type: "string", default: "1000" } } });
+const swaps = Number(values.swaps);
+if (!Number.isSafeInteger(swaps) || swaps < 1) throw new Error(`--swaps ${values.swaps}: a whole number of at least 1`);
 const LOADS_EVERY = 10;
 const ROUND_SECONDS = 20;
 
@@ -40,7 +43,7 @@ try {
     })();
     await sleep(2_000);
     const before = await gateway.memoryBytes();
-    for (let swap = 1; swap <= SWAPS; swap++) {
+    for (let swap = 1; swap <= swaps; swap++) {
       const number = swap % LOADS_EVERY === 0 ? 2 + swap / LOADS_EVERY : 1 + (swap % 2);
       await gateway.serve(files, 2 + swap, number);
     }
@@ -51,10 +54,10 @@ try {
       process.stdout.write(
         `${JSON.stringify({ bench: "gateway-swaps", measure, value, unit, peer: null, peerValue: null, ratio: null })}\n`,
       );
-    print(`failed requests in ${SWAPS} swaps`, loads.failures, "requests");
+    print(`failed requests in ${swaps} swaps`, loads.failures, "requests");
     print("requests answered meanwhile", Math.round(loads.requests), "requests");
     print("memory before", Math.round(before / 2 ** 20), "MiB");
-    print(`memory after ${SWAPS / LOADS_EVERY} loads and unloads`, Math.round(after / 2 ** 20), "MiB");
+    print(`memory after ${Math.floor(swaps / LOADS_EVERY)} loads and unloads`, Math.round(after / 2 ** 20), "MiB");
   } finally {
     await gateway.stop();
   }

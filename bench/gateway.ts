@@ -35,13 +35,9 @@ const FRESH_BYTES = 64 * 2 ** 20;
 /** Servers take turns at each line, so that a machine that changes its speed meets all of them. */
 const TURNS = 2;
 
-type Case = Omit<LoadRequest, "url" | "seconds">;
-type Encoding = Case["encoding"];
 /** What is asked of every server in turns. */
-interface Line {
-  readonly model: Case["model"];
-  readonly connectionCount: number;
-  readonly encodings: readonly Encoding[];
+interface Line extends Pick<LoadRequest, "model" | "connectionCount"> {
+  readonly encodings: readonly LoadRequest["encoding"][];
 }
 const LINES: readonly Line[] = [
   ...[1, 32, 300].map(
@@ -55,7 +51,6 @@ const LINES: readonly Line[] = [
 const directory = await mkdtemp(join(tmpdir(), "modelwright-bench-"));
 const files = await writeModels(directory);
 const database = await startBenchDatabase(join(directory, "database"));
-const peers: Peer[] = [];
 try {
   const bare = await measureBareLoop("tabular", 1);
   const bareBatches = await measureBareBatches();
@@ -63,31 +58,17 @@ try {
   try {
     await gateway.serve(files, 1, 1);
     await warmUp(gateway.url);
-    peers.push(...(await startPeers()));
-    for (const { url } of peers) await warmUp(url);
-    for (const line of LINES) await measureLine(gateway, line);
-    for (const { name, server } of peers) {
-      print(`resident memory, ${name}`, (await server.memoryBytes()) / 2 ** 20, "MiB", "", null);
-      await server.stop();
-    }
-    peers.length = 0;
+    await measureLines(gateway);
     await measureHalfLoad(gateway, bare);
     for (const sampleShare of [0.01, 1]) {
       await gateway.serve(files, sampleShare === 1 ? 3 : 2, 1, sampleShare);
       for (const model of BATCHED) await measureBatches(gateway, model, bareBatches, sampleShare);
     }
-    print(
-      "resident memory of the gateway's process after all of it",
-      (await gateway.memoryBytes()) / 2 ** 20,
-      "MiB",
-      "",
-      null,
-    );
+    printMemory("the gateway's process after all of it", await gateway.memoryBytes());
   } finally {
     await gateway.stop();
   }
 } finally {
-  for (const { server } of peers) await server.stop();
   await database.stop();
   await rm(directory, { recursive: true, force: true });
 }
@@ -122,7 +103,22 @@ async function startPeers(): Promise<readonly Peer[]> {
   return found;
 }
 
-async function measureLine(gateway: BenchGateway, { model, connectionCount, encodings }: Line): Promise<void> {
+async function measureLines(gateway: BenchGateway): Promise<void> {
+  const peers = await startPeers();
+  try {
+    for (const { url } of peers) await warmUp(url);
+    for (const line of LINES) await measureLine(gateway, peers, line);
+    for (const { name, server } of peers) printMemory(name, await server.memoryBytes());
+  } finally {
+    for (const { server } of peers) await server.stop();
+  }
+}
+
+async function measureLine(
+  gateway: BenchGateway,
+  peers: readonly Peer[],
+  { model, connectionCount, encodings }: Line,
+): Promise<void> {
   const shape = { model, connectionCount, rowCount: 1, seconds: SECONDS };
   const own = encodings.map((encoding) => ({ encoding, loads: [] as LoadResult[], spent: noTime() }));
   const asked = encodings.includes("json") ? peers : [];
@@ -171,6 +167,10 @@ function printLoads(
   both("p50", "p50Ms", "ms");
   both("p99", "p99Ms", "ms");
   if (loads.some(({ failures }) => failures > 0)) both("refused", "failures", "requests");
+}
+
+function printMemory(whose: string, bytes: number): void {
+  print(`resident memory, ${whose}`, bytes / 2 ** 20, "MiB", "", null);
 }
 
 function print(measure: string, value: number, unit: string, peer: string, peerValue: number | null): void {

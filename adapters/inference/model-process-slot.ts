@@ -70,6 +70,7 @@ export async function startSlot(label: string, open: OpenMessage, startTimeoutMs
         writeFrame(socket, id, tensors);
       }),
     stop: async () => {
+      // It waits for one or the other: for runs, or to be told what to open.
       socket.end();
       if (child.connected) child.disconnect();
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);

@@ -1,79 +1,28 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-
 import { createFileStore } from "../../../adapters/artifacts/file-store.ts";
 import { digestOf } from "../../../adapters/inference/read-model.ts";
 import type { LifecycleSpecInput } from "../../../client/index.ts";
 import { optimizationReportSchema } from "../../../contracts/optimization.ts";
-import {
-  createTinyProject,
-  tinyModel,
-  tinySignature,
-  type TinyProject,
-  type TrainerParameters,
-} from "../../fixtures/lifecycle/tiny-project.ts";
+import { tinyModel, tinySignature } from "../../fixtures/lifecycle/tiny-project.ts";
 import { wideModel, writeApart } from "../../fixtures/lifecycle/model-files.ts";
 import { quickRollout, sendTraffic } from "../lifecycle/running-stack.ts";
 import { processesOf } from "../local/run-program.ts";
 import { runCli } from "./run-cli.ts";
-import { queryAsOwner } from "./query-as-owner.ts";
-import { runUp, type Up } from "./run-up.ts";
+import { as, refusal, startVerbStack, type Answered, type VerbStack } from "./verb-stack.ts";
 
-/** What a verb answered: its exit code and its one JSON document. */
-interface Answered {
-  readonly exitCode: number | null;
-  readonly document: Record<string, unknown>;
-}
-
-let directory: string;
-let project: TinyProject;
-let up: Up;
-let addresses: { readonly gateway: string; readonly database: string };
-
-/** Runs a verb with `--json`; fails when its standard output is anything but one JSON document. */
-async function run(...words: string[]): Promise<Answered> {
-  const { exitCode, output } = await runCli([...words, "--json"], directory);
-  return { exitCode, document: JSON.parse(output) as Record<string, unknown> };
-}
-const as = (who: string, why: string): string[] => ["--as", who, "--reason", why];
-const refusal = (code: string, exitCode = 1) => ({ exitCode, document: { error: { code } } });
-
-/** Starts a lifecycle of the tiny project; its id is the name of its spec's file. */
-async function start(
-  id: string,
-  changes: Partial<LifecycleSpecInput>,
-  parameters: TrainerParameters = {},
-  words: readonly string[] = ["--wait"],
-): Promise<Answered> {
-  await writeFile(join(directory, `${id}.json`), JSON.stringify(project.spec(changes, parameters)));
-  return await run("start", `${id}.json`, "--id", id, "--as", "ada", ...words);
-}
-
-/** Asks an endpoint once; the id by which the answer can be asked about. */
-async function ask(endpoint: string): Promise<string> {
-  const body = { inputs: [{ name: "numbers", datatype: "FP32", shape: [1, 2], data: [0.5, 0.1] }] };
-  const answer = await fetch(`${addresses.gateway}/v2/models/${endpoint}/infer`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  expect(answer.status).toBe(200);
-  return answer.headers.get("modelwright-inference-id") ?? "";
-}
-
+let stack: VerbStack;
+const run: VerbStack["run"] = (...words) => stack.run(...words);
+const start: VerbStack["start"] = (...lifecycle) => stack.start(...lifecycle);
 const approval = { required: true };
 const unreachable = { gates: [{ metric: "roc-auc", atLeast: 0.999 } as const] };
 let started: Record<"first" | "turned" | "unfit" | "broken" | "held", Answered>;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "modelwright-verbs-"));
-  [up, project] = await Promise.all([runUp(directory), createTinyProject(join(directory, "project"))]);
-  addresses = JSON.parse(up.line) as typeof addresses;
-  const mendedBy = join(directory, "mended");
+  stack = await startVerbStack();
+  const mendedBy = join(stack.directory, "mended");
   const [first, turned, unfit, broken, held] = await Promise.all([
     start("first", { approval, deployment: { endpoint: "tiny" }, monitoring: {} }),
     start("turned", { model: { name: "turned" }, approval }),
@@ -85,21 +34,20 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await up?.interrupt();
-  await rm(directory, { recursive: true, force: true });
+  await stack?.stop();
 });
 
 describe("the verbs that need a stack, with --json", () => {
   it("up says in one line where everything answers", async () => {
-    expect(JSON.parse(up.line)).toMatchObject({
+    expect(JSON.parse(stack.up.line)).toMatchObject({
       ready: true,
       gateway: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string,
       temporal: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
       temporalUi: expect.stringMatching(/^http:/) as string,
       database: expect.stringMatching(/^postgres:/) as string,
-      dataDir: directory,
+      dataDir: stack.directory,
     });
-    expect((await fetch(`${addresses.gateway}/v2/health/ready`)).status).toBe(200);
+    expect((await fetch(`${stack.addresses.gateway}/v2/health/ready`)).status).toBe(200);
   });
 
   it("start exits with 3 where somebody has to approve, 2 when a gate failed, 1 when a stage broke", () => {
@@ -147,30 +95,30 @@ describe("the verbs that need a stack, with --json", () => {
   });
 
   it.concurrent("retry runs a failed lifecycle again from where it broke", async () => {
-    await writeFile(join(directory, "mended"), "");
+    await writeFile(join(stack.directory, "mended"), "");
     const retried = await run("retry", "broken", "--as", "grace");
     expect(retried).toEqual({ exitCode: 0, document: { lifecycleId: "broken", round: 2 } });
     expect(await run("watch", "broken")).toMatchObject({ exitCode: 0, document: { status: "completed" } });
   });
 
   it("register makes the next version, of one file though its weights were in another, which deploy refuses for want of evidence (exit 2)", async () => {
-    await writeApart(join(directory, "own.onnx"), tinyModel(0.9));
-    await writeFile(join(directory, "signature.json"), JSON.stringify(tinySignature));
+    await writeApart(join(stack.directory, "own.onnx"), tinyModel(0.9));
+    await writeFile(join(stack.directory, "signature.json"), JSON.stringify(tinySignature));
     const registered = await run("register", "own.onnx", "--model", "tiny", "--as", "ada");
     const digest = digestOf(tinyModel(0.9));
     expect(registered).toMatchObject({ exitCode: 0, document: { model: "tiny", number: 2, digest } });
-    const stored = await createFileStore(join(directory, "artifacts")).localPath(digest);
+    const stored = await createFileStore(join(stack.directory, "artifacts")).localPath(digest);
     expect(tinyModel(0.9)).toEqual(new Uint8Array(await readFile(stored)));
     const words = ["deploy", "tiny@2", "--endpoint", "tiny", "--environment", "production", "--as", "ada"];
     expect(await run(...words)).toMatchObject(refusal("ENVIRONMENT_NEEDS_EVIDENCE", 2));
   });
 
   it("deploy --wait follows a rollout until it is promoted, and rollback brings the former champion back", async () => {
-    const model = join(project.directory, "second.onnx");
+    const model = join(stack.project.directory, "second.onnx");
     await writeFile(model, tinyModel(1.1));
-    await writeFile(join(directory, "plan.json"), JSON.stringify(quickRollout));
+    await writeFile(join(stack.directory, "plan.json"), JSON.stringify(quickRollout));
     expect(await start("second", {}, { model })).toMatchObject({ exitCode: 0, document: { status: "completed" } });
-    const traffic = sendTraffic(addresses.gateway, "tiny");
+    const traffic = sendTraffic(stack.addresses.gateway, "tiny");
     const where = ["--endpoint", "tiny", "--environment", "production", "--plan", "plan.json"];
     const deployed = await run("deploy", "tiny@3", ...where, "--as", "ada", "--wait");
     await traffic.stop();
@@ -190,7 +138,7 @@ describe("the verbs that need a stack, with --json", () => {
 
   it("deploy waits where the rollout that runs queues, and pause, resume and abort take a rollout by its id, one that waits too", async () => {
     const plan = { ...quickRollout, minimumRequestsPerStep: 1_000_000, onNewCandidate: "queue" };
-    await writeFile(join(directory, "queue.json"), JSON.stringify(plan));
+    await writeFile(join(stack.directory, "queue.json"), JSON.stringify(plan));
     const where = ["--endpoint", "tiny", "--environment", "production", "--plan", "queue.json"];
     const deploy = async () => (await run("deploy", "tiny@3", ...where, "--as", "ada")).document;
     const [running, waiting] = [await deploy(), await deploy()];
@@ -210,7 +158,7 @@ describe("the verbs that need a stack, with --json", () => {
   });
 
   it("audit rederive makes an optimized version again byte for byte, and tells bytes that were tampered with", async () => {
-    const model = join(project.directory, "wide.onnx");
+    const model = join(stack.project.directory, "wide.onnx");
     await writeFile(model, wideModel());
     const changes: Partial<LifecycleSpecInput> = {
       model: { name: "derived" },
@@ -223,7 +171,7 @@ describe("the verbs that need a stack, with --json", () => {
     expect(rederived.document["rederived"]).toBe(rederived.document["recorded"]);
     expect(await run("audit", "rederive", "model/derived@1")).toMatchObject(refusal("VERSION_NOT_DERIVED"));
 
-    const store = createFileStore(join(directory, "artifacts"));
+    const store = createFileStore(join(stack.directory, "artifacts"));
     const parent = await store.localPath(String(rederived.document["parent"]));
     const bytes = await readFile(parent);
     await chmod(parent, 0o600);
@@ -238,13 +186,11 @@ describe("the verbs that need a stack, with --json", () => {
 
   it("audit rederive exits with 2 where the evidence was swapped for another, and says where another version made it", async () => {
     const stage = "lifecycle = 'derived' AND stage = 'optimize'";
-    const [{ report = "" } = {}] = await queryAsOwner(
-      directory,
-      addresses.database,
+    const [{ report = "" } = {}] = await stack.query(
       `SELECT result ->> 'report' AS report FROM stage_run WHERE ${stage}`,
       [],
     );
-    const store = createFileStore(join(directory, "artifacts"));
+    const store = createFileStore(join(stack.directory, "artifacts"));
     const kept = await store.read(String(report));
     const written = optimizationReportSchema.parse(JSON.parse(Buffer.from(kept).toString()));
     const settings = { ...written.settings, reduceRange: true };
@@ -252,12 +198,9 @@ describe("the verbs that need a stack, with --json", () => {
     const runtime = { ...written.runtime, quantizationMethod: "1" };
     const byOther = await store.put(Buffer.from(JSON.stringify({ ...written, settings, runtime })));
     const swap = (to: unknown) =>
-      queryAsOwner(
-        directory,
-        addresses.database,
-        `UPDATE stage_run SET result = result || jsonb_build_object('report', $1::text) WHERE ${stage}`,
-        [to],
-      );
+      stack.query(`UPDATE stage_run SET result = result || jsonb_build_object('report', $1::text) WHERE ${stage}`, [
+        to,
+      ]);
     await swap(digest);
     const rederived = await run("audit", "rederive", "model/derived@2");
     expect(rederived).toMatchObject({ exitCode: 2, document: { isSame: false, chosen: "static-int8" } });
@@ -342,7 +285,7 @@ describe("the verbs that need a stack, with --json", () => {
   });
 
   it("lineage and explain lead from one prediction to its version, approval and data", async () => {
-    const answer = await ask("tiny");
+    const answer = await stack.ask("tiny");
     let explained = await run("explain", `prediction/${answer}`);
     // The log is written in batches, a moment later.
     while (explained.exitCode !== 0) explained = await run("explain", `prediction/${answer}`);
@@ -411,7 +354,7 @@ describe("the verbs that need a stack, with --json", () => {
     const open = await run("alarms", "--open");
     expect(open).toMatchObject({ exitCode: 3, document: { alarms: [{ kind: "break-glass", acknowledged: null }] } });
     const openAlarms = async () => {
-      const text = await (await fetch(`${addresses.gateway}/metrics`)).text();
+      const text = await (await fetch(`${stack.addresses.gateway}/metrics`)).text();
       return /^modelwright_alarms_open\{kind="break-glass"\} (\d+)$/m.exec(text)?.[1];
     };
     while ((await openAlarms()) !== "1") await new Promise((resolve) => setTimeout(resolve, 100));
@@ -427,7 +370,7 @@ describe("the verbs that need a stack, with --json", () => {
         { version: "tiny@1", environment: "staging", by: "root", reason: "the site is down" },
       ]);
     }
-    expect((await runCli(["models", "tiny"], directory)).output).toContain("past its approvals into staging");
+    expect((await runCli(["models", "tiny"], stack.directory)).output).toContain("past its approvals into staging");
   });
 
   it("what is not there is said by its code, with exit code 1", async () => {
@@ -449,8 +392,8 @@ describe("the verbs that need a stack, with --json", () => {
 
 describe.runIf(process.platform === "linux")("Ctrl-C in the terminal of up", () => {
   it("ends it with 130 and one line said, leaves no process, and other verbs then say that no stack runs", async () => {
-    expect(await up.interrupt()).toEqual({ exitCode: 130, after: [] });
-    expect(await processesOf(directory)).toEqual([]);
+    expect(await stack.up.interrupt()).toEqual({ exitCode: 130, after: [] });
+    expect(await processesOf(stack.directory)).toEqual([]);
     expect(await run("status")).toMatchObject(refusal("STACK_UNREACHABLE"));
   });
 });
