@@ -10,7 +10,10 @@ import { startBenchDatabase } from "./gateway/database.ts";
  * `npm run bench -- gateway-swaps [--swaps N]`: 1,000 hot swaps under load, or as many as told, every tenth of them to a version that has to
  * be loaded and unloads another: failed requests, and the memory of the gateway's process before and after.
  */
-const { values } = parseArgs({ options: { swaps: { type: "string", default: "1000" } } });
+const { values } = parseArgs({
+  args: process.argv.slice(3),
+  options: { swaps: { type: "string", default: "1000" } },
+});
 const swaps = Number(values.swaps);
 if (!Number.isSafeInteger(swaps) || swaps < 1) throw new Error(`--swaps ${values.swaps}: a whole number of at least 1`);
 const LOADS_EVERY = 10;
