@@ -5,7 +5,10 @@
 const folders = {
   contracts: { ours: [], packages: ["zod"] },
   core: { ours: ["contracts"], packages: ["@bufbuild/protobuf"] },
-  db: { ours: ["contracts"], packages: ["drizzle-orm", "pg", "@types/pg", "canonicalize"] },
+  db: {
+    ours: ["contracts"],
+    packages: ["drizzle-orm", "pg", "@types/pg", "pg-copy-streams", "@types/pg-copy-streams", "canonicalize"],
+  },
   adapters: {
     ours: ["contracts", "core"],
     packages: [

@@ -21,7 +21,11 @@ export interface Transacting {
 }
 
 /** A pool of connections. One a process; close it when the process ends. */
-export type Database = Queryable & { readonly earlyRelease: Transacting; close(): Promise<void> };
+export type Database = Queryable & {
+  readonly $client: Pool;
+  readonly earlyRelease: Transacting;
+  close(): Promise<void>;
+};
 
 export interface DatabaseOptions {
   /** Connection string of the application role. */

@@ -6,11 +6,13 @@ import { scramVerifier } from "./scram.ts";
 
 /**
  * Hold every grant of the migrations; own nothing and cannot log in. One a server, whatever the number of databases. The
- * application writes by functions, an auditor reads everything, a member what belongs to its teams.
+ * application writes by functions, an auditor reads everything, a member what belongs to its teams. Into the log's days rows are
+ * copied, which no function can do: the application becomes `log` for it, which may do nothing else.
  */
 export const GROUPS = {
   application: "modelwright_application",
   auditor: "modelwright_auditor",
+  log: "modelwright_log",
   member: "modelwright_member",
 } as const;
 
@@ -29,7 +31,12 @@ function loginRoleOf(database: string): string {
 
 /** Makes the group roles that are missing; safe when several databases of one server are migrated at once. */
 export async function ensureGroups(client: Client): Promise<void> {
-  for (const group of Object.values(GROUPS)) await createRole(client, `CREATE ROLE ${group} NOLOGIN`);
+  for (const group of Object.values(GROUPS)) await unlessThere(client, `CREATE ROLE ${group} NOLOGIN`);
+  const { rows } = await client.query<{ granted: boolean }>(
+    `SELECT pg_has_role('${GROUPS.application}', '${GROUPS.log}', 'SET') AS granted`,
+  );
+  if (rows[0]?.granted) return;
+  await unlessThere(client, `GRANT ${GROUPS.log} TO ${GROUPS.application} WITH INHERIT FALSE, SET TRUE`);
 }
 
 /** Makes or updates the login role of this database, sets its password and lets nobody else but owners connect. */
@@ -38,7 +45,7 @@ export async function ensureLoginRole(client: Client, password: string): Promise
   const database = found.rows[0]?.database ?? "";
   const login = loginRoleOf(database);
   const role = escapeIdentifier(login);
-  await createRole(client, `CREATE ROLE ${role} LOGIN`);
+  await unlessThere(client, `CREATE ROLE ${role} LOGIN`);
   await setPassword((statement) => client.query(statement), login, password);
   await client.query(`GRANT ${GROUPS.application} TO ${role}`);
   await client.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(database)} FROM PUBLIC`);
@@ -63,8 +70,8 @@ export async function setPassword(
   await run(`ALTER ROLE ${escapeIdentifier(role)} LOGIN ${taken} PASSWORD ${verifier}`);
 }
 
-/** Postgres has no CREATE ROLE IF NOT EXISTS, and a look before would race with another migration. */
-async function createRole(client: Client, statement: string): Promise<void> {
+/** Postgres has no CREATE ROLE IF NOT EXISTS, and a look before would race with another database's migration. */
+async function unlessThere(client: Client, statement: string): Promise<void> {
   try {
     await client.query(statement);
   } catch (thrown) {

@@ -1,35 +1,125 @@
+import { finished } from "node:stream/promises";
+
 import { desc, sql, type SQL } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import type { ClientBase } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
 
 import type { LogBatch } from "../../contracts/inference.ts";
-import type { Queryable, Transaction } from "../client.ts";
+import type { Database, Queryable, Transaction } from "../client.ts";
+import { GROUPS } from "../roles.ts";
+import { sqlState } from "../sql-state.ts";
 import { gatewayLog } from "../schema/decision-count.ts";
+
+type Row = LogBatch["rows"][number];
+type Cell = string | number | boolean | null;
+
+/** What is logged of a row: the columns of `prediction`, in the order in which `ship_gateway_log` takes them. */
+const COLUMNS: readonly (readonly [name: string, type: string, cell: (row: Row) => Cell])[] = [
+  ["inference_id", "text", (row) => row.inferenceId],
+  ["request_row", "int", (row) => row.requestRow],
+  ["endpoint", "text", (row) => row.endpoint],
+  ["epoch", "int", (row) => row.epoch],
+  ["arm", "text", (row) => row.arm],
+  ["assigned", "boolean", (row) => row.assigned],
+  ["model_version", "uuid", (row) => row.versionId],
+  ["routing_key_hash", "text", (row) => row.routingKeyHash],
+  ["at", "timestamptz", (row) => row.at.toISOString()],
+  ["latency_ms", "float8", (row) => row.latencyMs],
+  ["outcome", "text", (row) => row.outcome],
+  ["score", "float8", (row) => row.score],
+  ["decision", "smallint", (row) => row.decision],
+  ["features", "jsonb", (row) => (row.fields === null ? null : JSON.stringify(row.fields))],
+];
+
+/**
+ * SQLSTATEs of values, of ids that are there already, and of tables, functions and rights that are missing: the call has its own answers
+ * to them.
+ */
+const CANNOT_COPY = /^(2[23]|42)/;
+
+type ShippedBatch = LogBatch & { readonly gateway: string };
 
 /**
  * Takes a stretch of a gateway's journal: counts, units and rows together or not at all. A stretch that begins before the place the
  * spool was shipped to is known and changes nothing, whoever sends it. Returns that place as it is now.
  */
-export async function shipGatewayLog(db: Queryable, batch: LogBatch & { readonly gateway: string }): Promise<number> {
-  const { rows } = batch;
-  const column = (values: readonly Element[]): SQL => sql`${arrayLiteral(values)}`;
-  const shipped = await db.execute<{ place: string }>(sql`
-    SELECT ship_gateway_log(${batch.spool}::uuid, ${batch.gateway}, ${batch.fromByte}::bigint, ${batch.toByte}::bigint,
-      ${JSON.stringify(batch.counts.map(countRow))}::jsonb, ${JSON.stringify(batch.units.map(unitRow))}::jsonb,
-      ${batch.droppedRows}::bigint, ${batch.acceptedRows}::bigint,
-      ${column(rows.map((row) => row.inferenceId))}::text[], ${column(rows.map((row) => row.requestRow))}::int[],
-      ${column(rows.map((row) => row.endpoint))}::text[], ${column(rows.map((row) => row.epoch))}::int[],
-      ${column(rows.map((row) => row.arm))}::text[], ${column(rows.map((row) => row.assigned))}::boolean[],
-      ${column(rows.map((row) => row.versionId))}::uuid[], ${column(rows.map((row) => row.routingKeyHash))}::text[],
-      ${column(rows.map((row) => row.at.toISOString()))}::timestamptz[], ${column(rows.map((row) => row.latencyMs))}::float8[],
-      ${column(rows.map((row) => row.outcome))}::text[], ${column(rows.map((row) => row.score))}::float8[],
-      ${column(rows.map((row) => row.decision))}::smallint[],
-      ${column(rows.map((row) => (row.fields === null ? null : JSON.stringify(row.fields))))}::jsonb[]) AS place`);
+export async function shipGatewayLog(db: Database, batch: ShippedBatch): Promise<number> {
+  if (batch.rows.length === 0) return await shipAsArrays(db, batch);
+  try {
+    return await shipByCopy(db, batch);
+  } catch (problem) {
+    if (!CANNOT_COPY.test(sqlState(problem) ?? "")) throw problem;
+    return await shipAsArrays(db, batch);
+  }
+}
+
+/** Rows go straight to their days: into the log itself, which has row security, Postgres copies nothing. */
+async function shipByCopy({ $client: pool }: Database, batch: ShippedBatch): Promise<number> {
+  const client = await pool.connect();
+  try {
+    return await drizzle(client).transaction(async (tx) => {
+      const { rows } = await tx.execute<{ place: string; taken: boolean }>(
+        sql`SELECT place, taken FROM take_gateway_stretch(${stretchOf(batch)}, ${batch.rows.length})`,
+      );
+      const { place = batch.toByte, taken = false } = rows[0] ?? {};
+      if (taken) {
+        await tx.execute(sql`SET LOCAL ROLE ${sql.identifier(GROUPS.log)}`);
+        for (const [day, logged] of byDay(batch.rows)) await copyRows(client, day, logged);
+      }
+      return Number(place);
+    });
+  } finally {
+    client.release();
+  }
+}
+
+async function copyRows(client: ClientBase, day: string, rows: readonly Row[]): Promise<void> {
+  const partition = `prediction_${day.replaceAll("-", "")}`;
+  const columns = COLUMNS.map(([name]) => name).join(", ");
+  const lines = rows.map((row) => `${COLUMNS.map(([, , cell]) => copied(cell(row))).join("\t")}\n`);
+  const copy = client.query(copyFrom(`COPY ${partition} (${columns}) FROM STDIN`));
+  copy.end(lines.join(""));
+  await finished(copy);
+}
+
+/** Rows by their day (UTC), as in `2026-11-24`. */
+function byDay(rows: readonly Row[]): Map<string, Row[]> {
+  const days = new Map<string, Row[]>();
+  for (const row of rows) {
+    const day = row.at.toISOString().slice(0, 10);
+    const known = days.get(day);
+    if (known) known.push(row);
+    else days.set(day, [row]);
+  }
+  return days;
+}
+
+const COPY_ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+
+/** A cell in the text format of COPY. */
+function copied(cell: Cell): string {
+  if (cell === null) return "\\N";
+  return typeof cell === "string"
+    ? cell.replaceAll(/[\\\t\n\r]/g, (found) => COPY_ESCAPES[found] ?? found)
+    : String(cell);
+}
+
+async function shipAsArrays(db: Queryable, batch: ShippedBatch): Promise<number> {
+  const columns = COLUMNS.map(([, type, cell]) => sql`${arrayLiteral(batch.rows.map(cell))}::${sql.raw(type)}[]`);
+  const shipped = await db.execute<{ place: string }>(
+    sql`SELECT ship_gateway_log(${stretchOf(batch)}, ${sql.join(columns, sql`, `)}) AS place`,
+  );
   return Number(shipped.rows[0]?.place ?? batch.toByte);
 }
 
-type Element = string | number | boolean | null;
+/** What both functions are told first. */
+const stretchOf = (batch: ShippedBatch): SQL => sql`${batch.spool}::uuid, ${batch.gateway}, ${batch.fromByte}::bigint,
+  ${batch.toByte}::bigint, ${JSON.stringify(batch.counts.map(countRow))}::jsonb, ${JSON.stringify(batch.units.map(unitRow))}::jsonb,
+  ${batch.droppedRows}::bigint, ${batch.acceptedRows}::bigint`;
 
 /** An array as Postgres reads it. The driver, which has to be ready for anything in one, takes half of what shipping takes. */
-function arrayLiteral(values: readonly Element[]): string {
+function arrayLiteral(values: readonly Cell[]): string {
   return `{${values.map((value) => (typeof value === "string" ? quoted(value) : String(value ?? "NULL"))).join(",")}}`;
 }
 

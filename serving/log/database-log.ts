@@ -20,14 +20,3 @@ export function createDatabaseLog(database: Database, shipper: string): ShipLog 
     return await shipGatewayLog(database, { ...batch, gateway: batch.gateway ?? shipper });
   };
 }
-
-/**
- * True when Postgres read the statement and refused its values (SQLSTATE classes 22 and 23): sending them again is refused
- * again. A lost connection, a full disk or a lock is not.
- */
-export function isRefusedByPostgres(problem: unknown): boolean {
-  for (let thrown = problem; thrown instanceof Error; thrown = thrown.cause) {
-    if ("code" in thrown && typeof thrown.code === "string" && /^2[23][0-9A-Z]{3}$/.test(thrown.code)) return true;
-  }
-  return false;
-}

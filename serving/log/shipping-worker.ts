@@ -1,7 +1,8 @@
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { openDatabase } from "../../db/client.ts";
-import { createDatabaseLog, isRefusedByPostgres } from "./database-log.ts";
+import { isRefusedByPostgres } from "../../db/sql-state.ts";
+import { createDatabaseLog } from "./database-log.ts";
 import { Progress } from "./progress.ts";
 import { shipHere } from "./shipping.ts";
 import type { FromShippingThread, ThreadData, ToShippingThread } from "./shipping-thread.ts";

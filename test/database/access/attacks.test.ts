@@ -69,6 +69,8 @@ describe("A8: TRUNCATE and other ways past a trigger of rows", () => {
         `INSERT INTO ${name} SELECT * FROM ${name}`,
       ]) {
         expect([statement, await app.refusal(statement)]).toEqual([statement, PERMISSION_DENIED]);
+        const copying = `SET LOCAL ROLE modelwright_log; ${statement}`;
+        expect([copying, await app.refusal(copying)]).toEqual([copying, PERMISSION_DENIED]);
       }
     }
   });

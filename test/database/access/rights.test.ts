@@ -121,6 +121,7 @@ const WRITTEN_BY = [
   "ship_gateway_log",
   "standing_evaluation",
   "start_stage_run",
+  "take_gateway_stretch",
   "take_turn",
 ];
 /** Functions everybody may call: they read as who asks, so row security holds in them. */
@@ -212,7 +213,13 @@ describe("A10: the live catalogue", () => {
       if (right !== "SELECT" || passedOn) strong.push(`${role} ${right} ${object}`);
       found.set(object, [...(found.get(object) ?? []), role]);
     }
-    expect(strong).toEqual([]);
+    const days = await ask<{ name: string }>(
+      "SELECT relname AS name FROM pg_class WHERE relispartition AND relname ~ '^prediction_[0-9]{8}$' ORDER BY 1",
+    );
+    // Where rows are copied into; the role by which they are has nothing else.
+    expect(days.length).toBeGreaterThan(0);
+    expect(strong).toEqual(days.map(({ name }) => `log INSERT ${name}`));
+    for (const { name } of days) found.delete(name);
     expect(Object.fromEntries([...found].map(([object, roles]) => [object, roles.join(" ")]))).toEqual({
       ...Object.fromEntries(SEEN_BY_TEAM.map((name) => [name, "application auditor member"])),
       ...Object.fromEntries(SEEN_BY_AUDITORS.map((name) => [name, "application auditor"])),
@@ -233,7 +240,7 @@ describe("A10: the live catalogue", () => {
   it("lets every role call these functions, and no other", async () => {
     const rows = await ask<{ name: string; roles: string }>(
       `SELECT proname AS name, string_agg(DISTINCT replace(role, 'modelwright_', ''), ' ') AS roles FROM pg_proc,
-         unnest(ARRAY['modelwright_application', 'modelwright_auditor', 'modelwright_member']) AS role
+         unnest(ARRAY['modelwright_application', 'modelwright_auditor', 'modelwright_log', 'modelwright_member']) AS role
        WHERE pronamespace = 'public'::regnamespace AND has_function_privilege(role, pg_proc.oid, 'EXECUTE') GROUP BY 1`,
     );
     expect(Object.fromEntries(rows.map(({ name, roles }) => [name, roles]))).toEqual({
@@ -278,13 +285,20 @@ describe("A10: the live catalogue", () => {
     expect(rows).toEqual([]);
   });
 
-  it("has groups that cannot log in, own nothing and belong to nobody", async () => {
-    const rows = await ask<{ role: string; fine: boolean }>(
+  it("has groups that cannot log in, own nothing and belong to nobody, but for the one by which rows are copied", async () => {
+    const rows = await ask<{ role: string; fine: boolean; becomes: string[] }>(
       `SELECT rolname AS role, NOT (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
-         AND NOT EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid)
-         AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid) AS fine
-       FROM pg_roles WHERE rolname IN ('modelwright_application', 'modelwright_auditor', 'modelwright_member') ORDER BY 1`,
+         AND NOT EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid) AS fine,
+         ARRAY(SELECT roleid::regrole || CASE WHEN inherit_option OR admin_option THEN ', with its powers' ELSE '' END
+           FROM pg_auth_members WHERE member = pg_roles.oid) AS becomes
+       FROM pg_roles WHERE rolname IN ('modelwright_application', 'modelwright_auditor', 'modelwright_log', 'modelwright_member')
+       ORDER BY 1`,
     );
-    expect(rows.map(({ fine }) => fine)).toEqual([true, true, true]);
+    expect(rows).toEqual([
+      { role: "modelwright_application", fine: true, becomes: ["modelwright_log"] },
+      { role: "modelwright_auditor", fine: true, becomes: [] },
+      { role: "modelwright_log", fine: true, becomes: [] },
+      { role: "modelwright_member", fine: true, becomes: [] },
+    ]);
   });
 });
