@@ -74,8 +74,8 @@ async function shipByCopy({ $client: pool }: Database, batch: ShippedBatch): Pro
   }
 }
 
-async function copyRows(client: ClientBase, day: string, rows: readonly Row[]): Promise<void> {
-  const partition = `prediction_${day.replaceAll("-", "")}`;
+async function copyRows(client: ClientBase, day: number, rows: readonly Row[]): Promise<void> {
+  const partition = `prediction_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll("-", "")}`;
   const columns = COLUMNS.map(([name]) => name).join(", ");
   const lines = rows.map((row) => `${COLUMNS.map(([, , cell]) => copied(cell(row))).join("\t")}\n`);
   const copy = client.query(copyFrom(`COPY ${partition} (${columns}) FROM STDIN`));
@@ -83,11 +83,13 @@ async function copyRows(client: ClientBase, day: string, rows: readonly Row[]): 
   await finished(copy);
 }
 
-/** Rows by their day (UTC), as in `2026-11-24`. */
-function byDay(rows: readonly Row[]): Map<string, Row[]> {
-  const days = new Map<string, Row[]>();
+const DAY_MS = 86_400_000;
+
+/** Rows by their day, counted in UTC since 1970. */
+function byDay(rows: readonly Row[]): Map<number, Row[]> {
+  const days = new Map<number, Row[]>();
   for (const row of rows) {
-    const day = row.at.toISOString().slice(0, 10);
+    const day = Math.floor(row.at.getTime() / DAY_MS);
     const known = days.get(day);
     if (known) known.push(row);
     else days.set(day, [row]);
@@ -95,15 +97,13 @@ function byDay(rows: readonly Row[]): Map<string, Row[]> {
   return days;
 }
 
-const COPY_ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
-
 /** A cell in the text format of COPY. */
 function copied(cell: Cell): string {
-  if (cell === null) return "\\N";
-  return typeof cell === "string"
-    ? cell.replaceAll(/[\\\t\n\r]/g, (found) => COPY_ESCAPES[found] ?? found)
-    : String(cell);
+  if (typeof cell !== "string") return String(cell ?? "\\N");
+  return /[\\\t\n\r]/.test(cell) ? cell.replaceAll(/[\\\t\n\r]/g, (found) => COPY_ESCAPES[found] ?? found) : cell;
 }
+
+const COPY_ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
 
 async function shipAsArrays(db: Queryable, batch: ShippedBatch): Promise<number> {
   const columns = COLUMNS.map(([, type, cell]) => sql`${arrayLiteral(batch.rows.map(cell))}::${sql.raw(type)}[]`);
