@@ -24,8 +24,10 @@ export function createShipLoop({ shipper, endByte, flushMs, onProblem }: ShipLoo
   let shipping: Promise<void> | undefined;
 
   const shipAll = async (): Promise<void> => {
+    // What comes meanwhile is the next turn's: else a transaction would follow the other, each with a handful of requests.
+    const toByte = endByte();
     try {
-      while (endByte() > shipper.shippedByte && (await shipper.shipNext())) failures = 0;
+      while (toByte > shipper.shippedByte && (await shipper.shipNext())) failures = 0;
     } catch (problem) {
       failures++;
       onProblem("requests could not be written to the database and stay on disk", problem);
