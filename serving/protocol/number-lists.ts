@@ -99,7 +99,7 @@ export function readNumberList(
   if (!isPlain(datatype) || count === 0 || count > bytes.length / 2) return null;
   const values = NUMERIC_DATATYPES[datatype].allocate(count);
   const store = createStore(values);
-  const reader = new NumberReader(bytes, skipSpace(bytes, 1), datatype === "FP32");
+  const reader = new NumberReader(bytes, skipSpace(bytes, 1), values instanceof Float32Array ? values : null);
   const isNested = bytes[reader.at] === OPEN;
   if (isNested ? !readNested(reader, bytes, shape, store) : !readFlat(reader, bytes, store, 0, count)) return null;
   return skipSpace(bytes, reader.at) === bytes.length ? values : null;
@@ -131,12 +131,14 @@ function createStore(values: TensorValues): Store {
 
 /** Reads `count` numbers into their place and the bracket behind them; false where they are not there, or do not fit. */
 function readFlat(reader: NumberReader, bytes: Buffer, store: Store, from: number, count: number): boolean {
-  for (let i = from; i < from + count; i++) {
+  const last = from + count - 1;
+  for (let i = from; i <= last; i++) {
+    i = reader.readSingles(i, last);
+    reader.at = skipSpace(bytes, reader.at);
     if (!store(i, reader.read())) return false;
-    let at = reader.at;
-    if (isSpace(bytes[at])) at = skipSpace(bytes, at);
-    if (bytes[at++] !== (i === from + count - 1 ? CLOSE : COMMA)) return false;
-    reader.at = isSpace(bytes[at]) ? skipSpace(bytes, at) : at;
+    const at = skipSpace(bytes, reader.at);
+    if (bytes[at] !== (i === last ? CLOSE : COMMA)) return false;
+    reader.at = skipSpace(bytes, at + 1);
   }
   return true;
 }

@@ -33,7 +33,7 @@ function plainly(text: string, datatype: TensorDatatype, shape: readonly number[
 
 /** A number written in any of the ways that JSON allows, most of them near what rounds either way. */
 function writeNumber(random: ReturnType<typeof createRandom>): string {
-  const kind = Math.floor(random.uniform() * 9);
+  const kind = Math.floor(random.uniform() * 10);
   const real = (random.uniform() - 0.5) * 10 ** Math.floor(random.uniform() * 90 - 50);
   const single = Math.fround(real);
   const next = new Float32Array(1);
@@ -49,6 +49,10 @@ function writeNumber(random: ReturnType<typeof createRandom>): string {
   if (kind === 4) return `${random.uniform() < 0.5 ? "-" : ""}0.${digits.join("")}`;
   if (kind === 5) return `${1 + (digits[0] ?? 0)}${digits.join("")}.${digits.join("")}`;
   if (kind === 6) return `-0.${digits.join("")}E${Math.floor(random.uniform() * 80 - 40)}`;
+  if (kind === 9) {
+    const near = Math.fround((random.uniform() - 0.5) * 20);
+    return (near * (1 + 2 ** -24)).toPrecision(17 + Math.floor(random.uniform() * 8));
+  }
   if (kind === 7) return `${digits[0]}e${random.uniform() < 0.5 ? "+" : "-"}0${Math.floor(random.uniform() * 50)}`;
   return ["-0", "0", "0.0", "-0.0e5", "1e-45", "1.4e-45", "5e-324", "3.4028235e38", "1e-30"][digits[0] ?? 0] ?? "-0";
 }
@@ -59,17 +63,23 @@ describe("a long list of numbers", () => {
     let readCount = 0;
     const wrong: string[] = [];
     for (let i = 0; i < 100_000; i++) {
-      const text = `[${writeNumber(random)}]`;
-      for (const datatype of ["FP32", "FP64"] as const) {
-        const read = readList(text, datatype, [1]);
-        // Whole numbers of many digits, and what is too large, are for the plain way.
-        if (read === null) continue;
-        readCount++;
-        if (bits(read) !== bits(plainly(text, datatype, [1]))) wrong.push(`${datatype} ${text}`);
+      const number = writeNumber(random);
+      // By itself, and among others, where most are read at once.
+      for (const [text, size] of [
+        [`[${number}]`, 1],
+        [`[${number}, ${number},\n${number}, 0.7071067690849304, 1]`, 5],
+      ] as const) {
+        for (const datatype of ["FP32", "FP64"] as const) {
+          const read = readList(text, datatype, [size]);
+          // Whole numbers of many digits, and what is too large, are for the plain way.
+          if (read === null) continue;
+          readCount++;
+          if (bits(read) !== bits(plainly(text, datatype, [size]))) wrong.push(`${datatype} ${text}`);
+        }
       }
     }
     expect(wrong).toEqual([]);
-    expect(readCount).toBeGreaterThan(180_000);
+    expect(readCount).toBeGreaterThan(360_000);
   });
 
   test("takes no text that JSON.parse does not, nor numbers that do not fit their type", () => {
