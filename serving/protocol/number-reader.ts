@@ -21,8 +21,10 @@ const MOST_DIGITS = 2 * HALF;
 const EXACT_DIGITS = 15;
 /** Sixteen digits, cut off and scaled, are nearer to the number than this, relatively. */
 const MARGIN = 2 ** -48;
-/** Bytes that sixteen digits behind a point, what stands before them and a comma take, and room beyond. */
-const LONGEST_PLAIN = 24;
+/** Zeros behind the point that a plain number may have before its digits. */
+const MOST_ZEROS = 4;
+/** Bytes that are looked at of one: its sign, `0.`, zeros and sixteen digits. */
+const PLAIN_BYTES = 3 + MOST_ZEROS + 16;
 
 /**
  * Reads numbers of a JSON text out of its bytes, each exactly as `JSON.parse` does, in a third of the time: few digits and a power of ten
@@ -50,26 +52,41 @@ export class NumberReader {
   readSingles(from: number, to: number): number {
     const { bytes, view, singles } = this;
     if (!singles) return from;
-    const lastStart = bytes.length - LONGEST_PLAIN;
+    const lastStart = bytes.length - PLAIN_BYTES;
     let at = this.at;
     let index = from;
     for (; index < to && at <= lastStart; index++) {
       const isNegative = bytes[at] === MINUS;
       const start = isNegative ? at + 1 : at;
       const whole = (bytes[start] ?? 0) - ZERO;
-      // With a zero behind 0. the sixteen digits would be too few.
-      if (whole < 0 || whole > 9 || bytes[start + 1] !== POINT || (whole === 0 && bytes[start + 2] === ZERO)) break;
-      const a = view.getUint32(start + 2, true) | 0;
-      const b = view.getUint32(start + 6, true) | 0;
-      const c = view.getUint32(start + 10, true) | 0;
-      const d = view.getUint32(start + 14, true) | 0;
-      if (!areDigits(a) || !areDigits(b) || !areDigits(c) || !areDigits(d)) break;
-      let end = start + 18;
-      while ((bytes[end] ?? 0) >= ZERO && (bytes[end] ?? 0) <= NINE) end++;
-      const fraction = (fourDigits(a) * 10_000 + fourDigits(b)) * 1e8 + (fourDigits(c) * 10_000 + fourDigits(d));
-      const size = whole + fraction * 1e-16;
-      const single = Math.fround(size);
+      if (whole < 0 || whole > 9 || bytes[start + 1] !== POINT) break;
+      // Zeros in front say nothing, and would take the room of digits that do.
+      let zeros = 0;
+      if (whole === 0) while (zeros < MOST_ZEROS && bytes[start + 2 + zeros] === ZERO) zeros++;
+      let end = start + 2 + zeros;
+      if (whole === 0 && bytes[end] === ZERO) break;
+      const a = view.getUint32(end, true) | 0;
+      const b = view.getUint32(end + 4, true) | 0;
+      const c = view.getUint32(end + 8, true) | 0;
+      const d = view.getUint32(end + 12, true) | 0;
+      if (!areDigits(a) || !areDigits(b) || !areDigits(c)) break;
+      let fraction = fourDigits(a) * 1e8 + (fourDigits(b) * 10_000 + fourDigits(c));
+      let power = zeros + 12;
+      end += 12;
+      if (areDigits(d)) {
+        fraction = fraction * 10_000 + fourDigits(d);
+        power += 4;
+        end += 4;
+        while ((bytes[end] ?? 0) >= ZERO && (bytes[end] ?? 0) <= NINE) end++;
+      } else {
+        for (let digit = (bytes[end] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (bytes[++end] ?? 0) - ZERO) {
+          fraction = fraction * 10 + digit;
+          power++;
+        }
+      }
+      const size = whole + fraction / (TENS[power] ?? 1);
       if (bytes[end] !== COMMA || !isCertain(size)) break;
+      const single = Math.fround(size);
       singles[index] = isNegative ? -single : single;
       at = bytes[end + 1] === SPACE ? end + 2 : end + 1;
     }
