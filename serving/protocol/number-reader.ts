@@ -23,8 +23,8 @@ const EXACT_DIGITS = 15;
 const MARGIN = 2 ** -48;
 /** Zeros behind the point that a plain number may have before its digits. */
 const MOST_ZEROS = 4;
-/** Bytes that are looked at of one: its sign, `0.`, zeros and sixteen digits. */
-const PLAIN_BYTES = 3 + MOST_ZEROS + 16;
+/** Bytes that are looked at of one: its sign, `0.`, zeros and twenty digits. */
+const PLAIN_BYTES = 3 + MOST_ZEROS + 20;
 
 /**
  * Reads numbers of a JSON text out of its bytes, each exactly as `JSON.parse` does, in a third of the time: few digits and a power of ten
@@ -56,8 +56,9 @@ export class NumberReader {
     let at = this.at;
     let index = from;
     for (; index < to && at <= lastStart; index++) {
-      const isNegative = bytes[at] === MINUS;
-      const start = isNegative ? at + 1 : at;
+      // Its sign is as hard to guess: 1 or 0, without a branch.
+      const minus = (((bytes[at] ?? 0) ^ MINUS) - 1) >>> 31;
+      const start = at + minus;
       const whole = (bytes[start] ?? 0) - ZERO;
       if (whole < 0 || whole > 9 || bytes[start + 1] !== POINT) break;
       // Zeros in front say nothing, and would take the room of digits that do.
@@ -77,7 +78,10 @@ export class NumberReader {
         fraction = fraction * 10_000 + fourDigits(d);
         power += 4;
         end += 4;
-        while ((bytes[end] ?? 0) >= ZERO && (bytes[end] ?? 0) <= NINE) end++;
+        // How many are left is anybody's guess, and a wrong one of the processor takes as long as half of all this.
+        const more = leadingDigits(view.getUint32(end, true) | 0);
+        end += more;
+        if (more === 4) while ((bytes[end] ?? 0) >= ZERO && (bytes[end] ?? 0) <= NINE) end++;
       } else {
         for (let digit = (bytes[end] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (bytes[++end] ?? 0) - ZERO) {
           fraction = fraction * 10 + digit;
@@ -87,7 +91,7 @@ export class NumberReader {
       const size = whole + fraction / (TENS[power] ?? 1);
       if (bytes[end] !== COMMA || !isCertain(size)) break;
       const single = Math.fround(size);
-      singles[index] = isNegative ? -single : single;
+      singles[index] = single * (1 - 2 * minus);
       at = bytes[end + 1] === SPACE ? end + 2 : end + 1;
     }
     this.at = at;
@@ -174,6 +178,12 @@ export class NumberReader {
 
 /** Four characters, the first one lowest: whether all are digits. */
 const areDigits = (word: number): boolean => (word & HIGH_HALVES) === ZEROS && ((word + SIXES) & HIGH_HALVES) === ZEROS;
+
+/** How many characters there are before the first that is no digit. */
+function leadingDigits(word: number): number {
+  const strange = ((word & HIGH_HALVES) ^ ZEROS) | (((word + SIXES) & HIGH_HALVES) ^ ZEROS);
+  return strange === 0 ? 4 : (31 - Math.clz32(strange & -strange)) >> 3;
+}
 
 /** Four digits as a number, worked out together. */
 function fourDigits(word: number): number {
