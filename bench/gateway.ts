@@ -28,6 +28,8 @@ const BATCHES = [
 /** The models whose rows per second are compared: one that takes a tenth of a microsecond a row, and one that most are like. */
 const BATCHED = ["tabular", "boosted"] as const;
 type BatchedModel = (typeof BATCHED)[number];
+/** Of requests whose rows are logged; all are counted. */
+const SAMPLE_SHARES = [0.001, 0.01, 1] as const;
 const BARE = "bare ONNX Runtime loop, one thread";
 /** Requests one after the other that are more than the processor keeps at hand. */
 const FRESH_BYTES = 64 * 2 ** 20;
@@ -60,8 +62,8 @@ try {
     await warmUp(gateway.url);
     await measureLines(gateway);
     await measureHalfLoad(gateway, bare);
-    for (const sampleShare of [0.01, 1]) {
-      await gateway.serve(files, sampleShare === 1 ? 3 : 2, 1, sampleShare);
+    for (const [index, sampleShare] of SAMPLE_SHARES.entries()) {
+      await gateway.serve(files, 2 + index, 1, sampleShare);
       for (const model of BATCHED) await measureBatches(gateway, model, bareBatches, sampleShare);
     }
     printMemory("the gateway's process after all of it", await gateway.memoryBytes());
