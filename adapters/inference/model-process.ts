@@ -173,7 +173,9 @@ class ModelQueue {
   }
 
   hasRoom(rowCount: number): boolean {
-    return this.waiting.length === 0 || this.waitingRows + rowCount <= this.maximumWaitingRows;
+    // An idle process takes the first of what came in this turn when the turn is over.
+    const taken = this.pumping ? (this.waiting[0]?.rowCount ?? 0) : 0;
+    return this.waiting.length === 0 || this.waitingRows - taken + rowCount <= this.maximumWaitingRows;
   }
 
   infer(tensors: readonly Tensor[], { timeoutMs, signal, onRun }: RequestBounds = {}): Promise<readonly Tensor[]> {

@@ -28,10 +28,11 @@ interface Relay {
 }
 
 async function startRelay(databaseUrl: string): Promise<Relay> {
-  const target = new URL(databaseUrl);
+  const url = new URL(databaseUrl);
+  const { hostname, port: databasePort } = url;
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
-    const far = connect(Number(target.port), target.hostname);
+    const far = connect(Number(databasePort), hostname);
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -47,7 +48,6 @@ async function startRelay(databaseUrl: string): Promise<Relay> {
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
-  const url = new URL(databaseUrl);
   url.host = `127.0.0.1:${port}`;
   return {
     url: url.href,

@@ -141,6 +141,12 @@ describe("a model's process", () => {
     await expect(process.infer(request(0, 0))).resolves.toHaveLength(1);
   });
 
+  test("that is idle takes two requests of one turn that are each as large as what may wait", async () => {
+    const process = await start({ maximumWaitingRows: 10 });
+    const outcomes = await Promise.allSettled(Array.from({ length: 3 }, () => process.infer(request(0, 0, 10))));
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
+  });
+
   test("that is killed fails what it runs, is started again, and answers what waited", async () => {
     const killed = shared.pid()!;
     // Stopped first, so that it cannot answer before it dies.
