@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { connect } from "node:net";
-import { performance } from "node:perf_hooks";
+import { connect, type Socket } from "node:net";
 import { startThread } from "../adapters/compute/fork-program.ts";
 import { writeBinaryData } from "../serving/protocol/binary-data.ts";
+import type { PacerData } from "./gateway/pacer.ts";
 import { BENCH_MODELS, benchRows, type BenchModelName } from "./gateway-model.ts";
 
 /** What the load's process is asked, and what it answers. */
@@ -38,23 +38,31 @@ process.once("message", (request: LoadRequest) => {
 async function run(request: LoadRequest): Promise<LoadResult> {
   const { url, connectionCount, seconds, perSecond } = request;
   const bytes = requestBytes(request);
-  const start = performance.now() + WARM_UP_MS;
+  const start = monotonicMs() + WARM_UP_MS;
   const end = start + seconds * 1000;
   const times: number[] = [];
   let failures = 0;
   let requestCount = 0;
   const cpuBefore = process.cpuUsage();
-  const turns = perSecond === undefined ? null : takeTurns();
-  const record = (before: number, after: number, ok: boolean): void => {
+  const record: RecordAnswer = (askedAt, isOk) => {
+    const now = monotonicMs();
     requestCount++;
-    if (!ok) failures++;
-    else if (before >= start && after <= end) times.push(after - before);
+    if (!isOk) failures++;
+    else if (askedAt >= start && now <= end) times.push(now - askedAt);
   };
-  const connections = Array.from({ length: connectionCount }, () =>
-    runConnection(new URL(url), bytes, end, turns, record),
-  );
-  if (turns && perSecond !== undefined) await pace(perSecond, WARM_UP_MS / 1000 + seconds, turns);
-  await Promise.all(connections);
+  const connections = Array.from({ length: connectionCount }, () => connectTo(url));
+  await Promise.all(connections.map((socket) => once(socket, "connect")));
+  if (perSecond === undefined) {
+    await Promise.all(connections.map((socket) => askAgain(socket, bytes, end, record)));
+  } else {
+    await askEvenly(
+      connections,
+      bytes,
+      { perSecond, count: Math.floor(perSecond * (WARM_UP_MS / 1000 + seconds)) },
+      record,
+    );
+  }
+  for (const socket of connections) socket.end();
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
   const { user, system } = process.cpuUsage(cpuBefore);
@@ -69,83 +77,74 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   };
 }
 
-/** Who asks next, where requests are due at their time and not when the one before was answered. */
-interface Turns {
-  /** A connection that has nothing to do. Told when its next request was due, or that there are no more. */
-  readonly wait: (ask: (dueAt: number | null) => void) => void;
-  /** A request is due; where every connection is busy, the first that is not asks it and has been waiting since. */
-  readonly due: (at: number) => void;
-  readonly end: () => void;
+/** Of a clock that all threads have. */
+const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** An answer came: when it was asked for, or should have been. */
+type RecordAnswer = (askedAt: number, isOk: boolean) => void;
+
+function connectTo(url: string): Socket {
+  const { port, hostname } = new URL(url);
+  return connect({ port: Number(port), host: hostname, noDelay: true });
 }
 
-function takeTurns(): Turns {
-  const idle: ((dueAt: number | null) => void)[] = [];
-  const late: number[] = [];
-  let isOver = false;
-  return {
-    wait: (ask) => {
-      const since = late.shift();
-      if (since !== undefined) ask(since);
-      else if (isOver) ask(null);
-      else idle.push(ask);
-    },
-    due: (at) => {
-      const ask = idle.shift();
-      if (ask) ask(at);
-      else late.push(at);
-    },
-    end: () => {
-      isOver = true;
-      for (const ask of idle.splice(0)) ask(null);
-    },
-  };
-}
-
-async function pace(perSecond: number, seconds: number, turns: Turns): Promise<void> {
-  const thread = startThread(new URL("./gateway/pacer.ts", import.meta.url), { workerData: { perSecond, seconds } });
-  thread.on("message", () => turns.due(performance.now()));
-  await once(thread, "exit");
-  turns.end();
-}
-
-async function runConnection(
-  url: URL,
-  bytes: Buffer,
-  end: number,
-  turns: Turns | null,
-  record: (before: number, after: number, ok: boolean) => void,
-): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    let sentAt = 0;
-    let received = Buffer.alloc(0);
-    const socket = connect(Number(url.port), url.hostname);
-    socket.setNoDelay(true);
-    const ask = (dueAt: number | null): void => {
-      if (dueAt === null || performance.now() >= end) {
-        socket.end();
-        resolve();
-        return;
-      }
-      sentAt = dueAt;
-      socket.write(bytes);
+/** Each answer is followed by the next request. */
+function askAgain(socket: Socket, bytes: Buffer, end: number, record: RecordAnswer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let askedAt = 0;
+    const ask = (): void => {
+      askedAt = monotonicMs();
+      if (askedAt < end) socket.write(bytes);
+      else resolve();
     };
-    const next = (): void => {
-      if (turns) turns.wait(ask);
-      else ask(performance.now());
-    };
-    socket.on("connect", next);
-    socket.on("error", reject);
-    socket.on("data", (chunk) => {
-      received = received.length === 0 ? Buffer.from(chunk) : Buffer.concat([received, Buffer.from(chunk)]);
-      const headerEnd = received.indexOf("\r\n\r\n");
-      if (headerEnd === -1) return;
-      const head = received.toString("latin1", 0, headerEnd);
-      const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
-      if (received.length < headerEnd + 4 + length) return;
-      received = Buffer.alloc(0);
-      record(sentAt, performance.now(), head.startsWith("HTTP/1.1 200"));
-      next();
+    onAnswers(socket, reject, (isOk) => {
+      record(askedAt, isOk);
+      ask();
     });
+    ask();
+  });
+}
+
+/** Requests are due at their time, whether or not those before were answered; a thread asks them, and here the answers are heard. */
+function askEvenly(
+  connections: readonly Socket[],
+  bytes: Buffer,
+  { perSecond, count }: { readonly perSecond: number; readonly count: number },
+  record: RecordAnswer,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const dueAt = new BigInt64Array(new SharedArrayBuffer(8 * connections.length));
+    const answered = new Int32Array(new SharedArrayBuffer(4));
+    for (const [index, socket] of connections.entries()) {
+      onAnswers(socket, reject, (isOk) => {
+        record(Number(Atomics.exchange(dueAt, index, 0n)) / 1e6, isOk);
+        if (Atomics.add(answered, 0, 1) + 1 >= count) resolve();
+        Atomics.notify(answered, 0);
+      });
+    }
+    const descriptors = connections.map(descriptorOf);
+    const workerData: PacerData = { perSecond, count, bytes, descriptors, dueAt, answered };
+    startThread(new URL("./gateway/pacer.ts", import.meta.url), { workerData }).on("error", reject);
+  });
+}
+
+/** What a thread without an event loop writes to. Node gives it in no other way. */
+function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
+}
+
+function onAnswers(socket: Socket, onError: (problem: Error) => void, onAnswer: (isOk: boolean) => void): void {
+  let received: Buffer = Buffer.alloc(0);
+  socket.on("error", onError);
+  socket.on("data", (chunk: Buffer) => {
+    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    const headerEnd = received.indexOf("\r\n\r\n");
+    if (headerEnd === -1) return;
+    const head = received.toString("latin1", 0, headerEnd);
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    if (received.length < headerEnd + 4 + length) return;
+    received = Buffer.alloc(0);
+    onAnswer(head.startsWith("HTTP/1.1 200"));
   });
 }
 
