@@ -6,16 +6,23 @@ import type { Tensor } from "../contracts/data.ts";
 import type { ModelSignature } from "../contracts/signature.ts";
 import { readBinaryData, writeBinaryData } from "../serving/protocol/binary-data.ts";
 import { openSession } from "../adapters/inference/session.ts";
-import { runLoad, startBenchGateway, writeModels, type BenchGateway, type BenchModelFile } from "./gateway/children.ts";
+import {
+  runLoad,
+  startBenchGateway,
+  startPlainServer,
+  writeModels,
+  type BenchGateway,
+  type BenchModelFile,
+} from "./gateway/children.ts";
 import { cpuBetween, readCpuTimes } from "./gateway/cpu-time.ts";
 import { startBenchDatabase } from "./gateway/database.ts";
 import { startMlServer, type MlServer } from "./gateway/mlserver.ts";
 import type { LoadRequest, LoadResult } from "./gateway-load.ts";
-import { BENCH_MODELS, benchRows } from "./gateway-model.ts";
+import { BENCH_MODELS, benchRows, type BenchModelName } from "./gateway-model.ts";
 
 /**
  * `npm run bench -- gateway`: the gateway over keep-alive connections, beside MLServer from PyPI with the same ONNX files and the same
- * load, once with the models in a process of their own as ours are and once in the server itself, and beside a bare loop over ONNX Runtime. Gateway, its models, the load and Postgres, where the gateway ships its log meanwhile, have
+ * load, once with the models in a process of their own as ours are and once in the server itself, beside the least that serves a model, and beside a bare loop over ONNX Runtime. Gateway, its models, the load and Postgres, where the gateway ships its log meanwhile, have
  * a process each. One JSON line a measure.
  */
 const SECONDS = 2;
@@ -31,6 +38,7 @@ type BatchedModel = (typeof BATCHED)[number];
 /** Of requests whose rows are logged; all are counted. */
 const SAMPLE_SHARES = [0.001, 0.01, 1] as const;
 const BARE = "bare ONNX Runtime loop, one thread";
+const PLAIN = "node:http and ONNX Runtime in one process, and nothing else";
 /** Requests one after the other that are more than the processor keeps at hand. */
 const FRESH_BYTES = 64 * 2 ** 20;
 
@@ -61,7 +69,7 @@ try {
     await gateway.serve(files, 1, 1);
     await warmUp(gateway.url);
     await measureLines(gateway);
-    await measureHalfLoad(gateway, bare);
+    await measureBesidePlain(gateway, bare);
     for (const [index, sampleShare] of SAMPLE_SHARES.entries()) {
       await gateway.serve(files, 2 + index, 1, sampleShare);
       for (const model of BATCHED) await measureBatches(gateway, model, bareBatches, sampleShare);
@@ -189,14 +197,34 @@ interface BareLoop {
   readonly p50Ms: number;
 }
 
-/** Latency where requests come one by one, half as many as could be answered. */
-async function measureHalfLoad({ url }: BenchGateway, bare: BareLoop): Promise<void> {
-  const shape = { model: "tabular", encoding: "binary", rowCount: 1, connectionCount: 32 } as const;
-  const load = { ...shape, url, seconds: SECONDS };
-  const { perSecond } = await runLoad(load);
-  const half = await runLoad({ ...load, perSecond: perSecond / 2 });
-  print("p50 at half load, tabular, binary", half.p50Ms, "ms", BARE, bare.p50Ms);
-  print("p99 at half load, tabular, binary", half.p99Ms, "ms", "", null);
+/** What the gateway takes beyond the least that serves a model: of requests that come one by one, and half as many as it could answer. */
+async function measureBesidePlain(gateway: BenchGateway, bare: BareLoop): Promise<void> {
+  const plain = await startPlainServer(fileOf("tabular"));
+  const shape = { model: "tabular", encoding: "binary", rowCount: 1, seconds: SECONDS } as const;
+  const both = async (load: Pick<LoadRequest, "connectionCount" | "perSecond">) => {
+    const loads: { readonly own: LoadResult[]; readonly theirs: LoadResult[] } = { own: [], theirs: [] };
+    for (let turn = 0; turn < TURNS; turn++) {
+      loads.own.push(await runLoad({ ...shape, ...load, url: gateway.url }));
+      loads.theirs.push(await runLoad({ ...shape, ...load, url: plain.url }));
+    }
+    return loads;
+  };
+  try {
+    await runLoad({ ...shape, connectionCount: 32, url: plain.url });
+    const single = await both({ connectionCount: 1 });
+    printLoads("tabular, binary, 1 connection", single.own, PLAIN, single.theirs);
+    const full = await both({ connectionCount: 32 });
+    printLoads("tabular, binary, 32 connections", full.own, PLAIN, full.theirs);
+    const half = await both({ connectionCount: 32, perSecond: mean(full.own, "perSecond") / 2 });
+    print("p50 at half load, tabular, binary", mean(half.own, "p50Ms"), "ms", BARE, bare.p50Ms);
+    printLoads("at half load, tabular, binary", half.own, PLAIN, half.theirs);
+  } finally {
+    await plain.stop();
+  }
+}
+
+function fileOf(model: BenchModelName): BenchModelFile {
+  return files.find(({ name }) => name === model) as BenchModelFile;
 }
 
 /** Of the same tensors, and of fresh ones; by model and rows a request. */
@@ -239,7 +267,7 @@ async function measureBatches(
  *   all runs are of the same tensors
  */
 async function measureBareLoop(model: BatchedModel, rowCount: number, isFresh = false): Promise<BareLoop> {
-  const { path, digest } = files.find(({ name }) => name === model) as BenchModelFile;
+  const { path, digest } = fileOf(model);
   const { signature } = BENCH_MODELS[model];
   const session = await openSession({ model: await readFile(path), digest, intraOpThreads: 1 });
   const same = benchRows(signature, rowCount);

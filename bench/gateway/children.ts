@@ -86,11 +86,20 @@ export async function startBenchGateway(directory: string, databaseUrl: string):
       send({ kind: "memory" });
       return (await heard).bytes;
     },
-    stop: async () => {
-      const ended = once(child, "exit");
-      child.disconnect();
-      await ended;
-    },
+    stop: () => stopChild(child),
+  };
+}
+
+/** The least that serves a model, in a process of its own; takes binary tensors only. */
+export async function startPlainServer({
+  name,
+  path,
+}: BenchModelFile): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+  const child = startChild("./plain-server.ts", [name, path]);
+  const [{ url }] = (await once(child, "message")) as [{ readonly url: string }];
+  return {
+    url,
+    stop: () => stopChild(child),
   };
 }
 
@@ -105,3 +114,9 @@ export async function runLoad(request: LoadRequest): Promise<LoadResult> {
 /** Started as `up` starts programs. */
 const startChild = (file: string, words: readonly string[]): ChildProcess =>
   forkProgram(new URL(file, import.meta.url), {}, words);
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  const ended = once(child, "exit");
+  child.disconnect();
+  await ended;
+}

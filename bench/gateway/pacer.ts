@@ -18,7 +18,7 @@ export interface PacerData {
 /**
  * Entry of a thread that asks each request when it is due. A timer of the event loop knows milliseconds: requests that are due every
  * 200 microseconds would come five at once, and be measured waiting for each other. It writes to the sockets itself: to wake another thread for
- * each would take as much processor time as the request, from the two cores that the gateway has too.
+ * each takes processor time that the gateway, on the same cores, then lacks.
  */
 askEvenly(workerData as PacerData);
 
