@@ -156,8 +156,9 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
 }
 
 /**
- * Aborted when the client goes away before its answer; an `AbortSignal` would take each request longer than finding its route. A class, since an object with a getter of its own has a shape of its own: the engine keeps
- * shapes among what is old, and each would keep its request from the cheap collection of what is young.
+ * Aborted when the client goes away before its answer; an `AbortSignal` would take each request longer than finding its route. A class,
+ * since an object with a getter of its own has a shape of its own: the engine keeps shapes among what is old, and each would keep its
+ * request from the cheap collection of what is young.
  */
 class Leaving implements Departure {
   private readonly response: ServerResponse;
