@@ -35,11 +35,15 @@ export async function answerInference(
     return { ...answer, headers: { ...answer.headers, ...identity } };
   }
   const { body: bytes, headerLength: jsonLength } = outcome.written;
-  const type: Record<string, string> =
+  const described: Record<string, string> =
     jsonLength === null
-      ? { "content-type": "application/json" }
-      : { "content-type": "application/octet-stream", [INFERENCE_HEADERS.headerLength]: String(jsonLength) };
-  return { status: 200, headers: { ...type, ...identity }, body: bytes };
+      ? { "content-type": "application/json", ...identity }
+      : {
+          "content-type": "application/octet-stream",
+          [INFERENCE_HEADERS.headerLength]: String(jsonLength),
+          ...identity,
+        };
+  return { status: 200, headers: described, body: bytes };
 }
 
 /** The same names in HTTP headers, gRPC metadata and gRPC response parameters. */

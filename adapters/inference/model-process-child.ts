@@ -32,7 +32,7 @@ async function serve(message: OpenMessage): Promise<void> {
   for (let frame = readFrameSync(TENSORS_DESCRIPTOR); frame; frame = readFrameSync(TENSORS_DESCRIPTOR)) {
     const { id, tensors } = frame;
     const outputs = await settle(id, () => session.run(tensors));
-    const parts = outputs?.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
+    const parts = outputs?.map(({ data, ...tensor }) => ({ parts: [data], ...tensor }));
     if (parts) writeFrameSync(TENSORS_DESCRIPTOR, id, parts);
   }
   process.exit(0);

@@ -269,7 +269,7 @@ class ModelQueue {
       const run = { startedAt, endedAt: performance.now(), ...size };
       for (const { queuedAt, onRun } of batch) onRun?.({ queuedAt, batch: run });
     };
-    this.options.onBatch?.({ ...size, waitMs: startedAt - batch[0]!.queuedAt });
+    this.options.onBatch?.({ waitMs: startedAt - batch[0]!.queuedAt, ...size });
     // Native code cannot be interrupted, only ended: a run over its time costs the process, not the version's future.
     const watchdog = setTimeout(slot.kill, this.requestTimeoutMs);
     try {

@@ -57,10 +57,10 @@ function readInput(input: InferInputTensor, index: number, raw: Uint8Array | und
   const tensor = { name, datatype, shape, elementCount: count };
   if (raw === undefined) {
     const data = readContents(`input "${name}"`, datatype, input.contents, count);
-    return { ...tensor, payload: { kind: "values", data } };
+    return { payload: { kind: "values", data }, ...tensor };
   }
   if (input.contents) throw invalid(where, `input "${name}" has both contents and raw_input_contents`);
-  return { ...tensor, payload: { kind: "binary", bytes: raw } };
+  return { payload: { kind: "binary", bytes: raw }, ...tensor };
 }
 
 function readOutput({ name, parameters }: ModelInferRequest["outputs"][number], index: number, binary: boolean) {

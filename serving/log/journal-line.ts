@@ -33,7 +33,8 @@ type StoredLine =
 export function writeRequestLine(request: JournalRequest): string {
   const scores = request.sampled ? request.scores : request.scores.subarray(0, 1);
   const bytes = Buffer.from(scores.buffer, scores.byteOffset, scores.byteLength);
-  const stored = { ...request, scores: bytes.toString("base64"), scoreBytes: scores.BYTES_PER_ELEMENT };
+  // New names go before the spread: after it every object would get a shape of its own, which lives on among what is old.
+  const stored = { scoreBytes: scores.BYTES_PER_ELEMENT, ...request, scores: bytes.toString("base64") };
   return JSON.stringify({ request: stored });
 }
 
@@ -47,12 +48,12 @@ export function readLine(text: string): Line {
   // Copied, because typed arrays need alignment.
   const { buffer } = new Uint8Array(Buffer.from(encoded, "base64"));
   return {
-    request: toRecord({ ...request, scores: scoreBytes === 4 ? new Float32Array(buffer) : new Float64Array(buffer) }),
+    request: toRecord({ scores: scoreBytes === 4 ? new Float32Array(buffer) : new Float64Array(buffer), ...request }),
   };
 }
 
 /** The request as it is counted and kept. */
 export function toRecord({ scores, threshold, ...request }: JournalRequest): RequestRecord {
   const decisions = Array.from(scores, (score) => (score >= threshold ? 1 : 0));
-  return { ...request, scores: Array.from(scores), decisions };
+  return { scores: Array.from(scores), decisions, ...request };
 }
